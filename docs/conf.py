@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from importlib.metadata import version as installed_version
 
 import click
 from docutils import nodes
 from docutils.parsers.rst import Directive
-from sestina.cli.main import cli
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.nodes import make_refnode
+
+from sestina.cli.main import cli
 
 project = "sestina"
 author = "The sestina developers"
@@ -77,7 +81,23 @@ def _escape_bars(
             )
 
 
+def _find(app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.Node) -> object:
+    """Links a name of ours to the face that exports it; names that do not exist stay broken."""
+    target = node.get("reftarget", "")
+    module, _, name = target.rpartition(".")
+    if not module.startswith("sestina.") or not hasattr(import_module(module), name):
+        return None
+    face = module.rpartition(".")[0]
+    domain = env.domains.python_domain
+    found = domain.objects.get(f"{face}.{name}")
+    if found is None:
+        return content  # a type variable, or a class that signatures name and nobody builds
+    page = node["refdoc"]
+    return make_refnode(app.builder, page, found.docname, found.node_id, content, name)
+
+
 def setup(app: Sphinx) -> None:
-    """Registers the directive and the hook above."""
+    """Registers the directive and the hooks above."""
     app.add_directive("sestina-help", CommandHelp)
     app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("missing-reference", _find)

@@ -1,34 +1,24 @@
 """Full-batch gradient descent on a `FullyConnectedNet`, written out layer by layer.
 
 The experiments train four-layer networks of width 4096 for a thousand epochs; autograd's matrix
-products take more than twice the time of oneDNN's here, so the two passes are spelled out. A test
-holds them against autograd.
+products cannot take the quick route of `sestina.tensors.products`, so the two passes are spelled
+out. A test holds them against autograd.
 
 Axes: n sample, w unit, d input, o output.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sestina.ntk.activations import Activation
-
-    from sestina.ntk.nets import FullyConnectedNet
+from sestina.ntk.activations import Activation, activation
+from sestina.ntk.nets import FullyConnectedNet
+from sestina.tensors.products import product
 
 __all__ = ["descend", "outputs"]
-
-
-def _product(a: Tensor, b_t: Tensor) -> Tensor:
-    """A @ b_t.T in float32 through oneDNN, which on AMD is twice as fast as the default."""
-    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
-        return a @ b_t.T
-    return torch.ops.mkldnn._linear_pointwise(a, b_t, None, "none", [], "")
 
 
 def _forward(net: FullyConnectedNet, x_nd: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -38,7 +28,7 @@ def _forward(net: FullyConnectedNet, x_nd: Tensor) -> tuple[list[Tensor], list[T
     inputs, preactivations = [x_nd], []
     for layer in range(net.depth + 1):
         scale_w, scale_b = net.layer_scales(layer)
-        z_nw = _product(inputs[-1] * scale_w, net.weights[layer])
+        z_nw = product(inputs[-1] * scale_w, net.weights[layer])
         if net.sigmas_b[layer] != 0:
             z_nw += scale_b * net.biases[layer]
         preactivations.append(z_nw)
@@ -58,7 +48,7 @@ def descend(
     net: FullyConnectedNet, x_nd: Tensor, y_no: Tensor, *, learning_rate: float, epochs: int
 ) -> Iterator[float]:
     """Trains in place on mean_n Σ_o (f − y)², centred; yields the loss before each step."""
-    activation: Activation = net.activation  # its exact derivative stands in for autograd
+    phi: Activation = activation(net.activation)  # its exact derivative stands in for autograd
     start_no = outputs(net, x_nd)
     for _ in range(epochs):
         preactivations, inputs = _forward(net, x_nd)
@@ -67,10 +57,10 @@ def descend(
         signal = residual_no * (2 / len(x_nd))  # ∂loss/∂z of the layer at hand
         for layer in range(net.depth, -1, -1):
             scale_w, scale_b = net.layer_scales(layer)
-            gradient = _product(signal.T, inputs[layer].T)
+            gradient = product(signal.T, inputs[layer].T)
             if layer > 0:
-                below = _product(signal * scale_w, net.weights[layer].T)
-                below *= activation.derivative(preactivations[layer - 1])
+                below = product(signal * scale_w, net.weights[layer].T)
+                below *= phi.derivative(preactivations[layer - 1])
             net.weights[layer].sub_(gradient, alpha=learning_rate * scale_w)
             if net.sigmas_b[layer] != 0:
                 net.biases[layer].sub_(signal.sum(0), alpha=learning_rate * scale_b)

@@ -8,24 +8,19 @@ notebook mimic_net_training).
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from full_batch import descend, outputs
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from benchmarks.ntk.full_batch import descend, outputs
+from sestina.core.progress import Progress, silent
+from sestina.ntk.nets import FullyConnectedNet
 
-    from sestina.ntk.nets import FullyConnectedNet
-
-__all__ = ["Split", "read_runs", "train", "wine_split"]
+__all__ = ["EPOCHS", "LEARNING_RATE", "RECORDED_EPOCHS", "Run", "Split", "train", "wine_split"]
 
 LEARNING_RATE = 0.1
 EPOCHS = 1021
@@ -81,7 +76,7 @@ def train(
     seed: int,
     split: Split,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[Run]:
     """Trains `net` in place; one `Run` for each recorded epoch."""
     runs, began = [], time.monotonic()
@@ -107,22 +102,5 @@ def train(
                     seconds=time.monotonic() - began,
                 )
             )
-        if progress is not None:
-            progress(epoch, EPOCHS)
+        progress(epoch, EPOCHS, f"{name}, seed {seed}")
     return runs
-
-
-def read_runs(path: Path) -> list[Run]:
-    """The runs recorded so far; none when the file is absent."""
-    if not path.exists():
-        return []
-    return [Run(**json.loads(line)) for line in path.read_text().splitlines()]
-
-
-def append_runs(path: Path, runs: list[Run]) -> None:
-    """All runs of one network and seed in one write, so that a killed process leaves none or all."""
-    text = "".join(json.dumps(asdict(run)) + "\n" for run in runs)
-    with path.open("a") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,4 +1,10 @@
-sestina_room(ntk SOURCES ntk/simd.cpp)
+sestina_room(ntk SOURCES
+  ntk/matrices.cpp ntk/parallel.cpp ntk/rows.cpp ntk/simd.cpp
+  ntk/tile_portable.cpp ntk/tile_avx2.cpp ntk/tile_avx512.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
-  target_compile_definitions(sestina_ntk PRIVATE SESTINA_NTK_X86)
+  target_compile_definitions(sestina_ntk PUBLIC SESTINA_NTK_X86)
+  set_source_files_properties(ntk/tile_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+  # GCC's own header leaves registers undefined on purpose and warns about it (GCC bug 105593).
+  set_source_files_properties(ntk/tile_avx512.cpp PROPERTIES COMPILE_OPTIONS
+    "-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mavx2;-mfma;-Wno-uninitialized;-Wno-maybe-uninitialized")
 endif()

@@ -1,3 +1,5 @@
+#if defined(SESTINA_NTK_X86)
+
 #include "ntk/lanes_avx2.hpp"
 #include "ntk/tile_body.hpp"
 
@@ -7,3 +9,5 @@ const TileKernels<float> avx2_float = Tile<FloatLanes, 4, 3>::kernels();
 const TileKernels<double> avx2_double = Tile<DoubleLanes, 4, 3>::kernels();
 
 }  // namespace sestina::ntk
+
+#endif

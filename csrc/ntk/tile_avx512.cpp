@@ -1,3 +1,5 @@
+#if defined(SESTINA_NTK_X86)
+
 #include "ntk/lanes_avx512.hpp"
 #include "ntk/tile_body.hpp"
 
@@ -7,3 +9,5 @@ const TileKernels<float> avx512_float = Tile<FloatLanes, 8, 3>::kernels();
 const TileKernels<double> avx512_double = Tile<DoubleLanes, 8, 3>::kernels();
 
 }  // namespace sestina::ntk
+
+#endif

@@ -106,6 +106,35 @@ struct Block {
   }
 };
 
+// Fetches the lines that the tile will be written to, a few at each of `steps` steps, while the
+// products are computed: rows of an output lie too far apart for the processor to foresee them.
+template <class T>
+class Prefetcher {
+ public:
+  Prefetcher(const TileJob<T>& job, int steps) : job_(job), share_((4 * tile_size + steps - 1) / steps) {}
+
+  void next() {
+    for (int count = 0; count < share_ && row_ < 4 * tile_size; ++count, ++row_) {
+      const int row = row_ / 4;
+      const int kernel = row_ % 2;
+      const bool is_mirrored = row_ % 4 >= 2;
+      T* const data = is_mirrored ? job_.mirrored[kernel] : job_.out[kernel];
+      if (data != nullptr && row < (is_mirrored ? job_.columns : job_.rows)) {
+        const char* line = reinterpret_cast<const char*>(data + row * job_.stride[kernel]);
+        const int length = (is_mirrored ? job_.rows : job_.columns) * static_cast<int>(sizeof(T));
+        for (int at = 0; at < length; at += 64) {
+          __builtin_prefetch(line + at, 1, 2);
+        }
+      }
+    }
+  }
+
+ private:
+  const TileJob<T>& job_;
+  int share_;
+  int row_ = 0;
+};
+
 // The signed defects of the tile: size 1 - |c|, sign of c. `scratch` is [row][tile_size].
 template <class L, int rows, int vectors>
 struct Defects {
@@ -116,9 +145,11 @@ struct Defects {
   static constexpr int panel = Sums::panel;
 
   static void compute(const TileJob<T>& job, T* scratch) {
+    Prefetcher<T> output(job, (tile_size / panel) * (tile_size / rows));
     for (int column = 0; column < job.columns; column += panel) {
       const T* right = job.right + column * job.depth;
       for (int row = 0; row < job.rows; row += rows) {
+        output.next();
         const T* left = job.left + (row / panel) * panel * job.depth + row % panel;
         compute_block(job, left, right, scratch + row * tile_size + column);
       }

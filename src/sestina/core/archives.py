@@ -13,6 +13,7 @@ import bz2
 import gzip
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -41,7 +42,9 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    NotImplementedError,
+    ValueError,  # a name that is no UTF-8, among others
+    struct.error,
+    RuntimeError,  # NotImplementedError for unknown methods, too
     OSError,
 )
 _DECOMPRESSORS: dict[bytes, Callable[[IO[bytes]], Any]] = {
@@ -251,8 +254,8 @@ class _BoundedReader:
         return self._stream.read(size)
 
     def seek(self, position: int) -> int:
-        # Headers and padding come on top of the members' bytes, at most as much again.
-        if position > 2 * self._allowed_bytes:
+        # Headers and padding come on top of the members' bytes.
+        if position > 2 * self._allowed_bytes + _HEADER_BYTES:
             raise _refused(self._archive, f"it unpacks to more than {self._allowed_bytes} bytes")
         return self._stream.seek(position)
 

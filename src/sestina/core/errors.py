@@ -13,7 +13,8 @@
     ├── FileFormatError (ValueError)         a file that is damaged or of another kind, and where
     ├── MissingExtraError (ImportError)      an optional dependency, and the command for it
     ├── WorkerError (RuntimeError)           a worker process died or its item failed
-    └── CancelledError (RuntimeError)        the work was cancelled
+    ├── CancelledError (RuntimeError)        the work was cancelled
+    └── NotFinishedError (TimeoutError)      the work has not ended in the time given
 
 Each message has three parts: what was wrong, with the value shown; what was expected; what to do
 next. The parts stay on the error as attributes, so that programs need not read the message.
@@ -32,6 +33,7 @@ __all__ = [
     "MissingExtraError",
     "NonFiniteError",
     "NotAchievableError",
+    "NotFinishedError",
     "OffSphereError",
     "OptionError",
     "SestinaError",
@@ -202,6 +204,10 @@ class WorkerError(SestinaError, RuntimeError):
 
 class CancelledError(SestinaError, RuntimeError):
     """The work was cancelled before it ended."""
+
+
+class NotFinishedError(SestinaError, TimeoutError):
+    """The work has not ended in the time that the caller gave it; it goes on."""
 
 
 def _shown(value: object) -> str:

@@ -118,6 +118,13 @@ class OptionField:
         """What a right value is, in words: "an integer", "one of nngp, ntk"."""
         return self.kind.expected
 
+    @property
+    def short_type(self) -> str:
+        """What a right value is, in one word: "int", "path", "float,..."."""
+        parts = self.kind.items or (self.kind,)
+        words = [part.plain.__name__.lower() if part.plain else "name" for part in parts]
+        return ",".join([*words, "..."] if self.kind.any_length else words)
+
 
 def option_fields(cls: type) -> tuple[OptionField, ...]:
     """The options of a class, in its order.
@@ -201,8 +208,20 @@ def options_to_mapping(options: object) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
-def options_from_toml(cls: type[Options], text: str, *, source: str | Path = "TOML") -> Options:
-    """The options that a TOML text gives; `source` names it in messages.
+def options_from_toml(
+    cls: type[Options],
+    text: str,
+    *,
+    source: str | Path = "TOML",
+    overrides: Mapping[str, object] | None = None,
+) -> Options:
+    """The options that a TOML text gives.
+
+    Args:
+        cls: a class of options.
+        text: the TOML.
+        source: names it in messages.
+        overrides: values that go before those of the text.
 
     Raises:
         FileFormatError: if the text is no TOML, with the line.
@@ -218,11 +237,15 @@ def options_from_toml(cls: type[Options], text: str, *, source: str | Path = "TO
             line=int(line[1]) if line else None,
             remedy="write one `name = value` per line, texts in quotes",
         ) from error
-    return options_from_mapping(cls, mapping, source="" if source == "TOML" else str(source))
+    return options_from_mapping(
+        cls, {**mapping, **(overrides or {})}, source="" if source == "TOML" else str(source)
+    )
 
 
-def read_options(cls: type[Options], path: str | Path) -> Options:
-    """The options that a TOML file gives.
+def read_options(
+    cls: type[Options], path: str | Path, *, overrides: Mapping[str, object] | None = None
+) -> Options:
+    """The options that a TOML file gives, but for `overrides`, which go before it.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -235,7 +258,7 @@ def read_options(cls: type[Options], path: str | Path) -> Options:
         raise FileFormatError(
             path, f"no UTF-8 text: {error}", remedy="save the file as UTF-8"
         ) from error
-    return options_from_toml(cls, text, source=path)
+    return options_from_toml(cls, text, source=path, overrides=overrides)
 
 
 def options_to_toml(options: object) -> str:

@@ -31,10 +31,11 @@ from sestina.ntk import activations
 from sestina.ntk.activations import Activation, ActivationLike
 from sestina.ntk.expressions import READERS, Expression
 from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.pairs import Kernels, Kind, check_kind
 from sestina.tensors.checks import check_matching, check_matrix
 
-__all__ = ["FullyConnected", "Parametrisation"]
+__all__ = ["OPTIONS", "FullyConnected", "NetworkCurve", "Parametrisation"]
 
 Parametrisation = Literal["ntk", "standard"]
 Scale: TypeAlias = float | Tensor
@@ -64,11 +65,11 @@ class FullyConnected:
     Example:
         >>> network = FullyConnected(activation="relu", depth=4, sigma_w=2**0.5, sigma_b=0.1)
         >>> x = torch.eye(3, dtype=torch.float64) * 3**0.5
-        >>> network.ntk(x)[0].tolist()  # orthogonal inputs of norm √d
-        [5.07, 1.4747312448642007, 1.4747312448642007]
+        >>> network.ntk(x)[0].numpy().round(6).tolist()  # orthogonal inputs of norm √d
+        [5.07, 1.474731, 1.474731]
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a network's options; only one has no default)
         self,
         *,
         activation: ActivationLike,
@@ -117,7 +118,7 @@ class FullyConnected:
         self._check_has_ntk()
         rows1, rows2 = self._checked_inputs(x1, x2)
         network = self.at_input_width(rows1.shape[1])
-        blocks = [network._plain_block(block, rows2) for block in _row_blocks(rows1, rows2)]
+        blocks = [_plain_block(network, block, rows2) for block in _row_blocks(rows1, rows2)]
         nngp = torch.cat([block[0] for block in blocks])
         ntk = torch.cat([block[1] for block in blocks])
         if x2 is None:
@@ -138,7 +139,7 @@ class FullyConnected:
         check_kind(kind)
         if kind == "ntk":
             self._check_has_ntk()
-        return DotProductKernel.from_expression(NetworkCurve(self, kind))
+        return DotProductKernel(NetworkCurve(self, kind))
 
     # Kernels of covariances: the recursion itself.
 
@@ -195,7 +196,48 @@ class FullyConnected:
         """`diagonal` without the tangent kernel, for activations that jump."""
         return self._propagate_diagonal(q, None)[0]
 
-    # Copies and descriptions.
+    # Finite networks, copies and descriptions.
+
+    def module(
+        self, d_in: int, d_out: int, width: int, seed: int = 0, *, centred: bool = True
+    ) -> FullyConnectedNet:
+        """A finite network of this kind, as a PyTorch module.
+
+        Args:
+            d_in: inputs.
+            d_out: outputs.
+            width: units of each hidden layer.
+            seed: of the initial parameters.
+            centred: subtract the initial network's output.
+
+        Raises:
+            InvalidValueError: if the network is residual or normalises, which no module here does.
+
+        Example:
+            >>> FullyConnected(activation="relu", depth=2).module(3, 1, 16)(torch.ones(5, 3)).shape
+            torch.Size([5, 1])
+        """
+        if self.residual or self.layer_norm:
+            raise InvalidValueError(
+                "network",
+                self,
+                expected="a network without residual connections and layer normalisation",
+                remedy="write the module by hand; its kernels are right all the same",
+            )
+        return FullyConnectedNet(
+            d_in,
+            d_out,
+            width,
+            self.activation,
+            depth=self.depth,
+            sigma_w=_number(self.sigma_w),
+            sigma_b=_number(self.sigma_b),
+            readout_sigma_w=_number(self.readout_sigma_w),
+            readout_sigma_b=_number(self.readout_sigma_b),
+            parametrisation=self.parametrisation,
+            centred=centred,
+            seed=seed,
+        )
 
     def replace(self, **changes: Any) -> FullyConnected:
         """A copy with other arguments.
@@ -207,13 +249,13 @@ class FullyConnected:
         return FullyConnected(**(self._arguments() | changes))
 
     def at_input_width(self, input_width: int) -> FullyConnected:
-        """The network for inputs of that many columns; only the standard parametrisation differs."""
+        """The network for inputs of that many columns; differs in the standard parametrisation."""
         if self.parametrisation == "ntk" or self.input_width == input_width:
             return self
         return self.replace(input_width=input_width)
 
     def spec(self) -> dict[str, object]:
-        """The network as JSON-able values, tensors as their numbers: `from_spec` makes an equal one.
+        """The network as JSON-able values, tensors as numbers: `from_spec` makes an equal one.
 
         Example:
             >>> FullyConnected.from_spec(FullyConnected(activation="erf", depth=2).spec())
@@ -232,31 +274,33 @@ class FullyConnected:
             OptionError: if a key is unknown; the nearest one is named.
         """
         for name in spec:
-            if name != "activation" and name not in _DEFAULTS:
-                nearest = nearest_name(name, ("activation", *_DEFAULTS))
+            if name != "activation" and name not in OPTIONS:
+                nearest = nearest_name(name, ("activation", *OPTIONS))
                 raise OptionError(
                     "network option",
                     name,
-                    expected=f"one of activation, {', '.join(_DEFAULTS)}",
+                    expected=f"one of activation, {', '.join(OPTIONS)}",
                     remedy=f"did you mean {nearest!r}?" if nearest else "remove it",
                 )
         return cls(**spec)
 
     def __repr__(self) -> str:
         changed = {"activation": self.activation, **self._changed_arguments()}
-        return f"FullyConnected({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        return (
+            f"FullyConnected({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+        )
 
     # The steps.
 
     def _arguments(self) -> dict[str, Any]:
-        return {"activation": self.activation} | {name: getattr(self, name) for name in _DEFAULTS}
+        return {"activation": self.activation} | {name: getattr(self, name) for name in OPTIONS}
 
     def _changed_arguments(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in _DEFAULTS}
+        values = {name: getattr(self, name) for name in OPTIONS}
         return {
             name: value
             for name, value in values.items()
-            if isinstance(value, Tensor) or value != _DEFAULTS[name]
+            if isinstance(value, Tensor) or value != OPTIONS[name]
         }
 
     def _propagate(
@@ -269,14 +313,16 @@ class FullyConnected:
                 in1 = in2 = torch.ones((), dtype=q1.dtype, device=q1.device)
                 in12, in_tangent = k12 / scale, None if tangent is None else tangent / scale
             value, slope = self.activation.duals(in1, in2, in12)
-            step12, step_tangent = self._layer(value, slope, in_tangent, is_last)
+            step12, step_tangent = self._layer(value, slope, in_tangent, is_readout=is_last)
             if is_last:
                 break
-            step1 = self._layer(self.activation.moments(in1)[0], None, None, is_last)[0]
-            step2 = self._layer(self.activation.moments(in2)[0], None, None, is_last)[0]
+            step1 = self._layer(self.activation.moments(in1)[0], None, None, is_readout=is_last)[0]
+            step2 = self._layer(self.activation.moments(in2)[0], None, None, is_readout=is_last)[0]
             if self.residual:
                 q1, q2, k12 = q1 + step1, q2 + step2, k12 + step12
-                tangent = None if tangent is None or step_tangent is None else tangent + step_tangent
+                tangent = (
+                    None if tangent is None or step_tangent is None else tangent + step_tangent
+                )
             else:
                 q1, q2, k12, tangent = step1, step2, step12, step_tangent
         return step12, step_tangent
@@ -289,20 +335,22 @@ class FullyConnected:
             if self.layer_norm:
                 in_q, in_tangent = torch.ones_like(q), None if tangent is None else tangent / q
             value, slope = self.activation.moments(in_q)
-            step, step_tangent = self._layer(value, slope, in_tangent, is_last)
+            step, step_tangent = self._layer(value, slope, in_tangent, is_readout=is_last)
             if is_last:
                 break
             if self.residual:
                 q = q + step
-                tangent = None if tangent is None or step_tangent is None else tangent + step_tangent
+                tangent = (
+                    None if tangent is None or step_tangent is None else tangent + step_tangent
+                )
             else:
                 q, tangent = step, step_tangent
         return step, step_tangent
 
     def _layer(
-        self, value: Tensor, slope: Tensor | None, tangent: Tensor | None, is_readout: bool
+        self, value: Tensor, slope: Tensor | None, tangent: Tensor | None, *, is_readout: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """One dense layer on activations of covariance `value`: its covariance and tangent kernel."""
+        """One dense layer on activations of covariance `value`: covariance and tangent kernel."""
         sigma_w = self.readout_sigma_w if is_readout else self.sigma_w
         sigma_b = self.readout_sigma_b if is_readout else self.sigma_b
         covariance = sigma_w**2 * value + sigma_b**2
@@ -348,13 +396,6 @@ class FullyConnected:
         rows1 = x1.to(torch.float64)
         return rows1, rows1 if x2 is None else x2.to(torch.float64)
 
-    def _plain_block(self, rows1: Tensor, rows2: Tensor) -> Kernels:
-        # Products are summed like the norms, not by GEMM: equal rows have cosine exactly 1.
-        moments = (rows1[:, None, :] * rows2[None, :, :]).sum(-1) / rows1.shape[1]
-        q1 = self.first_covariance(_second_moments(rows1))
-        q2 = self.first_covariance(_second_moments(rows2))
-        return self.pairwise(q1[:, None], q2[None, :], self.first_covariance(moments))
-
 
 class NetworkCurve(Expression):
     """A network's kernel on the sphere.
@@ -388,7 +429,7 @@ class NetworkCurve(Expression):
 
 READERS.add("network", NetworkCurve.from_spec)
 
-_DEFAULTS: Final[dict[str, object]] = {
+OPTIONS: Final[dict[str, object]] = {
     "depth": 1,
     "sigma_w": 1.0,
     "sigma_b": 0.0,
@@ -410,12 +451,22 @@ def _number(scale: Scale) -> float:
     return float(scale.detach()) if isinstance(scale, Tensor) else float(scale)
 
 
+def _plain_block(network: FullyConnected, rows1: Tensor, rows2: Tensor) -> Kernels:
+    # Products are summed like the norms, not by GEMM: equal rows have cosine exactly 1.
+    moments = (rows1[:, None, :] * rows2[None, :, :]).sum(-1) / rows1.shape[1]
+    q1 = network.first_covariance(_second_moments(rows1))
+    q2 = network.first_covariance(_second_moments(rows2))
+    return network.pairwise(q1[:, None], q2[None, :], network.first_covariance(moments))
+
+
 def _second_moments(rows: Tensor) -> Tensor:
     return (rows * rows).sum(-1) / rows.shape[1]
 
 
 def _row_blocks(rows1: Tensor, rows2: Tensor) -> tuple[Tensor, ...]:
-    return rows1.split(max(1, _PLAIN_BLOCK_ELEMENTS // max(1, rows2.numel())))
+    num_rows = max(1, _PLAIN_BLOCK_ELEMENTS // max(1, rows2.numel()))
+    blocks: tuple[Tensor, ...] = rows1.split(num_rows)
+    return blocks
 
 
 def _with_diagonal(matrix: Tensor, diagonal: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ __all__ = [
     "float64",
     "float64_square",
     "float64_targets",
+    "rounding_unit",
 ]
 
 Array: TypeAlias = NDArray[Any] | Tensor
@@ -112,6 +113,19 @@ def float64_targets(value: Any, num_samples: int, *, device: torch.device) -> tu
         )
     is_vector = targets.ndim == 1
     return targets[:, None] if is_vector else targets, is_vector
+
+
+def rounding_unit(value: Any) -> float:
+    """The relative rounding of a value's own type: that of float64 for exact numbers.
+
+    Example:
+        >>> rounding_unit(torch.ones(1)) == 2**-23
+        True
+    """
+    dtype = value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype
+    if isinstance(dtype, torch.dtype):
+        return torch.finfo(dtype).eps if dtype.is_floating_point else 2.0**-52
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 2.0**-52
 
 
 def check_not_negative(name: str, value: float) -> None:

@@ -76,10 +76,10 @@ def asked_coefficients(kernel: DotProductKernel, degrees: int) -> AskedCoefficie
         )
     a_k = kernel.coefficients(degrees)
     scale = float(np.abs(a_k).sum())
-    if (a_k < -_NEGATIVE * scale).any() or kernel.total < -_NEGATIVE * scale:
-        raise _refusal(kernel, a_k, np.flatnonzero(a_k < -_NEGATIVE * scale))
     if not kernel.is_analytic:
         _check_fitted(kernel, a_k)
+    if (a_k < -_NEGATIVE * scale).any():
+        raise _refusal(kernel, a_k, np.flatnonzero(a_k < -_NEGATIVE * scale))
     if kernel.total <= 0 or scale == 0:
         raise InvalidValueError(
             "kernel",
@@ -122,7 +122,9 @@ def truncated(asked: AskedCoefficients, degrees: int) -> Floats:
     return result
 
 
-def _refusal(kernel: DotProductKernel, a_k: Floats, negative: NDArray[np.intp]) -> NotAchievableError:
+def _refusal(
+    kernel: DotProductKernel, a_k: Floats, negative: NDArray[np.intp]
+) -> NotAchievableError:
     nearest_k = _nearest(kernel, a_k)
     nearest = DotProductKernel.from_coefficients(nearest_k)
     distance = float(np.abs(kernel(_PROJECTION_COSINES) - nearest(_PROJECTION_COSINES)).max())
@@ -156,7 +158,7 @@ def _check_fitted(kernel: DotProductKernel, a_k: Floats) -> None:
     if residual <= _UNFITTED * np.abs(values).max():
         return
     # The signed coefficients of a smooth fit of low degree show where the kernel goes wrong.
-    chebyshev = np.polynomial.chebyshev.chebfit(_PROJECTION_COSINES, values, 12)
+    chebyshev = np.polynomial.chebyshev.chebfit(_PROJECTION_COSINES, values, 8)
     signed_k = np.polynomial.chebyshev.cheb2poly(chebyshev)
     negative = np.flatnonzero(signed_k < -_UNFITTED * np.abs(values).max())
     if not negative.size:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "PARALLEL_ULPS",
     "Duals",
     "angle",
     "erf_duals",
@@ -33,7 +34,7 @@ __all__ = [
 Duals = tuple[Tensor, Tensor]
 """(E[φ(u)φ(v)], E[φ'(u)φ'(v)])."""
 
-_PARALLEL_ULPS = 2.0
+PARALLEL_ULPS = 2.0
 """Inputs closer than this many rounding errors of their inner product count as parallel."""
 
 
@@ -66,7 +67,7 @@ def angle(q1: Tensor, q2: Tensor, k12: Tensor) -> tuple[Tensor, Tensor]:
         root = torch.sqrt(scale - k12) * torch.sqrt(scale + k12)
         return root, -1j * torch.log((k12 + 1j * root) / scale)
     gap = scale - k12.abs()
-    is_parallel = gap <= _PARALLEL_ULPS * torch.finfo(k12.dtype).eps * scale
+    is_parallel = gap <= PARALLEL_ULPS * torch.finfo(k12.dtype).eps * scale
     square = torch.where(is_parallel, 1.0, (scale - k12) * (scale + k12))
     safe_root = torch.sqrt(square)
     root = torch.where(is_parallel, 0.0, safe_root)
@@ -119,7 +120,7 @@ def gelu_duals(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
 
 
 def sine_duals(frequency: float, phase: float, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-    """Duals of sin(ωz + p): ½[exp(−ω²(q1+q2−2k12)/2) ∓ cos 2p · exp(−ω²(q1+q2+2k12)/2)], times ω²."""
+    """Duals of sin(ωz + p): half of exp(−ω²(q1+q2−2k12)/2) ∓ cos 2p · exp(−ω²(q1+q2+2k12)/2)."""
     square = frequency**2
     near = torch.exp(-square / 2 * (q1 + q2 - 2 * k12))
     far = math.cos(2 * phase) * torch.exp(-square / 2 * (q1 + q2 + 2 * k12))
@@ -142,7 +143,7 @@ def gaussian_duals(rate: float, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
 def polynomial_duals(coefficients: tuple[float, ...], q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
     """Duals of Σ cⱼ zʲ, as Σ_k B_k(q1) B_k(q2) k12ᵏ with polynomials B_k.
 
-    φ(√q z) = Σ b_k h_k(z) with b_k = q^{k/2} B_k(q), B_k(q) = Σ_m c_{k+2m} q^m (k+2m)!/(2^m m! √k!).
+    φ(√q z) = Σ b_k h_k(z), b_k = q^{k/2} B_k(q), B_k = Σ_m c_{k+2m} q^m (k+2m)!/(2^m m! √k!).
     """
     rows = []
     for k in range(len(coefficients)):

@@ -38,6 +38,8 @@ class Expression(ABC):
 
     is_analytic: bool
     """Whether it can be evaluated at complex arguments."""
+    residual: float = 0.0
+    """The largest error at the samples that it was fitted to, if it was."""
 
     @abstractmethod
     def evaluate(self, c: Tensor) -> Tensor:
@@ -75,12 +77,14 @@ class Series(Expression):
 
     Args:
         coefficients: a₀, a₁, …
+        residual: see `Expression.residual`.
     """
 
     is_analytic = True
 
-    def __init__(self, coefficients: NDArray[np.float64]) -> None:
+    def __init__(self, coefficients: NDArray[np.float64], *, residual: float = 0.0) -> None:
         self.coefficients = coefficients
+        self.residual = residual
 
     def evaluate(self, c: Tensor) -> Tensor:
         """The sum, by Horner's rule."""
@@ -112,7 +116,7 @@ class CallableCurve(Expression):
 
     def evaluate(self, c: Tensor) -> Tensor:
         """The function's values; the gradient is taken by a complex step where it is analytic."""
-        values: Tensor = _CallArray.apply(c, self)
+        values: Tensor = _CallArray.apply(c, self)  # type: ignore[no-untyped-call]
         return values
 
     def call(self, c: NDArray[Any]) -> NDArray[Any]:

@@ -61,7 +61,9 @@ class _Derivable(torch.autograd.Function):
         return shape.value_of_order(z, order)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, DesignedActivation, int], output: Tensor) -> None:
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, DesignedActivation, int], output: Tensor
+    ) -> None:
         z, ctx.shape, ctx.order = inputs
         ctx.save_for_backward(z)
         ctx.save_for_forward(z)
@@ -152,10 +154,12 @@ class TabulatedActivation(DesignedActivation):
 
 
 class HermiteSeries(DesignedActivation):
-    """Σ b_k h_k(z), h_k = He_k/√k! normalised for N(0, 1).
+    """Σ b_k h_k(z), h_k = He_k/√k! normalised for N(0, 1), continued by its tangent beyond a limit.
 
     Args:
         coefficients: b_0, b_1, …, at most 4,096; or their `pack`ed text.
+        limit: the |z| from which on it is linear; without one it is the polynomial everywhere, and
+            explodes there.
 
     Example:
         >>> HermiteSeries([1.0, 0.0, 2**0.5])(torch.tensor([0.0, 3.0]))  # z²
@@ -163,14 +167,37 @@ class HermiteSeries(DesignedActivation):
     """
 
     name: ClassVar[str] = "hermite_series"
-    arguments: ClassVar[tuple[str, ...]] = ("coefficients",)
+    arguments: ClassVar[tuple[str, ...]] = ("coefficients", "limit")
 
-    def __init__(self, coefficients: Numbers | str) -> None:
+    def __init__(self, coefficients: Numbers | str, limit: float | None = None) -> None:
         super().__init__()
         self.coefficients = _numbers("coefficients", coefficients, at_least=1, at_most=_MAX_TERMS)
+        self.limit = None if limit is None else check_number("limit", limit, positive=True)
 
     def value_of_order(self, z: Tensor, order: int) -> Tensor:
-        """The derivative of that order, by Clenshaw's recursion."""
+        """The derivative of that order."""
+        if self.limit is None:
+            return self._polynomial(z, order)
+        inside = z.clamp(-self.limit, self.limit)
+        value = self._polynomial(inside, order)
+        if order == 0:
+            return value + self._polynomial(inside, 1) * (z - inside)
+        return value if order == 1 else torch.where(z == inside, value, 0.0)
+
+    def spec(self) -> dict[str, object]:
+        """The coefficients as text, and the limit."""
+        return {
+            "name": self.name,
+            "coefficients": pack(self.coefficients),
+            "limit": self.limit,
+        }
+
+    def extra_repr(self) -> str:
+        """The degree and the limit."""
+        return f"degree={self.coefficients.size - 1}, limit={self.limit}"
+
+    def _polynomial(self, z: Tensor, order: int) -> Tensor:
+        """The series' derivative of that order, by Clenshaw's recursion."""
         b = self.coefficients
         for _ in range(order):  # h_k' = √k h_{k−1}
             b = b[1:] * np.sqrt(np.arange(1, b.size))
@@ -179,14 +206,6 @@ class HermiteSeries(DesignedActivation):
             ahead = z * now / math.sqrt(k + 1)
             later, now = now, ahead - math.sqrt((k + 1) / (k + 2)) * later + float(b[k])
         return now
-
-    def spec(self) -> dict[str, object]:
-        """The coefficients as text."""
-        return {"name": self.name, "coefficients": pack(self.coefficients)}
-
-    def extra_repr(self) -> str:
-        """The degree."""
-        return f"degree={self.coefficients.size - 1}"
 
 
 class ReLUSum(DesignedActivation):
@@ -262,7 +281,13 @@ class SinusoidSum(DesignedActivation):
     """
 
     name: ClassVar[str] = "sinusoid_sum"
-    arguments: ClassVar[tuple[str, ...]] = ("amplitudes", "frequencies", "phases", "offset", "slope")
+    arguments: ClassVar[tuple[str, ...]] = (
+        "amplitudes",
+        "frequencies",
+        "phases",
+        "offset",
+        "slope",
+    )
 
     def __init__(
         self,
@@ -306,7 +331,9 @@ class SinusoidSum(DesignedActivation):
                 slope = slope + a * b * w * v / 2 * (apart + along)
             for q in (q1, q2):  # the cross terms with the affine part, once for each side
                 wave = a * torch.exp(-(w**2) * q / 2)
-                value = value + wave * (self.offset * math.sin(p) + self.slope * w * k12 * math.cos(p))
+                value = value + wave * (
+                    self.offset * math.sin(p) + self.slope * w * k12 * math.cos(p)
+                )
                 slope = slope + wave * self.slope * w * math.cos(p)
         return value, slope
 

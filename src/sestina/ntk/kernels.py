@@ -7,7 +7,7 @@ With aₖ ≥ 0 for every k and a finite sum, K is a kernel on spheres of every 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -56,7 +56,7 @@ class DotProductKernel:
     """A kernel of the cosine between inputs.
 
     Args:
-        function: K on NumPy arrays, elementwise.
+        function: K on NumPy arrays, elementwise; or an `Expression`, from this room itself.
         complex_argument: whether it takes complex arrays and continues K analytically into the unit
             disc; then coefficients are read to machine precision. Otherwise they are fitted.
 
@@ -72,16 +72,15 @@ class DotProductKernel:
     """
 
     def __init__(
-        self, function: Callable[[NDArray[Any]], NDArray[Any]], *, complex_argument: bool = True
+        self,
+        function: Callable[[NDArray[Any]], NDArray[Any]] | Expression,
+        *,
+        complex_argument: bool = True,
     ) -> None:
-        self._set(CallableCurve(function, is_analytic=complex_argument), 0.0)
-
-    @classmethod
-    def from_expression(cls, expression: Expression, *, residual: float = 0.0) -> DotProductKernel:
-        """The kernel of an expression; for this room's own use."""
-        kernel = cls.__new__(cls)
-        kernel._set(expression, residual)
-        return kernel
+        if not isinstance(function, Expression):
+            function = CallableCurve(function, is_analytic=complex_argument)
+        self._expression = function
+        self._total = _checked_total(function)
 
     @classmethod
     def from_coefficients(cls, coefficients: ArrayLike) -> DotProductKernel:
@@ -104,7 +103,7 @@ class DotProductKernel:
                 remedy="pass a_0, a_1, … as a list",
             )
         _check_finite("coefficients", values)
-        return cls.from_expression(Series(values))
+        return cls(Series(values))
 
     @classmethod
     def from_samples(
@@ -135,7 +134,7 @@ class DotProductKernel:
                 remedy="samples in float64 determine no more coefficients",
             )
         coefficients, residual = _fit(points, targets, degree + 1)
-        return cls.from_expression(Series(coefficients), residual=residual)
+        return cls(Series(coefficients, residual=residual))
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> DotProductKernel:
@@ -145,7 +144,7 @@ class DotProductKernel:
             UnknownNameError: if the form is not known.
             InvalidValueError: if a key is missing.
         """
-        return cls.from_expression(read_expression(spec))
+        return cls(read_expression(spec))
 
     def spec(self) -> dict[str, object]:
         """The kernel as JSON-able values.
@@ -177,7 +176,7 @@ class DotProductKernel:
     @property
     def residual(self) -> float:
         """The largest error at the samples that the kernel was fitted to; 0 if it was not."""
-        return self._residual
+        return self._expression.residual
 
     @overload
     def __call__(self, c: float) -> float: ...
@@ -260,11 +259,11 @@ class DotProductKernel:
     def __add__(self, other: DotProductKernel) -> DotProductKernel:
         if not isinstance(other, DotProductKernel):
             return NotImplemented
-        return self.from_expression(Sum(self._expression, other._expression))
+        return DotProductKernel(Sum(self._expression, other._expression))
 
     def __mul__(self, other: DotProductKernel | float) -> DotProductKernel:
         if isinstance(other, DotProductKernel):
-            return self.from_expression(Product(self._expression, other._expression))
+            return DotProductKernel(Product(self._expression, other._expression))
         if not isinstance(other, (int, float)):
             return NotImplemented
         if not 0 <= other < math.inf:
@@ -274,7 +273,7 @@ class DotProductKernel:
                 expected="a finite number of at least 0",
                 remedy="a negative multiple of a kernel is no kernel",
             )
-        return self.from_expression(Scaled(float(other), self._expression))
+        return DotProductKernel(Scaled(float(other), self._expression))
 
     __rmul__ = __mul__
 
@@ -282,22 +281,10 @@ class DotProductKernel:
         """The composition K(inner(c)); `inner.total` must not leave the domain of K."""
         if not isinstance(inner, DotProductKernel):
             return NotImplemented
-        return self.from_expression(Composition(self._expression, inner._expression))
+        return DotProductKernel(Composition(self._expression, inner._expression))
 
     def __repr__(self) -> str:
         return f"DotProductKernel({type(self._expression).__name__}, total={self.total:.6g})"
-
-    def _set(self, expression: Expression, residual: float) -> None:
-        self._expression = expression
-        self._residual = residual
-        self._total = float(expression.evaluate(torch.ones(1, dtype=torch.float64)).detach()[0])
-        if not math.isfinite(self._total):
-            raise DivergentKernelError(
-                "K(1)",
-                self._total,
-                expected="a finite sum of coefficients, Σ a_k = K(1)",
-                remedy="damp the kernel, e.g. K(0.99 c), or give it a finite value at c = 1",
-            )
 
     def _read_coefficients(self, n: int) -> _FLOAT:
         num_points = 1 << max(12, (_CIRCLE_POINTS * n - 1).bit_length())
@@ -323,6 +310,20 @@ class DotProductKernel:
             )
 
 
+def _checked_total(expression: Expression) -> float:
+    """K(1), if it is finite."""
+    with torch.no_grad():
+        total = float(expression.evaluate(torch.ones(1, dtype=torch.float64))[0])
+    if not math.isfinite(total):
+        raise DivergentKernelError(
+            "K(1)",
+            total,
+            expected="a finite sum of coefficients, Σ a_k = K(1)",
+            remedy="damp the kernel, e.g. K(0.99 c), or give it a finite value at c = 1",
+        )
+    return total
+
+
 def _fit(c: _FLOAT, values: _FLOAT, num_coefficients: int) -> tuple[_FLOAT, float]:
     """Non-negative coefficients and the largest error left."""
     powers = c[:, None] ** np.arange(num_coefficients)
@@ -346,7 +347,9 @@ def _polar(name: str, x: Tensor, form: Form) -> tuple[Tensor, Tensor]:
         raise OffSphereError(
             name,
             f"of norm {float(radii[row].detach() * math.sqrt(x.shape[1])):.6g} in row {row}",
-            expected="a norm above 0" if form == "normalise" else f"the norm √d = {math.sqrt(x.shape[1]):.6g}",
+            expected="a norm above 0"
+            if form == "normalise"
+            else f"the norm √d = {math.sqrt(x.shape[1]):.6g}",
             remedy="remove it, or use form='radial'"
             if form == "normalise"
             else "use form='normalise' or form='radial'",

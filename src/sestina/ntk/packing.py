@@ -45,7 +45,9 @@ def unpack(name: str, text: object) -> NDArray[np.float64]:
     """
     remedy = "write it with sestina, or make it again from its source"
     if not isinstance(text, str):
-        raise InvalidValueError(name, text, expected="base64 text of float64 numbers", remedy=remedy)
+        raise InvalidValueError(
+            name, text, expected="base64 text of float64 numbers", remedy=remedy
+        )
     if len(text) > MAX_NUMBERS * 8 * 4 // 3 + 4:
         expected = f"at most {MAX_NUMBERS} numbers"
         raise InvalidValueError(name, f"{len(text)} characters", expected=expected, remedy=remedy)

@@ -68,6 +68,11 @@ class GaussianProcess(Generic[ArrayT]):
         self._factor_nn = _cholesky(self._kernel_nn, noise + jitter)
         self._dual_no = torch.cholesky_solve(self._targets_no, self._factor_nn)
 
+    @property
+    def dual(self) -> ArrayT:
+        """The coefficients α of the mean Σᵢ K(x, xᵢ) αᵢ: (n,) or (n, o)."""
+        return self._as_given(self._dual_no[:, 0] if self._is_vector else self._dual_no)
+
     def mean(self, kernel_test_train: Array | None = None) -> ArrayT:
         """The posterior mean (m,) or (m, o); on the training inputs by default."""
         mean_mo = self._cross(kernel_test_train) @ self._dual_no
@@ -93,7 +98,7 @@ class GaussianProcess(Generic[ArrayT]):
         return self._as_given(prior_mm - half_nm.T @ half_nm)
 
     def log_marginal_likelihood(self) -> float:
-        """log p(y), summed over outputs."""
+        """The logarithm of the density p(y), summed over outputs."""
         num_samples, num_outputs = self._targets_no.shape
         fit = float((self._targets_no * self._dual_no).sum())
         log_det = 2.0 * float(self._factor_nn.diagonal().log().sum())

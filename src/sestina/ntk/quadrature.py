@@ -2,11 +2,11 @@
 
 For (u, v) ~ N(0, [[q1, k12], [k12, q2]]) and ρ = k12/√(q1 q2):
 
-- φ smooth: Mehler's series E[φ(u)φ(v)] = Σ b_k(q1) b_k(q2) ρᵏ with b_k(q) = E[φ(√q z) h_k(z)], taken
-  by the trapezoidal rule. By Cauchy–Schwarz what K terms leave out is at most E[φ²] − Σ b_k², at any
-  ρ: the terms are doubled until that is below 1e-11 of E[φ²]. A polynomial in ρ has no trouble at
-  ρ = ±1, and takes complex ρ.
-- φ smooth, but on a scale so fine that 1,024 terms do not do: the trapezoidal rule in two variables.
+- φ smooth: Mehler's series E[φ(u)φ(v)] = Σ b_k(q1) b_k(q2) ρᵏ, b_k(q) = E[φ(√q z) h_k(z)], taken by
+  the trapezoidal rule. By Cauchy–Schwarz K terms leave out at most E[φ²] − Σ b_k², at any ρ: the
+  terms are doubled until that is below 1e-11 of E[φ²]. A polynomial in ρ has no trouble at ρ = ±1,
+  and takes complex ρ.
+- φ smooth, but on so fine a scale that 4,096 terms do not do: the trapezoidal rule in the plane.
 - φ with kinks: Gauss–Legendre panels in two variables that end at every kink. With s = sign ρ,
 
       u = √q1 (A x + B y),   v = s √q2 (A x − B y),   A, B = √((1 ± |ρ|)/2),
@@ -16,7 +16,8 @@ For (u, v) ~ N(0, [[q1, k12], [k12, q2]]) and ρ = k12/√(q1 q2):
   of y but where two of those lines cross, and y is cut there. The crossing goes to infinity as
   B → 0, so nothing has to be graded towards ρ = ±1.
 
-The number of nodes follows from E[φ²] and E[φ'²] in one variable: it is doubled until they settle.
+The step of the trapezoidal rule follows from the spectrum of φ; the number of nodes per panel is
+raised until E[φ²] and E[φ'²] settle. Both refuse a kink that was not declared.
 
 Axes: p pair, y outer node, x inner node, z node, k degree.
 """
@@ -24,6 +25,7 @@ Axes: p pair, y outer node, x inner node, z node, k degree.
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 from collections.abc import Callable
@@ -32,11 +34,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from sestina.core.errors import InvalidValueError
-from sestina.ntk.duals import Duals
+from sestina.core.errors import InvalidValueError, NonFiniteError
+from sestina.ntk.duals import PARALLEL_ULPS, Duals
 from sestina.ntk.hermite import hermite_coefficients, hermite_values
 
 __all__ = ["Integrand", "duals", "moments"]
@@ -61,10 +64,17 @@ class Integrand(Protocol):
 _TOLERANCE = 1e-11
 """Relative to E[φ²] or E[φ'²]; a tenth of a millionth of what the callers promise."""
 _REACHES = (9.0, 13.0, 19.0, 27.0)
-"""Where the line is cut off; the first at which φ² times the Gaussian is nothing."""
-_NODES = (64, 128, 256, 512, 1024, 2048)
-_PANEL_NODES = (16, 24, 32, 48, 64, 96, 128)
-_TERMS = (32, 64, 128, 256, 512, 1024)
+"""Where the line is cut off; the first beyond which φ² times the Gaussian is nothing."""
+_NOTHING = -34.0
+"""Logarithm of what is nothing beside the integrand's peak: a rounding error or so."""
+_TINY = 1e-150
+_NARROW = 1e-4
+_PANEL_NODES = (16, 24, 32, 48, 64, 96, 128, 192, 256)
+_SPECTRUM_POINTS = (4096, 3281)
+_SPECTRUM_FLOOR = 1e-12
+_MARGIN = 8.0
+"""Frequencies that a Gaussian of unit variance adds, down to 1e-13."""
+_TERMS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 _COMPLEX_TERMS = 4096
 """Terms of the series where kinks forbid anything better; the rest falls off like k^{−3/2}."""
 _BLOCK_ELEMENTS = 2**20
@@ -123,21 +133,309 @@ class _Rule:
     """The line is cut off at ±reach standard deviations."""
     num_nodes: int
     """On the whole line for smooth functions, per panel for others."""
+    bandwidth: float = 0.0
+    """Of φ(√q z) and φ'(√q z), in radians per standard deviation; smooth functions only."""
 
 
 def _choose_rule(function: Integrand, q: Tensor) -> _Rule:
-    """The coarsest rule whose E[φ²] and E[φ'²] agree with the next finer one's."""
+    """How finely φ has to be sampled at these variances."""
     with torch.no_grad():
-        extremes = torch.stack([q.min(), q.max()]).to(torch.float64).cpu()
-        reach = _choose_reach(function, extremes)
-        sizes = _PANEL_NODES if function.kinks else _NODES
-        coarse = _moments(function, extremes, _Rule(reach=reach, num_nodes=sizes[0]))
-        for size, finer in zip(sizes, sizes[1:], strict=False):
-            fine = _moments(function, extremes, _Rule(reach=reach, num_nodes=finer))
+        probes = _probes(q)
+        reach = _choose_reach(function, probes)
+        if not function.kinks:
+            bandwidth = _choose_bandwidth(function, probes, reach)
+            # A product of two has twice the bandwidth, the Gaussian left over adds its own.
+            num_nodes = _num_line_nodes(reach, 2 * bandwidth + _MARGIN)
+            return _Rule(reach=reach, bandwidth=bandwidth, num_nodes=num_nodes)
+        coarse = _moments(function, probes, _Rule(reach=reach, num_nodes=_PANEL_NODES[0]))
+        for size, finer in itertools.pairwise(_PANEL_NODES):
+            fine = _moments(function, probes, _Rule(reach=reach, num_nodes=finer))
             if all(_agree(left, right) for left, right in zip(coarse, fine, strict=True)):
                 return _Rule(reach=reach, num_nodes=size)
             coarse = fine
-    raise InvalidValueError(
+    raise _unsettled(function)
+
+
+def _choose_bandwidth(function: Integrand, q: Tensor, reach: float) -> float:
+    """The frequency beyond which φ(√q z) and φ'(√q z) times exp(−z²/4) have nothing.
+
+    Kinks show here: the spectrum of an undeclared one never falls below the tolerance. Two grids
+    have to agree, lest a high frequency passes for the low one that it is aliased to.
+    """
+    found = []
+    for num_points in _SPECTRUM_POINTS:
+        z = torch.linspace(-1, 1, num_points, dtype=q.dtype) * math.sqrt(2) * reach
+        points = _safe_sqrt(q)[:, None] * z
+        taper = torch.exp(-z * z / 4)
+        both = torch.cat([function.forward(points), function.derivative(points)]) * taper
+        spectrum = torch.fft.rfft(both).abs()
+        floor = _SPECTRUM_FLOOR * spectrum.max(1, keepdim=True).values
+        is_something = (spectrum > floor).any(0).tolist()
+        highest = max((i for i, flag in enumerate(is_something) if flag), default=0)
+        if highest > 0.9 * num_points / 2:
+            raise _unsettled(function)
+        found.append(highest * math.pi / (math.sqrt(2) * reach))
+    if max(found) > 1.25 * min(found) + 1:
+        raise _unsettled(function)
+    return max(found)
+
+
+def _choose_reach(function: Integrand, q: Tensor) -> float:
+    """The first reach beyond which φ(√q z)² exp(−z²/2) is nothing beside its peak."""
+    z = torch.linspace(-_REACHES[-1] - 1, _REACHES[-1] + 1, 1121, dtype=q.dtype)
+    values = function.forward(_safe_sqrt(q)[:, None] * z)
+    if bool(values.isnan().any()):
+        raise NonFiniteError(
+            "activation",
+            f"NaN from {function!r}",
+            expected=f"numbers for every |z| up to {float(z[-1] * q.max().sqrt()):.4g}",
+            remedy="pass a function that is defined on the whole line",
+        )
+    logs = 2 * values.abs().clamp(min=_TINY).log() - z * z / 2
+    is_something = (logs > logs.max(1, keepdim=True).values + _NOTHING).any(0)
+    needed = float(z[is_something].abs().max())
+    for reach in _REACHES:
+        if needed <= reach:
+            return reach
+    raise _unsettled(function)
+
+
+def _choose_terms(function: Integrand, q: Tensor, rule: _Rule) -> int | None:
+    """How many terms of Mehler's series do, or None if 4,096 do not."""
+    with torch.no_grad():
+        probes = _probes(q)
+        exact = _moments(function, probes, rule)
+        for num_terms in _TERMS:
+            series = _series_coefficients(function, probes, rule, num_terms)
+            sums = [(b * b).sum(-1) for b in series]
+            if all(_agree(left, right) for left, right in zip(sums, exact, strict=True)):
+                return num_terms
+    return None
+
+
+def _moments(function: Integrand, q: Tensor, rule: _Rule) -> Duals:
+    std = _safe_sqrt(q)[..., None]
+    if function.kinks:
+        kinks = torch.tensor(function.kinks, dtype=q.dtype, device=q.device)
+        z, weights = _panel_nodes(kinks / std.clamp(min=_TINY), rule)
+    else:
+        z, weights = _line_nodes(rule, q)
+    points = std * z
+    return tuple(  # type: ignore[return-value]
+        (values * values * weights).sum(-1)
+        for values in (function.forward(points), function.derivative(points))
+    )
+
+
+def _series_duals(
+    function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: _Rule, num_terms: int
+) -> Duals:
+    def evaluate(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
+        product = _safe_sqrt(q1) * _safe_sqrt(q2)
+        rho = k12 / torch.where(product > 0, product, 1.0)
+        left = _series_coefficients(function, q1, rule, num_terms)
+        right = left if q1 is q2 else _series_coefficients(function, q2, rule, num_terms)
+        return _mehler(left[0], right[0], rho), _mehler(left[1], right[1], rho)
+
+    return _in_blocks(evaluate, q1, q2, k12, num_terms if _needs_grad(q1, q2, k12) else 4)
+
+
+def _series_coefficients(
+    function: Integrand, q: Tensor, rule: _Rule, num_terms: int
+) -> tuple[Tensor, Tensor]:
+    """b_k of φ(√q z) and of φ'(√q z), (..., k)."""
+    # h_k oscillates with frequencies up to √k.
+    bandwidth = rule.bandwidth + math.sqrt(num_terms) + _MARGIN
+    rule = _Rule(reach=rule.reach, num_nodes=_num_line_nodes(rule.reach, bandwidth))
+    z, weights = _line_nodes(rule, q)
+    basis_zk = torch.from_numpy(_hermite_basis(rule, num_terms)).to(q) * weights[:, None]
+    points = _safe_sqrt(q)[..., None] * z
+    return function.forward(points) @ basis_zk, function.derivative(points) @ basis_zk
+
+
+def _mehler(left: Tensor, right: Tensor, rho: Tensor) -> Tensor:
+    """Σ_k left_k right_k ρᵏ, by Horner's rule."""
+    total = torch.zeros_like(rho)
+    for k in range(left.shape[-1] - 1, -1, -1):
+        total = total * rho + left[..., k] * right[..., k]
+    return total
+
+
+def _complex_kinked_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
+    def coefficients(apply: Callable[[Tensor], Tensor], q: Tensor) -> Tensor:
+        distinct, places = torch.unique(q.detach().to(torch.float64).cpu(), return_inverse=True)
+        rows = [
+            hermite_coefficients(
+                lambda z: apply(torch.from_numpy(z)).detach().numpy(),
+                _COMPLEX_TERMS,
+                scale=math.sqrt(value),
+                kinks=function.kinks,
+            )
+            for value in distinct.tolist()
+        ]
+        return torch.from_numpy(np.stack(rows))[places].to(q)
+
+    rho = k12 / torch.sqrt(q1 * q2)
+    values, slopes = (
+        _mehler(left, coefficients(apply, q2) if q2 is not q1 else left, rho)
+        for apply in (function.forward, function.derivative)
+        for left in [coefficients(apply, q1)]
+    )
+    return values, slopes
+
+
+def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: _Rule) -> Duals:
+    shape = torch.broadcast_shapes(q1.shape, q2.shape, k12.shape)
+    flat1, flat2, flat12 = (tensor.expand(shape).reshape(-1) for tensor in (q1, q2, k12))
+    num_kinks = len(function.kinks)
+    num_panels = (num_kinks**2 + 1) * (2 * num_kinks + 1)
+
+    def evaluate(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
+        return _planar_block(function, q1, q2, k12, rule)
+
+    value, slope = _in_blocks(evaluate, flat1, flat2, flat12, num_panels * rule.num_nodes**2)
+    return value.reshape(shape), slope.reshape(shape)
+
+
+def _planar_block(
+    function: Integrand, q1_p: Tensor, q2_p: Tensor, k12_p: Tensor, rule: _Rule
+) -> Duals:
+    std1, std2 = _safe_sqrt(q1_p)[:, None], _safe_sqrt(q2_p)[:, None]  # (p, 1)
+    sign = torch.where(k12_p < 0, -1.0, 1.0).to(k12_p.dtype)[:, None]
+    product = std1 * std2
+    size = (k12_p[:, None].abs() / torch.where(product > 0, product, 1.0)).clamp(max=1)
+    # Closer to 1 than k12 is known: parallel, as in `duals.angle`.
+    size = torch.where(1 - size <= PARALLEL_ULPS * torch.finfo(size.dtype).eps, 1.0, size)
+    along, across = torch.sqrt((1 + size) / 2), _safe_sqrt((1 - size) / 2)  # A, B
+    kinks = torch.tensor(function.kinks, dtype=q1_p.dtype, device=q1_p.device)
+    kinks1 = kinks / std1.clamp(min=_TINY)  # (p, number of kinks)
+    kinks2 = sign * kinks / std2.clamp(min=_TINY)
+    if len(kinks):
+        gaps = (kinks1[:, :, None] - kinks2[:, None, :]).flatten(1)
+        cuts = gaps / (2 * across.clamp(min=_TINY))
+        # The integrand of y is continuous at its cuts, so that they carry no first derivative; but
+        # near ρ = ±1 they would carry rounding errors times 1/B.
+        cuts = torch.where(across > _NARROW, cuts, torch.where(across > 0, cuts.detach(), 0.0))
+        y, y_weights = _panel_nodes(cuts, rule)  # (p, y)
+        shift = (across * y)[:, :, None]
+        lines = torch.cat([kinks1[:, None, :] - shift, kinks2[:, None, :] + shift], dim=2)
+        x, x_weights = _panel_nodes(lines / along[:, :, None], rule)  # (p, y, x)
+    else:
+        y, y_weights = _line_nodes(rule, q1_p)
+        x, x_weights = _line_nodes(rule, q1_p)
+        shift = (across * y)[:, :, None]
+    ahead = along[:, :, None] * x
+    u = std1[:, :, None] * (ahead + shift)
+    v = (sign * std2)[:, :, None] * (ahead - shift)
+    value, slope = (
+        ((apply(u) * apply(v) * x_weights).sum(-1) * y_weights).sum(-1)
+        for apply in (function.forward, function.derivative)
+    )
+    return value, slope
+
+
+def _in_blocks(
+    evaluate: Callable[[Tensor, Tensor, Tensor], Duals],
+    q1: Tensor,
+    q2: Tensor,
+    k12: Tensor,
+    elements_per_pair: int,
+) -> Duals:
+    """`evaluate` on pieces along the first axis, with bounded temporaries, gradients included."""
+    shape = torch.broadcast_shapes(q1.shape, q2.shape, k12.shape)
+    num_rows = shape[0] if shape else 1
+    row_elements = math.prod(shape[1:]) * elements_per_pair
+    rows = max(1, _BLOCK_ELEMENTS // max(1, row_elements))
+    needs_grad = _needs_grad(q1, q2, k12)
+    if rows >= num_rows:
+        return evaluate(q1, q2, k12)
+    results: list[Duals] = []
+    for start in range(0, num_rows, rows):
+        pieces = [_rows(tensor, start, rows, len(shape)) for tensor in (q1, q2, k12)]
+        if needs_grad:
+            results.append(checkpoint(evaluate, *pieces, use_reentrant=False))
+        else:
+            results.append(evaluate(*pieces))
+    return torch.cat([r[0] for r in results]), torch.cat([r[1] for r in results])
+
+
+def _rows(tensor: Tensor, start: int, count: int, num_axes: int) -> Tensor:
+    if tensor.ndim < num_axes or tensor.shape[0] == 1:
+        return tensor
+    return tensor[start : start + count]
+
+
+def _probes(q: Tensor) -> Tensor:
+    """The least and greatest variance, and the one between, for choosing a rule."""
+    low, high = q.detach().min(), q.detach().max()
+    return torch.stack([low, torch.sqrt(low * high), high]).to(torch.float64).cpu()
+
+
+def _num_line_nodes(reach: float, bandwidth: float) -> int:
+    """Nodes of a step h with 2π/h above the bandwidth: nothing is aliased to the mean.
+
+    Rounded up to whole 64s, so that few tables of h_k are needed.
+    """
+    return 64 * math.ceil((2 * reach * bandwidth / (2 * math.pi) + 2) / 64)
+
+
+def _line_nodes(rule: _Rule, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The trapezoidal rule for E[f(z)], z ~ N(0, 1)."""
+    z = torch.linspace(-rule.reach, rule.reach, rule.num_nodes, dtype=torch.float64)
+    step = 2 * rule.reach / (rule.num_nodes - 1)
+    weights = step / math.sqrt(2 * math.pi) * torch.exp(-z * z / 2)
+    return z.to(like), weights.to(like)
+
+
+def _panel_nodes(cuts: Tensor, rule: _Rule) -> tuple[Tensor, Tensor]:
+    """Gauss–Legendre panels between the cuts of the last axis, with the Gaussian's density."""
+    nodes, weights = (torch.from_numpy(array).to(cuts) for array in _legendre(rule.num_nodes))
+    inner = cuts.clamp(-rule.reach, rule.reach).sort(dim=-1).values
+    end = torch.full_like(inner[..., :1], rule.reach)
+    edges = torch.cat([-end, inner, end], dim=-1)
+    half = (edges[..., 1:] - edges[..., :-1])[..., None] / 2
+    points = ((edges[..., 1:] + edges[..., :-1])[..., None] / 2 + half * nodes).flatten(-2)
+    density = torch.exp(-points * points / 2) / math.sqrt(2 * math.pi)
+    return points, (half * weights).flatten(-2) * density
+
+
+@functools.lru_cache(maxsize=16)
+def _legendre(num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
+    return nodes, weights
+
+
+@functools.lru_cache(maxsize=8)
+def _hermite_basis(rule: _Rule, num_terms: int) -> NDArray[np.float64]:
+    """h_k at the nodes of the line, (z, k)."""
+    z = np.linspace(-rule.reach, rule.reach, rule.num_nodes)
+    return np.ascontiguousarray(hermite_values(z, num_terms).T)
+
+
+def _safe_sqrt(q: Tensor) -> Tensor:
+    """√q with gradient 0 at q = 0."""
+    is_positive = q > 0
+    return torch.where(is_positive, torch.sqrt(torch.where(is_positive, q, 1.0)), 0.0)
+
+
+def _without_repeats(q: Tensor) -> Tensor:
+    """The variances with axes that were only expanded brought back to length 1."""
+    for axis in range(q.ndim):
+        if q.stride(axis) == 0 and q.shape[axis] > 1:
+            q = q.narrow(axis, 0, 1)
+    return q
+
+
+def _needs_grad(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _agree(left: Tensor, right: Tensor) -> bool:
+    return bool(((left - right).abs() <= _TOLERANCE * right.abs()).all())
+
+
+def _unsettled(function: Integrand) -> InvalidValueError:
+    return InvalidValueError(
         "activation",
         function,
         expected="a function that is smooth between its kinks, and square-integrable",

@@ -35,6 +35,7 @@ from sestina.ntk.arrays import (
     float64,
     float64_square,
     float64_targets,
+    rounding_unit,
 )
 from sestina.tensors.checks import check_shape
 
@@ -58,9 +59,6 @@ Loss = Literal["mean", "half-mean", "element-mean", "half-element-mean"]
 """
 
 _LOSSES = ("mean", "half-mean", "element-mean", "half-element-mean")
-
-# Eigenvalues of a positive matrix come out of LAPACK as low as −n·eps·λmax; this is further than that.
-_NEGATIVE_TOLERANCE = 1e-9
 
 
 def flow_rate(loss: Loss, num_samples: int, num_outputs: int = 1) -> float:
@@ -174,17 +172,17 @@ class GradientFlow(Generic[ArrayT]):
             check_shape("prior", self._prior_nn, tuple(self._kernel_nn.shape))
         self._vectors_nn: Tensor
         spectrum_n, self._vectors_nn = torch.linalg.eigh(self._kernel_nn)
-        largest = max(float(spectrum_n[-1]), 0.0) if num_samples else 0.0
-        if num_samples and float(spectrum_n[0]) < -_NEGATIVE_TOLERANCE * max(largest, 1e-300):
+        largest = max(float(spectrum_n[-1]), 0.0)
+        # What the rounding of the kernel's own type makes of a zero eigenvalue, at most.
+        floor = num_samples * rounding_unit(kernel) * largest
+        if float(spectrum_n[0]) < -10.0 * floor - 1e-300:
             raise InvalidValueError(
                 "kernel's smallest eigenvalue",
                 float(spectrum_n[0]),
                 expected=f"at least 0 up to rounding (the largest is {largest:.6g})",
-                remedy="pass a positive semidefinite matrix: both arguments of the kernel the same rows",
+                remedy="pass a positive semidefinite matrix: the kernel of rows with themselves",
             )
-        # Below this an eigenvalue is rounding: in that direction the kernel sees nothing.
-        self._floor = num_samples * float(np.finfo(np.float64).eps) * largest
-        self._spectrum_n = torch.where(spectrum_n > self._floor, spectrum_n, 0.0)
+        self._spectrum_n = torch.where(spectrum_n > floor, spectrum_n, 0.0)
         self.learning_rate = learning_rate
         if learning_rate is not None:
             self._check_learning_rate(learning_rate)
@@ -281,7 +279,13 @@ class GradientFlow(Generic[ArrayT]):
         kernel_test_train: Array | None = None,
         targets: Array | None = None,
     ) -> float:
-        """The loss of the mean prediction, averaged as `loss` says; on the training set by default."""
+        """The loss of the mean prediction, averaged as `loss` says.
+
+        Args:
+            time: epochs × learning rate.
+            kernel_test_train: (m, n) and
+            targets: (m,) or (m, o), of the test set; None for both is the training set.
+        """
         mean = torch.as_tensor(self.mean(kernel_test_train, time=time)).reshape(
             -1, self.num_outputs
         )

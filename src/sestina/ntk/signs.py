@@ -4,6 +4,10 @@
 kernel around it depends on them by orders of magnitude. What is minimised here is the mean over
 angles of σ²(c) (see `sestina.ntk.variance`), exactly and deterministically.
 
+A series also needs a limit: a polynomial explodes at large |z|, where no unit of a real network ever
+is, but where its fourth moments are made. φ is continued by its tangent from ±limit on, chosen together
+with the signs: a smaller limit loses energy (bias), a wider one may add variance.
+
 Where the freedom lies. By phase, h_k(z) ~ cos(√k z − kπ/2) e^{z²/4}, so with the signs + + − − + + …
 all terms add up near z = 0 and cancel where |z| is large, where any energy left is amplified by
 e^{z²/4}. A deviation at degree k spreads over |z| < 2√k; from degree 10 or so on, that costs more
@@ -27,7 +31,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.ntk.coefficients import AskedCoefficients, truncated
 from sestina.ntk.pairs import Kind
 from sestina.ntk.series import HalfGrid, hermite_blocks
 from sestina.ntk.variance import ERROR_COSINES
@@ -39,15 +42,13 @@ Floats = NDArray[np.float64]
 _SEARCHED = 10
 """Signs searched per parity: 2²⁰ combinations. One more each quadruples the time and, for every
 target tried, changed nothing."""
-_SEARCH_DEGREES = 512
-"""The series is shortened to this for the search; the rest adds the same to every candidate."""
 _SQUARE_DEGREES = 64
 """Degrees of φ² and φ'² that the search looks at; the mean over angles of cʲ falls like 1/√j."""
 _POLISHED = 64
 """Signs of these first degrees are then flipped one at a time while that helps."""
 _SWEEPS = 4
-_WIDEST = 24.0
-"""Largest |z| of the search; at degree 512, fourth powers stay below 1e280 there."""
+_STEP = 0.04
+"""Of the grid; at degree 512 a seventh of a wave of φ."""
 
 
 def magnitudes(a_k: Floats, kind: Kind) -> Floats:
@@ -61,7 +62,7 @@ def magnitudes(a_k: Floats, kind: Kind) -> Floats:
 
 
 def alternating_signs(count: int) -> Floats:
-    """+ + − − + + − − …
+    """+ + − − + + − − ….
 
     Example:
         >>> alternating_signs(5).tolist()
@@ -70,25 +71,26 @@ def alternating_signs(count: int) -> Floats:
     return np.where(np.arange(count) % 4 < 2, 1.0, -1.0)
 
 
-def chosen_signs(asked: AskedCoefficients, count: int, kind: Kind) -> Floats:
-    """The signs of the first `count` coefficients with the least mean variance over angles.
+def chosen_signs(b_k: Floats, kind: Kind, *, width: int, limit: float) -> Floats:
+    """The signs of a series with the least squared error of a network of one width.
 
     The first even and the first odd term come out positive: −φ and φ(−z) have φ's kernel and
     variance.
 
     Args:
-        asked: the kernel's coefficients.
-        count: how many signs.
+        b_k: magnitudes, ≥ 0; a series of more than a thousand terms should be shortened first, since
+            + + − − continues whatever is chosen.
         kind: which kernel the activation is for.
+        width: of the network: what is minimised is bias² + variance/width, where the bias counts
+            the energy beyond the limit as if it were missing from the kernel at every angle.
+        limit: the |z| from which on φ continues by its tangent.
+
+    Example:
+        >>> chosen_signs(np.array([1.0, 0.5, 0.3, 0.2]), "ntk", width=4096, limit=7.0).tolist()
+        [1.0, 1.0, -1.0, -1.0]
     """
-    signs_k = alternating_signs(count)
-    b_k = magnitudes(truncated(asked, min(_SEARCH_DEGREES, count)), kind)
-    problem = _Search.of(b_k, kind)
-    first_k = signs_k[: b_k.size]
-    first_k = problem.exhaustive(first_k)
-    first_k = problem.polished(first_k)
-    # The tail continues the pattern of each parity; the search kept it by construction.
-    signs_k[: b_k.size] = first_k
+    search = _Search(b_k, kind, width, limit)
+    signs_k = search.polished(search.exhaustive(alternating_signs(b_k.size)))
     for parity in (0, 1):
         present = np.flatnonzero(b_k[parity::2])
         if present.size and signs_k[parity::2][present[0]] < 0:
@@ -97,50 +99,26 @@ def chosen_signs(asked: AskedCoefficients, count: int, kind: Kind) -> Floats:
 
 
 class _Search:
-    """The mean variance over angles, as a function of signs, up to a constant."""
+    """The mean squared error of a network, times its width, as a function of signs.
 
-    def __init__(self, grid: HalfGrid, b_k: Floats, kind: Kind) -> None:
-        terms_kg = np.concatenate([now.copy() for _, now, _ in hermite_blocks(grid.z_g, b_k.size)])
-        slopes_kg = np.zeros_like(terms_kg)
-        slopes_kg[1:] = terms_kg[:-1] * (b_k[1:] * np.sqrt(np.arange(1, b_k.size)))[:, None]
-        terms_kg *= b_k[:, None]
-        self.grid = grid
+    Up to a constant it is |q(even part) + q(odd part)|², q being quadratic: see `squares`.
+    """
+
+    def __init__(self, b_k: Floats, kind: Kind, width: int, limit: float) -> None:
+        self.grid = HalfGrid.up_to(limit + 2, _STEP)
         self.b_k = b_k
         # A function is its values and, for the NTK, its slopes in a second half of the grid axis.
-        self.is_tangent = kind == "ntk"
-        self.terms_kg = np.hstack([terms_kg, slopes_kg]) if self.is_tangent else terms_kg
-        self.weights_jg = self._weights()
+        self.terms_kg = _clamped_terms(b_k, self.grid.z_g, limit, with_slopes=kind == "ntk")
+        self.weights_gj = self._weights(kind, width, limit).T.copy()
+        energy_k = b_k**2 * (1 + np.arange(b_k.size) * (kind == "ntk"))
+        self.energy_j = np.zeros((2, self.weights_gj.shape[1]))
+        self.energy_j[:, -1] = math.sqrt(width) * np.array(
+            [energy_k[0::2].sum(), energy_k[1::2].sum()]
+        )
 
-    @classmethod
-    def of(cls, b_k: Floats, kind: Kind) -> _Search:
-        """On a grid that is wide enough to hold the series' energy."""
-        limit, step = 8.0, 0.04
-        while True:
-            search = cls(HalfGrid.up_to(limit, step), b_k, kind)
-            lost = 1 - search.energy(alternating_signs(b_k.size)) / float(b_k @ b_k)
-            if lost < 1e-8 or limit >= _WIDEST:
-                return search
-            limit = min(1.5 * limit, _WIDEST)
-
-    def energy(self, signs_k: Floats) -> float:
-        """E[φ²] as the grid sees it."""
-        count = self.grid.z_g.size
-        even_g, odd_g = self.parts(signs_k)
-        return self.grid.mean(even_g[:count] ** 2 + odd_g[:count] ** 2)
-
-    def parts(self, signs_k: Floats) -> tuple[Floats, Floats]:
-        """The even and the odd part."""
-        return signs_k[0::2] @ self.terms_kg[0::2], signs_k[1::2] @ self.terms_kg[1::2]
-
-    def squares(self, part_sg: Floats) -> Floats:
-        """The weighted Hermite coefficients of a part's squares (s, j): cost = |even + odd|²."""
-        count = self.grid.z_g.size
-        square_sg = part_sg**2
-        values_sj = square_sg[:, :count] @ self.weights_jg[:, :count].T
-        if not self.is_tangent:
-            return values_sj
-        slopes_sj = square_sg[:, count:] @ self.weights_jg[:, count:].T
-        return np.hstack([values_sj, slopes_sj])
+    def squares(self, part_sg: Floats, parity: int) -> Floats:
+        """Q of one part, (s, j): weighted Hermite coefficients of its squares, and energy lost."""
+        return part_sg**2 @ self.weights_gj - self.energy_j[parity]
 
     def exhaustive(self, signs_k: Floats) -> Floats:
         """The best signs of the first degrees present, ten of each parity, the others as given."""
@@ -151,7 +129,7 @@ class _Search:
             rest_k = signs_k.copy()
             rest_k[present] = 0
             rest_g = rest_k[parity::2] @ self.terms_kg[parity::2]
-            squares.append(self.squares(rest_g + choice_sk @ self.terms_kg[present]))
+            squares.append(self.squares(rest_g + choice_sk @ self.terms_kg[present], parity))
             free.append(present)
             choices.append(choice_sk)
         even_sj, odd_sj = squares
@@ -166,8 +144,8 @@ class _Search:
     def polished(self, signs_k: Floats) -> Floats:
         """Signs of which no single flip among the first degrees is an improvement."""
         result_k = signs_k.copy()
-        parts = list(self.parts(result_k))
-        squares = [self.squares(part[None])[0] for part in parts]
+        parts = [result_k[parity::2] @ self.terms_kg[parity::2] for parity in (0, 1)]
+        squares = [self.squares(parts[parity][None], parity)[0] for parity in (0, 1)]
         cost = float(((squares[0] + squares[1]) ** 2).sum())
         for _ in range(_SWEEPS):
             has_changed = False
@@ -175,7 +153,7 @@ class _Search:
                 if self.b_k[k] == 0:
                     continue
                 part_g = parts[k % 2] - 2 * result_k[k] * self.terms_kg[k]
-                square_j = self.squares(part_g[None])[0]
+                square_j = self.squares(part_g[None], k % 2)[0]
                 candidate = float(((square_j + squares[1 - k % 2]) ** 2).sum())
                 if candidate < cost * (1 - 1e-9):
                     result_k[k] *= -1
@@ -185,19 +163,42 @@ class _Search:
                 break
         return result_k
 
-    def _weights(self) -> Floats:
-        """Rows that turn squares into Hermite coefficients, times the roots of their weights."""
+    def _weights(self, kind: Kind, width: int, limit: float) -> Floats:
+        """Rows that turn squares into Hermite coefficients, times the roots of their weights.
+
+        The last row is the energy within the limit, E[φ² + φ'²] or E[φ²].
+        """
         j = np.arange(0, _SQUARE_DEGREES, 2)
         hermite_kg = np.concatenate(
             [now.copy() for _, now, _ in hermite_blocks(self.grid.z_g, _SQUARE_DEGREES)]
-        )[0::2]
+        )
+        rows = hermite_kg[0::2] * self.grid.weights_g
+        energy_row = math.sqrt(width) * (self.grid.weights_g * (self.grid.z_g <= limit))[None]
         mean_power_j = (ERROR_COSINES ** j[:, None]).mean(1)
-        rows = hermite_kg * self.grid.weights_g
-        if not self.is_tangent:
-            return rows * np.sqrt(mean_power_j)[:, None]
+        if kind == "nngp":
+            return np.vstack([rows * np.sqrt(mean_power_j)[:, None], energy_row])
         value_rows = rows * np.sqrt(mean_power_j * (1 + j / 2))[:, None]
         shifted_j = (ERROR_COSINES ** (j[:, None] + 2)).mean(1)
-        return np.hstack([value_rows, rows * np.sqrt(3 * shifted_j)[:, None]])
+        slope_rows = rows * np.sqrt(3 * shifted_j)[:, None]
+        none = np.zeros_like(rows)
+        return np.vstack(
+            [
+                np.hstack([value_rows, none]),
+                np.hstack([none, slope_rows]),
+                np.hstack([energy_row, energy_row]),
+            ]
+        )
+
+
+def _clamped_terms(b_k: Floats, z_g: Floats, limit: float, *, with_slopes: bool) -> Floats:
+    """b_k h_k on z ≥ 0, continued by its tangent from the limit on; then its slopes, (k, g or 2g)."""
+    inside_g = np.minimum(z_g, limit)
+    terms_kg = np.concatenate([now.copy() for _, now, _ in hermite_blocks(inside_g, b_k.size)])
+    slopes_kg = np.zeros_like(terms_kg)
+    slopes_kg[1:] = terms_kg[:-1] * (b_k[1:] * np.sqrt(np.arange(1, b_k.size)))[:, None]
+    terms_kg *= b_k[:, None]
+    terms_kg += slopes_kg * (z_g - inside_g)
+    return np.hstack([terms_kg, slopes_kg]) if with_slopes else terms_kg
 
 
 def _all_signs(count: int) -> Floats:

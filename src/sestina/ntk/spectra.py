@@ -84,7 +84,7 @@ def sphere_spectrum(kernel: DotProductKernel, dimension: int, *, max_degree: int
         >>> from sestina.ntk.kernels import DotProductKernel
         >>> linear = DotProductKernel.from_coefficients([0.0, 1.0])
         >>> spectrum = sphere_spectrum(linear, 5, max_degree=2)
-        >>> spectrum.eigenvalues.round(6).tolist()  # x·x' has eigenvalue 1/d on the d linear functions
+        >>> spectrum.eigenvalues.round(6).tolist()  # 1/d on the d linear functions
         [0.0, 0.2, 0.0]
         >>> spectrum.multiplicities.tolist()
         [1.0, 5.0, 14.0]
@@ -99,7 +99,7 @@ def sphere_spectrum(kernel: DotProductKernel, dimension: int, *, max_degree: int
         domain="sphere",
         dimension=dimension,
         eigenvalues=np.where(use_series, by_series, by_quadrature),
-        multiplicities=np.array([float(_num_harmonics(dimension, int(l))) for l in degrees]),
+        multiplicities=np.array([float(_num_harmonics(dimension, int(k))) for k in degrees]),
         errors=np.where(use_series, series_errors, quadrature_errors),
         trace=float(kernel.total),
     )
@@ -173,7 +173,7 @@ def hypercube_power(values: Any) -> NDArray[np.float64]:
         >>> hypercube_power([1.0, -1.0, -1.0, 1.0]).tolist()  # the parity of two bits
         [0.0, 0.0, 1.0]
     """
-    transformed = np.array(values, dtype=np.float64)
+    transformed: NDArray[np.float64] = np.array(values, dtype=np.float64)
     size = len(transformed) if transformed.ndim == 1 else 0
     if size < 1 or size & (size - 1):
         raise ShapeError(
@@ -188,8 +188,7 @@ def hypercube_power(values: Any) -> NDArray[np.float64]:
         transformed = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1).ravel()
         step *= 2
     bits_set = np.array([index.bit_count() for index in range(size)])
-    power: NDArray[np.float64] = np.bincount(bits_set, weights=(transformed / size) ** 2)
-    return power
+    return np.bincount(bits_set, weights=(transformed / size) ** 2).astype(np.float64)
 
 
 def _sphere_series(
@@ -218,7 +217,7 @@ def _tail_bound(
     # The share rises up to this power and falls after it: share(k+2)/share(k) crosses 1 there.
     peak = (degree * degree + degree * (dimension - 2)) // (dimension - 1)
     candidates = np.maximum(np.array([first, peak - 2, peak, peak + 2]), first)
-    candidates += (candidates - degree) % 2
+    candidates = candidates + (candidates - degree) % 2
     return tail * float(np.exp(_log_share(candidates, degree, dimension).max()))
 
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
-from sestina.core.errors import CancelledError, SestinaError, WorkerError
+from sestina.core.errors import CancelledError, InvalidValueError, SestinaError, WorkerError
 from sestina.core.progress import Progress, silent
 
-__all__ = ["Engine", "Handle", "Outcome", "Status", "cancelled", "failed"]
+__all__ = ["Engine", "Handle", "Outcome", "Status", "cancelled", "closed", "failed"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -91,7 +91,7 @@ class Handle(ABC, Generic[Result]):
         """How it ended, waiting for the end.
 
         Raises:
-            TimeoutError: if it has not ended after `timeout_s` seconds; it runs on.
+            NotFinishedError: if it has not ended after `timeout_s` seconds; it runs on.
         """
 
     def result(self, timeout_s: float | None = None) -> Result:
@@ -100,7 +100,7 @@ class Handle(ABC, Generic[Result]):
         Raises:
             WorkerError: if it failed, or its process died.
             CancelledError: if it was cancelled.
-            TimeoutError: if it has not ended after `timeout_s` seconds; it runs on.
+            NotFinishedError: if it has not ended after `timeout_s` seconds; it runs on.
         """
         return self.outcome(timeout_s).get()
 
@@ -200,4 +200,11 @@ def cancelled(index: int) -> CancelledError:
     """The error of an item that was cancelled."""
     return CancelledError(
         f"item {index} was cancelled", remedy="run it again if it is still needed"
+    )
+
+
+def closed(engine: Engine) -> InvalidValueError:
+    """The error of calling an engine that was closed."""
+    return InvalidValueError(
+        "engine", engine, expected="one that is not closed", remedy="use it within its `with` block"
     )

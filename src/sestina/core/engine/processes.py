@@ -14,16 +14,17 @@ import logging
 import pickle
 import queue
 import signal
+import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from sestina.core.engine.interface import Engine, Handle, Outcome, Status, cancelled, failed
+from sestina.core.engine.interface import Engine, Handle, Outcome, Status, cancelled, closed, failed
 from sestina.core.engine.launch import WorkerProcess
 from sestina.core.engine.worker import Reply, is_importing_main
-from sestina.core.errors import CancelledError, InvalidValueError, WorkerError
+from sestina.core.errors import CancelledError, InvalidValueError, NotFinishedError, WorkerError
 from sestina.core.machine import usable_cores
 from sestina.core.progress import Progress, silent
 
@@ -56,8 +57,8 @@ class ProcessEngine(Engine):
         if is_importing_main():
             raise InvalidValueError(
                 "the main script",
-                "starting an engine while it is imported by a worker",
-                expected="its work under a guard",
+                sys.argv[0],
+                expected="one that starts no engine when a worker imports it",
                 remedy='put what it does under `if __name__ == "__main__":`',
             )
         self.num_workers = usable_cores() if num_workers is None else num_workers
@@ -117,6 +118,8 @@ class ProcessEngine(Engine):
 
     def _submit(self, call: _Call[Result]) -> _Call[Result]:
         with self._calls.changed:
+            if self._calls.is_closed:
+                raise closed(self)
             if self._calls.add(call) and len(self._threads) < self.num_workers:
                 # The thread must not hold the engine, or a dropped one would never be finalised.
                 thread = threading.Thread(
@@ -174,7 +177,10 @@ class _Call(Handle[Result]):
     def outcome(self, timeout_s: float | None = None) -> Outcome[Result]:
         with self._changed:
             if not self._changed.wait_for(lambda: self._outcome is not None, timeout_s):
-                raise TimeoutError(f"item {self.index} has not ended after {timeout_s} s")
+                raise NotFinishedError(
+                    f"item {self.index} has not ended after {timeout_s} s",
+                    remedy="wait longer, or cancel it",
+                )
             assert self._outcome is not None
             return self._outcome
 
@@ -216,15 +222,11 @@ class _Calls:
         self._waiting: deque[_Call[Any]] = deque()
         self._unfinished: set[_Call[Any]] = set()
         self._num_idle = 0
-        self._is_closed = False
+        self.is_closed = False
 
     def add(self, call: _Call[Any]) -> bool:
         """Queue a call; whether there are more waiting than threads that are free."""
         with self.changed:
-            if self._is_closed:
-                raise InvalidValueError(
-                    "engine", "closed", expected="an open engine", remedy="use it within its `with`"
-                )
             self._waiting.append(call)
             self._unfinished.add(call)
             self.changed.notify_all()
@@ -234,7 +236,7 @@ class _Calls:
         """The next call, waiting for one; None when there will be none."""
         with self.changed:
             self._num_idle += 1
-            self.changed.wait_for(lambda: self._waiting or self._is_closed)
+            self.changed.wait_for(lambda: self._waiting or self.is_closed)
             self._num_idle -= 1
             return self._waiting.popleft() if self._waiting else None
 
@@ -244,7 +246,7 @@ class _Calls:
 
     def close(self, *, cancel: bool) -> None:
         with self.changed:
-            self._is_closed = True
+            self.is_closed = True
             self.changed.notify_all()
             for call in list(self._unfinished) if cancel else []:
                 call.cancel()

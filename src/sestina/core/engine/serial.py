@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TypeVar
 
-from sestina.core.engine.interface import Engine, Handle, Outcome, Status, failed
-from sestina.core.errors import InvalidValueError
+from sestina.core.engine.interface import Engine, Handle, Outcome, Status, closed, failed
 from sestina.core.progress import Progress, silent
 
 __all__ = ["SerialEngine"]
@@ -68,9 +67,7 @@ class SerialEngine(Engine):
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise InvalidValueError(
-                "engine", "closed", expected="an open engine", remedy="use it within its `with`"
-            )
+            raise closed(self)
 
 
 class _EndedHandle(Handle[Result]):

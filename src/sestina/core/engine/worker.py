@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sestina.core.errors import InvalidValueError
-from sestina.core.log import configure_logging
+from sestina.core.log import logging_to
 
 __all__ = ["Reply", "Surroundings", "is_importing_main", "serve"]
 
@@ -73,21 +73,21 @@ def serve(link: Connection) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    configure_logging(logging.INFO, sys.stderr)
     faulthandler.enable()
     calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     is_busy = threading.Event()
     threading.Thread(target=_receive, args=(link, calls, is_busy), daemon=True).start()
     link.send_bytes(b"ready")
-    while (call := calls.get()) is not None:
-        link.send_bytes(b"started")
-        reply, value = _run(call, surroundings)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        is_busy.clear()
-        link.send_bytes(pickle.dumps(reply, protocol=5))
-        if reply.has_value:
-            link.send_bytes(value)  # apart, for copying a large one takes memory
+    with logging_to(sys.stderr, logging.INFO):
+        while (call := calls.get()) is not None:
+            link.send_bytes(b"started")
+            reply, value = _run(call, surroundings)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            is_busy.clear()
+            link.send_bytes(pickle.dumps(reply, protocol=5))
+            if reply.has_value:
+                link.send_bytes(value)  # apart, for copying a large one takes memory
 
 
 def _receive(

@@ -14,8 +14,8 @@ from sestina.ntk.activations.analytic import GELU, RBF, Cos, Erf, Exp, Gaussian,
 from sestina.ntk.activations.base import Activation
 from sestina.ntk.activations.numeric import Custom, Sigmoid, SiLU, Softplus, Tanh
 from sestina.ntk.activations.piecewise import (
-    Abs,
     ABReLU,
+    Abs,
     LeakyReLU,
     RectifiedMonomial,
     ReLU,
@@ -25,6 +25,8 @@ from sestina.ntk.activations.polynomials import Hermite, Monomial, Polynomial
 from sestina.ntk.activations.resolve import ActivationLike, activation
 
 __all__ = [
+    "GELU",
+    "RBF",
     "ABReLU",
     "Abs",
     "Activation",
@@ -33,13 +35,11 @@ __all__ = [
     "Custom",
     "Erf",
     "Exp",
-    "GELU",
     "Gaussian",
     "Hermite",
     "LeakyReLU",
     "Monomial",
     "Polynomial",
-    "RBF",
     "ReLU",
     "RectifiedMonomial",
     "SiLU",

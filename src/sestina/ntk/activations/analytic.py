@@ -61,7 +61,8 @@ class GELU(ClosedForm):
     def derivative(self, z: Tensor) -> Tensor:
         """φ'(z)."""
         density = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-        return torch.special.ndtr(z) + z * density
+        cumulative: Tensor = torch.special.ndtr(z)
+        return cumulative + z * density
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         """See `sestina.ntk.duals.gelu_duals`."""

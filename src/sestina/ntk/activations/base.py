@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -72,7 +73,8 @@ class Activation(nn.Module):
         """An instance from arguments by name, unknown ones refused.
 
         Raises:
-            OptionError: if the constructor has no such argument; the nearest one is named.
+            OptionError: if the constructor has no such argument (the nearest one is named), or
+                needs one that is not given.
         """
         for name in arguments:
             if name not in cls.arguments:
@@ -83,6 +85,16 @@ class Activation(nn.Module):
                     expected=f"one of {', '.join(cls.arguments)}" if cls.arguments else "none",
                     remedy=f"did you mean {nearest!r}?" if nearest else "remove it",
                 )
+        parameters = inspect.signature(cls).parameters.values()
+        needed = [p.name for p in parameters if p.default is p.empty and p.name in cls.arguments]
+        missing = [name for name in needed if name not in arguments]
+        if missing:
+            raise OptionError(
+                f"arguments of {cls.name}",
+                sorted(arguments),
+                expected=f"{', '.join(missing)} as well",
+                remedy=f"give it as in {cls.name}:{missing[0]}=… or {{'{missing[0]}': …}}",
+            )
         return cls(**arguments)
 
     def extra_repr(self) -> str:

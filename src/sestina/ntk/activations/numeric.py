@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, Activation, check_number

@@ -1,0 +1,114 @@
+"""Mimic, finite width: one hidden layer trained beside a real 4-layer ReLU network, seed by seed.
+
+Wine-quality-red, width 4096, 1,021 epochs, the authors' protocol (`mimic_training`). Each network is
+trained from five seeds or more; what counts is the difference to the 4-layer network of the same
+seed. A 4-layer run costs a quarter of an hour on two cores; finished runs are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from scipy.stats import t as student
+
+from benchmarks.harness import Report, Resumable, Value, main
+from benchmarks.ntk import mimic_training
+from benchmarks.workers import ROOT
+from sestina import ntk
+from sestina.ntk.nets import FullyConnectedNet
+
+LONG = True
+
+SEEDS = range(5)
+WIDTH = 4096
+DATA = ROOT.parent / "shared" / "data" / "ntk" / "uci" / "wine-quality-red"
+RELU = {"sigma_w": math.sqrt(2), "sigma_b": 0.1}
+# Found by the authors in two hours on a GPU: notebook mimic_net_training.
+PAPER = (3.8001581, 1.06, 0.0968093, 0.901006, -0.0793610, 11.8105656, 0.9340552)
+
+
+def paper_activation(z: torch.Tensor) -> torch.Tensor:
+    """a·relu(z − b) + c·z + d + e·cos(f·z + g)."""
+    a, b, c, d, e, f, g = PAPER
+    return a * torch.relu(z - b) + c * z + d + e * torch.cos(f * z + g)
+
+
+def network(name: str, seed: int) -> FullyConnectedNet:
+    """A fresh network of the experiment."""
+    if name == "design":
+        target = ntk.FullyConnected(activation="relu", depth=4, **RELU).dot_product("ntk")
+        return ntk.design(target).module(d_in=11, d_out=6, width=WIDTH, seed=seed)
+    if name == "paper":
+        phi = ntk.activation(paper_activation)
+        return FullyConnectedNet(11, 6, WIDTH, phi, seed=seed)
+    depth = {"relu-1": 1, "relu-4": 4}[name]
+    return FullyConnectedNet(11, 6, WIDTH, ntk.activation("relu"), depth=depth, seed=seed, **RELU)
+
+
+def bench(report: Report) -> None:
+    """One row for each network's difference to the 4-layer one."""
+    protocol: dict[str, Any] = {
+        "data": "wine-quality-red, 800/799",
+        "width": WIDTH,
+        "epochs": mimic_training.EPOCHS,
+        "learning_rate": mimic_training.LEARNING_RATE,
+    }
+    kept = Resumable("bench_mimic_training", protocol)
+    split = mimic_training.wine_split(DATA)
+
+    def run(name: str, seed: int) -> dict[str, Any]:
+        net = network(name, seed)
+        runs = mimic_training.train(name, net, seed, split, progress=_draw)
+        return {str(run.epoch): asdict(run) for run in runs}
+
+    results = {
+        name: [kept.get(f"{name}/{seed}", lambda n=name, s=seed: run(n, s)) for seed in SEEDS]
+        for name in ("design", "paper", "relu-1", "relu-4")
+    }
+    deep = results["relu-4"]
+    for name in ("design", "paper", "relu-1"):
+        for epoch in map(str, mimic_training.RECORDED_EPOCHS):
+            pairs = zip(results[name], deep, strict=True)
+            differences = [a[epoch]["test_loss"] - b[epoch]["test_loss"] for a, b in pairs]
+            report.row(
+                what=f"mimic, width {WIDTH}, epoch {epoch}: test loss of {name} minus relu-4",
+                workload=protocol | {"seeds": list(SEEDS)},
+                measured=interval(differences),
+                notes={
+                    "spread": "95 % interval of the mean over seeds (Student's t)",
+                    "parameters, relu-4 over this": deep[0][epoch]["num_parameters"]
+                    / results[name][0][epoch]["num_parameters"],
+                    "commits of the runs": sorted(kept.commits),
+                    **_means(name, results[name], epoch),
+                    **_means("relu-4", deep, epoch),
+                },
+            )
+
+
+def interval(differences: list[float]) -> Value:
+    """The mean with its 95 % interval over seeds."""
+    count = len(differences)
+    mean, error = statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(count)
+    reach = float(student.ppf(0.975, count - 1)) * error
+    return Value(mean, spread=(mean - reach, mean + reach), runs=count)
+
+
+def _means(name: str, runs: list[dict[str, Any]], epoch: str) -> dict[str, float]:
+    fields = ("train_loss", "test_loss", "test_accuracy", "seconds")
+    return {
+        f"{name} {field}": statistics.fmean(run[epoch][field] for run in runs) for field in fields
+    }
+
+
+def _draw(done: int, total: int, label: str) -> None:
+    if done % 100 == 0:
+        print(f"{label}: epoch {done} of {total}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(bench)
