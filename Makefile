@@ -90,7 +90,7 @@ $(READY): pyproject.toml constraints.txt CMakeLists.txt $(CPP)
 .venv-bench-%/.ready: benchmarks/%/requirements.txt
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(@D)/bin/python -m pip install --quiet --no-deps -r $<
-	test ! -d benchmarks/$*/site || cp benchmarks/$*/site/* "$$($(@D)/bin/python -c \
+	test ! -d benchmarks/$*/site || cp benchmarks/$*/site/*.* "$$($(@D)/bin/python -c \
 	    'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 

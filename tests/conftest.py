@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile("default", max_examples=50, deadline=None, suppress_health_check=_QUIET)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-settings.register_profile("fuzz", settings.get_profile("default"), max_examples=500)
+settings.register_profile("fuzz", settings.get_profile("default"), max_examples=200)
 settings.load_profile(os.environ.get("SESTINA_HYPOTHESIS", "default"))
 
 

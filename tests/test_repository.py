@@ -185,7 +185,9 @@ def test_nothing_is_left_for_later():
 def shows_a_value(call):
     """Whether the error names a thing and its value, or anything in it is more than fixed text."""
     arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return len(call.args) >= 2 or any(not isinstance(argument, ast.Constant) for argument in arguments)
+    return len(call.args) >= 2 or any(
+        not isinstance(argument, ast.Constant) for argument in arguments
+    )
 
 
 def raised_classes(tree):
@@ -220,7 +222,7 @@ def module_of(test):
     return None
 
 
-ROOT_TESTS = ("tests/test_repository.py", "tests/test_readme.py", "tests/test_fuzz.py")
+ROOT_TESTS = tuple(f"tests/test_{name}.py" for name in ("conftest", "fuzz", "readme", "repository"))
 MIRRORING = [
     path
     for path in sorted((ROOT / "tests").rglob("test_*.py"))

@@ -175,7 +175,7 @@ template <class T>
 void bind_numbers(nb::module_& m, const char* name) {
   nb::class_<PackedRows<T>>(m, name)
       .def_prop_ro("shape", [](const PackedRows<T>& rows) { return nb::make_tuple(rows.rows(), rows.columns()); })
-      .def_prop_ro("norms", &norms_of<T>);
+      .def_prop_ro("norms", &norms_of<T>, nb::rv_policy::move);
   m.def("pack_rows", &pack_rows<T>, nb::arg("matrix").noconvert(), "level"_a, "threads"_a);
   m.def("fill_from_table", &fill_from_table<T>, "left"_a, "right"_a.none(), nb::arg("first").noconvert().none(),
         nb::arg("second").noconvert().none(), nb::arg("coefficients").noconvert(),

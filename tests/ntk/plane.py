@@ -18,7 +18,9 @@ def expectation(left, right, q1, q2, rho, *, reach=14.0, radial=160, angular=40)
     r = (nodes + 1) * reach / 2
     r_weights = weights * reach / 2 * r * np.exp(-r * r / 2) / (2 * math.pi)
     rays = {
-        (ray + k * math.pi) % (2 * math.pi) for ray in (math.pi / 2, alpha + math.pi / 2) for k in (0, 1)
+        (ray + k * math.pi) % (2 * math.pi)
+        for ray in (math.pi / 2, alpha + math.pi / 2)
+        for k in (0, 1)
     }
     edges = sorted(rays | {0.0, 2 * math.pi})
     nodes, weights = np.polynomial.legendre.leggauss(angular)

@@ -48,6 +48,13 @@ def test_gauss_rule_integrates_the_polynomials_to_the_identity():
     np.testing.assert_allclose((values * weights) @ values.T, np.eye(30), atol=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 2, 200, 1000])
+def test_gauss_rules_of_any_size_sum_to_one_and_have_unit_variance(n):
+    nodes, weights = gauss_hermite(n)
+    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    assert weights @ nodes**2 == pytest.approx(1 if n > 1 else 0, abs=1e-12)
+
+
 def test_relu_coefficients_are_the_closed_form_up_to_degree_8000():
     b = hermite_coefficients(lambda z: np.maximum(z, 0), 8000, kinks=[0.0])
     np.testing.assert_allclose(b, relu_coefficients(8000), atol=1e-14)
@@ -81,8 +88,8 @@ def test_a_function_with_a_hole_is_named():
         hermite_coefficients(np.sqrt, 10)
 
 
-def test_clenshaw_sums_the_series(rng_seed=3):
-    b = np.random.default_rng(rng_seed).standard_normal(60)
+def test_clenshaw_sums_the_series():
+    b = np.random.default_rng(3).standard_normal(60)
     z = np.linspace(-5, 5, 11)
     np.testing.assert_allclose(evaluate_series(b, z), b @ hermite_values(z, 60), rtol=1e-10)
     assert evaluate_series([], 2.0) == 0.0

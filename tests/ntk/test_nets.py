@@ -48,7 +48,9 @@ def test_residual_and_layer_norm_are_the_formulas_of_the_docstring() -> None:
 
 
 def test_standard_parametrisation_starts_as_the_same_function() -> None:
-    torch.testing.assert_close(make()(X_ND), make(parametrisation="standard")(X_ND), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        make()(X_ND), make(parametrisation="standard")(X_ND), rtol=1e-6, atol=0
+    )
 
 
 def test_same_seed_gives_the_same_network_in_both_precisions() -> None:

@@ -65,7 +65,9 @@ def json_option(command: Decorated) -> Decorated:
 
 
 @contextmanager
-def drawn_progress(stream: TextIO | None = None) -> Iterator[DrawnProgress]:
+def drawn_progress(
+    stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[DrawnProgress]:
     """A `Progress` that is drawn on stderr, from the second second on.
 
     A terminal gets a bar that redraws itself and vanishes at the end; anything else a line every
@@ -73,11 +75,12 @@ def drawn_progress(stream: TextIO | None = None) -> Iterator[DrawnProgress]:
 
     Args:
         stream: where to draw; None for stderr.
+        clock: seconds that have passed since some moment.
 
     Raises:
         OptionError: if the environment variable is something else.
     """
-    drawn = DrawnProgress(stream or sys.stderr)
+    drawn = DrawnProgress(stream or sys.stderr, clock=clock)
     try:
         yield drawn
     finally:
@@ -87,10 +90,11 @@ def drawn_progress(stream: TextIO | None = None) -> Iterator[DrawnProgress]:
 class DrawnProgress:
     """The progress that `drawn_progress` gives; `wipe` it before printing something else."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
         self._style = _chosen_style(stream)
-        self._started_s = time.monotonic()
+        self._started_s = clock()
         self._label = ""
         self._label_s = self._started_s
         # In plain style the first line comes as late as the others.
@@ -100,7 +104,7 @@ class DrawnProgress:
 
     def __call__(self, done: int, total: int, label: str, /) -> None:
         """Draw how far it is, if it is time to."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if label != self._label:
             self._label, self._label_s = label, now_s
         if self._style == "off" or now_s < self._next_s:

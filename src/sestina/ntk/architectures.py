@@ -31,17 +31,15 @@ from sestina.ntk import activations
 from sestina.ntk.activations import Activation, ActivationLike
 from sestina.ntk.expressions import READERS, Expression
 from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.matrices import kernel_matrices, kernel_matrix
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.pairs import Kernels, Kind, check_kind
-from sestina.tensors.checks import check_matching, check_matrix
 
 __all__ = ["OPTIONS", "FullyConnected", "NetworkCurve", "Parametrisation"]
 
 Parametrisation = Literal["ntk", "standard"]
 Scale: TypeAlias = float | Tensor
 """A standard deviation, possibly one that is learned."""
-
-_PLAIN_BLOCK_ELEMENTS = 2**22
 
 
 class FullyConnected:
@@ -106,33 +104,24 @@ class FullyConnected:
         Args:
             x1: (n, d), float32 or float64.
             x2: (m, d); default x1, when the diagonals are exact.
-            **how: options of `sestina.ntk.matrices.kernel_matrices`.
+            **how: options of `sestina.ntk.matrices.kernel_matrices`: threads, tiles, files.
 
         Returns:
-            Two (n, m) tensors of the inputs' dtype.
+            Two (n, m) tensors of the inputs' dtype; differentiable in inputs and scales.
 
         Raises:
             DivergentKernelError: if φ jumps, so that the tangent kernel is infinite.
             ShapeError, DtypeError, NonFiniteError: if the inputs are not two real matrices.
         """
-        self._check_has_ntk()
-        rows1, rows2 = self._checked_inputs(x1, x2)
-        network = self.at_input_width(rows1.shape[1])
-        blocks = [_plain_block(network, block, rows2) for block in _row_blocks(rows1, rows2)]
-        nngp = torch.cat([block[0] for block in blocks])
-        ntk = torch.cat([block[1] for block in blocks])
-        if x2 is None:
-            diagonal = network.diagonal(network.first_covariance(_second_moments(rows1)))
-            nngp, ntk = (_with_diagonal(*pair) for pair in zip((nngp, ntk), diagonal, strict=True))
-        return Kernels(nngp.to(x1.dtype), ntk.to(x1.dtype))
+        return kernel_matrices(self, x1, x2, **how)
 
     def ntk(self, x1: Tensor, x2: Tensor | None = None, **how: Any) -> Tensor:
         """The tangent kernel, (n, m); see `kernels`."""
-        return self.kernels(x1, x2, **how).ntk
+        return kernel_matrix(self, "ntk", x1, x2, **how)
 
     def nngp(self, x1: Tensor, x2: Tensor | None = None, **how: Any) -> Tensor:
         """The covariance of the random network's outputs, (n, m); see `kernels`."""
-        return self.kernels(x1, x2, **how).nngp
+        return kernel_matrix(self, "nngp", x1, x2, **how)
 
     def dot_product(self, kind: Kind) -> DotProductKernel:
         """One of the kernels on the sphere |x|² = d, as a function of the cosine."""
@@ -388,14 +377,6 @@ class FullyConnected:
                 remedy="use the NNGP (nngp, nngp_curve), or a continuous activation such as Erf",
             )
 
-    def _checked_inputs(self, x1: Tensor, x2: Tensor | None) -> tuple[Tensor, Tensor]:
-        check_matrix("x1", x1)
-        if x2 is not None:
-            check_matrix("x2", x2, num_columns=x1.shape[1])
-            check_matching("x1", x1, "x2", x2)
-        rows1 = x1.to(torch.float64)
-        return rows1, rows1 if x2 is None else x2.to(torch.float64)
-
 
 class NetworkCurve(Expression):
     """A network's kernel on the sphere.
@@ -449,29 +430,6 @@ def _has_bias(sigma_b: Scale) -> float:
 
 def _number(scale: Scale) -> float:
     return float(scale.detach()) if isinstance(scale, Tensor) else float(scale)
-
-
-def _plain_block(network: FullyConnected, rows1: Tensor, rows2: Tensor) -> Kernels:
-    # Products are summed like the norms, not by GEMM: equal rows have cosine exactly 1.
-    moments = (rows1[:, None, :] * rows2[None, :, :]).sum(-1) / rows1.shape[1]
-    q1 = network.first_covariance(_second_moments(rows1))
-    q2 = network.first_covariance(_second_moments(rows2))
-    return network.pairwise(q1[:, None], q2[None, :], network.first_covariance(moments))
-
-
-def _second_moments(rows: Tensor) -> Tensor:
-    return (rows * rows).sum(-1) / rows.shape[1]
-
-
-def _row_blocks(rows1: Tensor, rows2: Tensor) -> tuple[Tensor, ...]:
-    num_rows = max(1, _PLAIN_BLOCK_ELEMENTS // max(1, rows2.numel()))
-    blocks: tuple[Tensor, ...] = rows1.split(num_rows)
-    return blocks
-
-
-def _with_diagonal(matrix: Tensor, diagonal: Tensor) -> Tensor:
-    is_diagonal = torch.eye(len(diagonal), dtype=torch.bool, device=matrix.device)
-    return torch.where(is_diagonal, diagonal[:, None], matrix)
 
 
 def _checked_count(name: str, value: object) -> int:

@@ -34,7 +34,7 @@ class DesignOptions:
     degree: int | None = None
     """Highest degree of the series; default 16,383 for tables and 64 for polynomials."""
     terms: int | None = None
-    """Terms of a "relu-sum" or "sinusoid"; default 12."""
+    """Terms of a "relu-sum" (default 8) or "sinusoid" (default 12), at most 32."""
     width: int = 16_384
     """The width to design for. Only where an exact kernel costs spread does it matter: bias² +
     variance/width is what signs, limits and fits minimise."""
@@ -50,7 +50,7 @@ class DesignOptions:
         if self.degree is not None:
             check_count("degree", self.degree, 0, highest)
         if self.terms is not None:
-            check_count("terms", self.terms, 1, 64)
+            check_count("terms", self.terms, 1, 32)
 
     @property
     def num_degrees(self) -> int:

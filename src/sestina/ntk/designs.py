@@ -1,9 +1,9 @@
 """The inverse map: from a kernel to the network that has it.
 
 For K(c) = Σ aₖ cᵏ with aₖ ≥ 0, one hidden layer (σ_w = 1, no biases, readout σ_w = 1) with the
-activation φ = Σ ±√aₖ h_k has the NNGP K, and with φ = Σ ±√(aₖ/(1+k)) h_k the NTK K, on inputs of norm
-√d (Simon, Anand & DeWeese, 2022). The signs are free in theory; here they are chosen so that a network
-of finite width comes closest (`sestina.ntk.signs`).
+activation φ = Σ ±√aₖ h_k has the NNGP K, and with φ = Σ ±√(aₖ/(1+k)) h_k the NTK K, on inputs of
+norm √d (Simon, Anand & DeWeese, 2022). The signs are free in theory; here they are chosen so that
+a network of finite width comes closest (`sestina.ntk.signs`).
 
 What a `Design` declares is measured on the finished activation by quadrature, not taken from the
 formula: tables, truncation, clamping and fits are included.
@@ -43,8 +43,9 @@ __all__ = ["Design", "design"]
 
 Floats = NDArray[np.float64]
 _SEARCH_DEGREES = 512
-"""The series is shortened to this for the choice of signs and limit: what lies beyond adds the same to
-every candidate."""
+"""The series is shortened to this for the choice of signs and limit: what lies beyond adds the same
+to every candidate."""
+_TABLE_DEGREES = 16_384
 _STEPS_PER_WAVE = 50
 """Knots of the table per wave of the highest degree: cubic interpolation is then right to 1e-5."""
 _ERROR_NAMES = tuple(item.name for item in fields(KernelError))
@@ -63,8 +64,8 @@ class Design:
     coefficients: Floats = field(repr=False)
     """aₖ asked for."""
     series: Floats = field(repr=False)
-    """b_k, the Hermite coefficients of φ, signs included; for "relu-sum" and "sinusoid" those of the
-    ideal φ that was fitted."""
+    """b_k, the Hermite coefficients of φ, signs included; for "relu-sum" and "sinusoid" those of
+    the ideal φ that was fitted."""
     activation: DesignedActivation
     """φ."""
     achieved_coefficients: Floats = field(repr=False)
@@ -72,8 +73,8 @@ class Design:
     error: KernelError
     """Of the infinitely wide network, measured on 100 angles."""
     tail: float
-    """K(1) − Σ min(aₖ, aₖ achieved): the part of the coefficients that is not realised. A table makes
-    up for it at its last degrees, so that K(1) still holds."""
+    """K(1) − Σ min(aₖ, aₖ achieved): the part of the coefficients that is not realised. A table
+    makes up for it at its last degrees, so that K(1) still holds."""
     variance: UnitVariance = field(repr=False)
     """σ(c) of one unit and its means."""
 
@@ -120,7 +121,7 @@ class Design:
         """The least width whose `expected_error` is at most `accuracy`.
 
         Raises:
-            InvalidValueError: if no width suffices, since the infinitely wide network's error is larger.
+            InvalidValueError: if no width suffices: the infinitely wide network's error is larger.
 
         Example:
             >>> linear = design(DotProductKernel.from_coefficients([0.0, 1.0]))
@@ -254,7 +255,7 @@ def design(
         kind: whether it is to be the network's "ntk" or "nngp".
         form: "table" (accurate, the default), "hermite", "relu-sum" or "sinusoid".
         degree: highest degree of the series; default 16,383, or 64 for "hermite".
-        terms: terms of a "relu-sum" or "sinusoid"; default 12.
+        terms: terms of a "relu-sum" (default 8) or "sinusoid" (default 12).
         width: the width to design for; see `DesignOptions`.
         signs: "searched", or "alternating" for + + − −.
 
@@ -278,7 +279,7 @@ def design(
     series_k, limit = _series(asked, options)
     phi = _activation(asked, series_k, limit, options)
     # Kinks have slowly falling coefficients, whatever the target's degree.
-    degrees = max(series_k.size, 4096 if options.form == "relu-sum" else 256)
+    degrees = _TABLE_DEGREES if options.form == "relu-sum" else max(series_k.size, 256)
     result = measured(phi, options.kind, degrees=degrees, limit=limit + 3)
     return Design(
         options=options,

@@ -23,6 +23,8 @@ from torch import Tensor
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations import ActivationLike
 from sestina.ntk.architectures import FullyConnected
+from sestina.ntk.curves import InputForm, input_matrix
+from sestina.ntk.designs import Design
 from sestina.ntk.kernels import DotProductKernel
 from sestina.ntk.pairs import Kind, check_kind
 from sestina.ntk.posteriors import GaussianProcess
@@ -30,22 +32,15 @@ from sestina.ntk.regression import GradientFlow, Loss
 from sestina.ntk.targets import parse_target
 
 __all__ = [
-    "InputForm",
     "KernelClassifier",
     "KernelLike",
     "KernelRegressor",
     "NetworkKernel",
-    "input_matrix",
     "resolve_kernel",
 ]
 
-InputForm: TypeAlias = Literal["radial", "normalise", "strict", "network"]
-"""What becomes of the inputs' norms: as in `DotProductKernel.matrix`, or "network" for a
-`FullyConnected`'s own kernel at unequal norms."""
-
-KernelLike: TypeAlias = "str | DotProductKernel | FullyConnected | Any"
-"""A target such as "relu:depth=4", a kernel, a network, or anything with a `kernel` attribute (a
-design, a fitted kernel)."""
+KernelLike: TypeAlias = str | DotProductKernel | FullyConnected | Design
+"""A target such as "relu:depth=4", a kernel, a network or a design (for its achieved kernel)."""
 
 
 def resolve_kernel(kernel: KernelLike, kind: Kind = "ntk") -> DotProductKernel:
@@ -69,51 +64,14 @@ def resolve_kernel(kernel: KernelLike, kind: Kind = "ntk") -> DotProductKernel:
         return kernel
     if isinstance(kernel, FullyConnected):
         return kernel.dot_product(kind)
-    held = getattr(kernel, "kernel", None)
-    if isinstance(held, DotProductKernel):
-        return held
+    if isinstance(kernel, Design):
+        return kernel.achieved
     raise InvalidValueError(
         "kernel",
         kernel,
         expected="a target such as 'relu:depth=4', a DotProductKernel, a network or a design",
         remedy="wrap a Python function in DotProductKernel(function)",
     )
-
-
-def input_matrix(
-    kernel: DotProductKernel | FullyConnected,
-    x1: Tensor,
-    x2: Tensor | None = None,
-    *,
-    form: InputForm = "radial",
-    kind: Kind = "ntk",
-) -> Tensor:
-    """The kernel of the rows of x1 with the rows of x2, whatever their norms.
-
-    Args:
-        kernel: a function of the cosine; for form "network" a network.
-        x1: (n, d).
-        x2: (m, d); default x1.
-        form: "radial", "normalise", "strict" (see `DotProductKernel.matrix`) or "network".
-        kind: which kernel of a network is meant.
-
-    Returns:
-        (n, m).
-
-    Raises:
-        InvalidValueError: if the form is "network" and the kernel is not a network's.
-    """
-    if form != "network":
-        curve = kernel.dot_product(kind) if isinstance(kernel, FullyConnected) else kernel
-        return curve.matrix(x1, x2, form=form)
-    if not isinstance(kernel, FullyConnected):
-        raise InvalidValueError(
-            "form",
-            form,
-            expected="'radial', 'normalise' or 'strict' for a function of the cosine",
-            remedy="pass a FullyConnected network as kernel, or another form",
-        )
-    return kernel.nngp(x1, x2) if kind == "nngp" else kernel.ntk(x1, x2)
 
 
 class _KernelEstimator(BaseEstimator):  # type: ignore[misc]
@@ -163,8 +121,7 @@ class _KernelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _matrix(self, X: NDArray[np.float64], Y: NDArray[np.float64] | None) -> NDArray[np.float64]:
         other = None if Y is None else _tensor(Y)
-        with torch.no_grad():
-            matrix = input_matrix(self.kernel_, _tensor(X), other, form=self.form, kind=self.kind)
+        matrix = input_matrix(self.kernel_, _tensor(X), other, form=self.form, kind=self.kind)
         return np.asarray(matrix.numpy())
 
 
@@ -341,8 +298,7 @@ class NetworkKernel(Kernel):  # type: ignore[misc]
         rows = _tensor(np.atleast_2d(X))
         if not eval_gradient:
             other = None if Y is None else _tensor(np.atleast_2d(Y))
-            with torch.no_grad():
-                matrix = input_matrix(self._network(), rows, other, form="network", kind=self.kind)
+            matrix = input_matrix(self._network(), rows, other, form="network", kind=self.kind)
             return matrix.numpy()
         if Y is not None:
             raise InvalidValueError(

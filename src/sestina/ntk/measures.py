@@ -1,4 +1,4 @@
-"""What an activation's network really has: kernel and spread, by quadrature on the activation itself.
+"""What an activation's network has: kernel and spread, by quadrature on the activation itself.
 
 The design declares what is measured here, not what it intended: tables, clamping and fits included.
 """
@@ -27,7 +27,8 @@ class Measured:
     """An activation's infinitely wide network, and the spread of a finite one."""
 
     coefficients_k: Floats
-    """aₖ of its kernel; what lies beyond the last degree measured stands at the degree after it."""
+    """aₖ of its kernel; what lies beyond the last degree measured stands at the two after it, so
+    that K(1) and K(−1) are right."""
     variance: UnitVariance
 
     @property
@@ -98,13 +99,16 @@ def measured_parts(
 ) -> Measured:
     """The same from a function on a grid, with its `variation` known."""
     even, odd = project(grid, parts.even_g[None], parts.odd_g[None], degrees)
-    energy_k = np.empty(degrees)
-    energy_k[0::2], energy_k[1::2] = even[0] ** 2, odd[0] ** 2
-    a_k = energy_k if kind == "nngp" else energy_k * (1 + np.arange(degrees))
-    total = grid.mean(parts.square_g)
+    a_k = np.zeros(degrees + 2)
+    a_k[0:degrees:2], a_k[1:degrees:2] = even[0] ** 2, odd[0] ** 2
+    totals = [grid.mean(parts.even_g**2), grid.mean(parts.odd_g**2)]
     if kind == "ntk":
-        total += grid.mean(parts.slope_square_g)
-    a_k = np.append(a_k, max(total - float(a_k.sum()), 0.0))
+        a_k *= 1 + np.arange(a_k.size)
+        totals[0] += grid.mean(parts.even_slope_g**2)
+        totals[1] += grid.mean(parts.odd_slope_g**2)
+    for parity, total in enumerate(totals):
+        rest = total - float(a_k[parity::2].sum())
+        a_k[degrees + (degrees + parity) % 2] = max(rest, 0.0)
     kernel = DotProductKernel.from_coefficients(a_k)
     variance = unit_variance(grid, parts, kernel, variation, kind)
     return Measured(coefficients_k=a_k, variance=variance)

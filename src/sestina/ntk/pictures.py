@@ -1,7 +1,7 @@
 """Pictures of kernels, designs and forecasts, in the house style of `sestina.core.plots`.
 
-Each function gives a matplotlib figure, which `sestina.core.plots.save_figure` writes as PNG, SVG or
-PDF. Nothing is shown on a screen.
+Each function gives a matplotlib figure, which `sestina.core.plots.save_figure` writes as PNG, SVG
+or PDF. Nothing is shown on a screen.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from sestina.core.extras import import_extra
 from sestina.core.plots import COLOURS, house_style, new_figure, new_figures
 from sestina.ntk.designs import Design
 from sestina.ntk.empirical import empirical_ntk
+from sestina.ntk.fitting import FittedKernel
 from sestina.ntk.forecasts import DataForecast
 from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.targets import parse_target
 from sestina.ntk.variance import ERROR_ANGLES, ERROR_COSINES
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LearningCurve",
     "activation_picture",
+    "fit_picture",
     "forecast_picture",
     "kernel_picture",
-    "kernels_picture",
     "network_kernel",
     "network_picture",
     "training_picture",
@@ -44,6 +46,11 @@ Floats = NDArray[np.float64]
 _BLUE, _RED, _GREEN, _AMBER, _VIOLET, _GREY = COLOURS
 _LOWEST_ERROR = 1e-17
 """Errors are drawn on a logarithmic axis; exact zeros stand here."""
+_REFERENCE = "relu:depth={},sigma_w=sqrt(2),sigma_b=0.1"
+"""The networks that `fit_kernel` compares with."""
+_DASHED = (0, (3, 2))
+_FEW_DECADES = 10
+_MANY_DECADES = 300
 _CLOSE = np.concatenate([[0.0], np.geomspace(1e-3, math.pi, 400)])
 """Angles for the drawn curves, dense near 0, where kernels of deep networks are steepest."""
 
@@ -86,17 +93,16 @@ def kernel_picture(design: Design) -> Figure:
 
 
 def activation_picture(design: Design) -> Figure:
-    """The designed activation φ(z) and its slope, over the density of what units see.
+    """The designed activation φ(z), over the density of what units see.
 
     On inputs of norm √d each unit's preactivation is a standard normal variable, which says where φ
     matters.
     """
     curves = design.curves()
-    z, phi, slope = curves["z"], curves["phi"], curves["slope"]
+    z, phi = curves["z"], curves["phi"]
     with house_style():
         figure, axes = new_figure()
         axes.axhline(0, color=_GREY, linewidth=0.8)
-        axes.plot(z, slope, color=_AMBER, linewidth=1.1, label="slope φ′(z)")
         axes.plot(z, phi, color=_BLUE, linewidth=2.2, label="φ(z)")
         low, high = _spread(phi)
         axes.set_ylim(low, high)
@@ -137,10 +143,13 @@ def network_kernel(design: Design, width: int, *, seed: int = 0) -> Floats:
     angles = torch.from_numpy(ERROR_ANGLES)
     circle = math.sqrt(2) * torch.stack([angles.cos(), angles.sin()], dim=1)
     if design.kind == "ntk":
-        return empirical_ntk(net, circle[:1], circle, axes="trace")[0].numpy()
-    with torch.no_grad():
-        hidden = net.activation(net.preactivation(0, circle, net.weights[0], net.biases[0]))
-        return (hidden @ hidden[0] / width).numpy()
+        kernel = empirical_ntk(net, circle[:1], circle, axes="trace")[0]
+    else:
+        with torch.no_grad():
+            hidden = net.activation(net.preactivation(0, circle, net.weights[0], net.biases[0]))
+            kernel = hidden @ hidden[0] / width
+    values: Floats = kernel.numpy()
+    return values
 
 
 def network_picture(
@@ -189,46 +198,18 @@ def network_picture(
     return figure
 
 
-def kernels_picture(kernels: Mapping[str, DotProductKernel], *, normalise: bool = True) -> Figure:
-    """Several kernels over the angle, each divided by its value at angle 0 if `normalise`.
-
-    Args:
-        kernels: by their names; the first one is drawn thickest.
-        normalise: compare shapes.
-    """
-    cosines = np.cos(_CLOSE)
-    with house_style():
-        figure, axes = new_figure()
-        for index, (name, kernel) in enumerate(kernels.items()):
-            values = kernel(cosines) / (kernel.total if normalise else 1.0)
-            axes.plot(
-                np.degrees(_CLOSE),
-                values,
-                color=COLOURS[index % len(COLOURS)],
-                linewidth=2.6 if index == 0 else 1.5,
-                linestyle="-" if index == 0 else (0, (2 + 2 * index, 1.5)),
-                label=name,
-            )
-        axes.set_xticks(range(0, 181, 45))
-        axes.set_xlabel("angle between two inputs in degrees")
-        axes.set_ylabel("K / K(1)" if normalise else "K")
-        axes.set_title("Kernels")
-        axes.legend(loc="upper right")
-    return figure
-
-
 def forecast_picture(forecasts: Mapping[str, DataForecast]) -> Figure:
     """Forecast test errors over the number of training rows, one curve per kernel.
 
-    Solid up to half of the rows, where the spectrum is trusted; dashed beyond. The dotted line is
-    the error of predicting the mean.
+    Solid up to half of the rows, where the spectrum is trusted; dashed beyond, up to a dot, the
+    exact error of leaving each row out. The dotted line is the error of predicting the mean.
 
     Args:
         forecasts: by the kernels' names; at least one, all on the same data.
     """
     first = next(iter(forecasts.values()))
     with house_style():
-        figure, axes = new_figure(width_inch=6.6)
+        figure, axes = new_figure(width_inch=6.6, height_inch=4.8)
         axes.set_xscale("log")
         axes.set_yscale("log")
         for index, (name, curve) in enumerate(forecasts.items()):
@@ -237,27 +218,54 @@ def forecast_picture(forecasts: Mapping[str, DataForecast]) -> Figure:
             # The dashed part starts at the last trusted point, so that the curve has no gap.
             start = max(int(trusted.sum()) - 1, 0)
             axes.plot(curve.sizes[trusted], curve.test_mse[trusted], color=colour, label=name)
-            axes.plot(
-                curve.sizes[start:], curve.test_mse[start:], color=colour, linestyle=(0, (3, 2))
-            )
-            axes.plot(
-                [curve.num_rows - 1], [curve.leave_one_out_mse], marker="o", color=colour
-            )
+            axes.plot(curve.sizes[start:], curve.test_mse[start:], color=colour, linestyle=_DASHED)
+            axes.plot([curve.num_rows - 1], [curve.leave_one_out_mse], marker="o", color=colour)
         axes.axhline(first.baseline_mse, color=_GREY, linestyle=":", linewidth=1.2)
-        axes.annotate(
-            "predicting the mean",
-            (0.01, first.baseline_mse),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 4),
-            textcoords="offset points",
-            color=_GREY,
-            fontsize=9,
-        )
+        axes.plot([], [], color=_GREY, linestyle=":", linewidth=1.2, label="predicting the mean")
+        axes.plot([], [], color=_GREY, linestyle=_DASHED, label="beyond half of the rows")
+        axes.plot([], [], "o", color=_GREY, label="exact, each row left out in turn")
         axes.set_xlabel("rows to train on")
         axes.set_ylabel("test error (mean square)")
         axes.set_title("Forecast before training")
         _plain_log_ticks(axes)
-        axes.legend(loc="best", title="dashed: beyond half of the rows;\ndot: exact, all rows but one")
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=2)
+    return figure
+
+
+def fit_picture(fitted: FittedKernel) -> Figure:
+    """A kernel chosen from data beside ReLU networks' kernels: their shapes and their errors.
+
+    Args:
+        fitted: what `fit_kernel` gave.
+    """
+    references = {
+        score.name: parse_target(_REFERENCE.format(score.name.rpartition(" ")[2]))
+        for score in fitted.scores[1:]
+    }
+    errors = [score.leave_one_out_mse for score in fitted.scores]
+    names = [score.name for score in fitted.scores]
+    colours = [COLOURS[index % len(COLOURS)] for index in range(len(names))]
+    with house_style():
+        figure, (left, right) = new_figures(2)
+        _draw_kernels(left, {names[0]: fitted.kernel, **references})
+        places = np.arange(len(names))[::-1]
+        right.hlines(places, 0, errors, color=colours, linewidth=2.2)
+        right.scatter(errors, places, color=colours, s=48, zorder=3)
+        for place, error, colour in zip(places, errors, colours, strict=True):
+            right.annotate(
+                f"{error:.3f}",
+                (error, place),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour,
+            )
+        right.set_yticks(places, names)
+        right.grid(visible=False, axis="y")
+        right.set_ylim(-0.6, len(names) - 0.4)
+        right.set_xlim(0, 1.2 * max(errors))
+        right.set_xlabel("error over that of predicting the mean")
+        right.set_title("Each row left out in turn")
     return figure
 
 
@@ -320,7 +328,26 @@ def _draw_errors(axes: Axes, design: Design) -> None:
     axes.set_title("Achieved − target")
 
 
-def _draw_widths(axes: Axes, design: Design, widths: Sequence[int], errors: Sequence[float]) -> None:
+def _draw_kernels(axes: Axes, kernels: Mapping[str, DotProductKernel]) -> None:
+    """Shapes of kernels over the angle, the first one thickest."""
+    for index, (name, kernel) in enumerate(kernels.items()):
+        axes.plot(
+            np.degrees(_CLOSE),
+            kernel(np.cos(_CLOSE)) / kernel.total,
+            color=COLOURS[index % len(COLOURS)],
+            linewidth=1.4 if index else 2.8,
+            label=name,
+        )
+    axes.set_xticks(range(0, 181, 45))
+    axes.set_xlabel("angle between two inputs in degrees")
+    axes.set_ylabel("K / K(1)")
+    axes.set_title("Kernels")
+    axes.legend(loc="upper right")
+
+
+def _draw_widths(
+    axes: Axes, design: Design, widths: Sequence[int], errors: Sequence[float]
+) -> None:
     line = np.unique(np.geomspace(min(widths) / 4, max(widths) * 4, 60).round().astype(int))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -335,16 +362,16 @@ def _draw_widths(axes: Axes, design: Design, widths: Sequence[int], errors: Sequ
 
 
 def _plain_log_ticks(axes: Axes) -> None:
-    """Numbers such as 0.02 and 4096 on logarithmic axes, not powers."""
+    """Numbers such as 0.02 and 4096 on logarithmic axes, not powers, and enough to read values."""
     ticker = import_extra("matplotlib.ticker", extra="ntk")
-    for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log":
-            axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_formatter(ticker.NullFormatter())
-    low, high = axes.get_ylim()
-    if axes.yaxis.get_scale() == "log" and high / low < 30:
-        # Less than a decade or two has too few powers of ten to read values from.
-        axes.yaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 3, 5)))
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() != "log":
+            continue
+        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(ticker.NullFormatter())
+        if high / low < _MANY_DECADES:
+            steps = (1, 2, 3, 5, 7) if high / low < _FEW_DECADES else (1, 2, 5)
+            axis.set_major_locator(ticker.LogLocator(base=10, subs=steps))
 
 
 def _kernel_name(design: Design) -> str:

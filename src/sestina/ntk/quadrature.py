@@ -14,7 +14,7 @@ For (u, v) ~ N(0, [[q1, k12], [k12, q2]]) and ρ = k12/√(q1 q2):
   and x, y independent, the kinks of u and v are two families of lines in the (x, y) plane. For a
   fixed y they cut x into panels on which the integrand is smooth; the result is a smooth function
   of y but where two of those lines cross, and y is cut there. The crossing goes to infinity as
-  B → 0, so nothing has to be graded towards ρ = ±1.
+  B → 0, so nothing has to be graded towards ρ = ±1. A cut at zero keeps every panel short.
 
 The step of the trapezoidal rule follows from the spectrum of φ; the number of nodes per panel is
 raised until E[φ²] and E[φ'²] settle. Both refuse a kink that was not declared.
@@ -24,12 +24,12 @@ Axes: p pair, y outer node, x inner node, z node, k degree.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -68,15 +68,20 @@ _REACHES = (9.0, 13.0, 19.0, 27.0)
 _NOTHING = -34.0
 """Logarithm of what is nothing beside the integrand's peak: a rounding error or so."""
 _TINY = 1e-150
+_HUGE = 1e300
 _NARROW = 1e-4
 _PANEL_NODES = (16, 24, 32, 48, 64, 96, 128, 192, 256)
-_SPECTRUM_POINTS = (4096, 3281)
+_SPECTRUM_POINTS = ((4096, 3281), (32768, 26003))
 _SPECTRUM_FLOOR = 1e-12
 _MARGIN = 8.0
 """Frequencies that a Gaussian of unit variance adds, down to 1e-13."""
 _TERMS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+_BASES = (512, 4096)
+"""Terms that h_k is tabulated for: two tables at most for each number of nodes."""
 _COMPLEX_TERMS = 4096
 """Terms of the series where kinks forbid anything better; the rest falls off like k^{−3/2}."""
+_MAX_PLANAR_NODES = 4096
+"""Per axis; above it one pair of inputs would take seconds."""
 _BLOCK_ELEMENTS = 2**20
 """Elements of the largest temporary."""
 
@@ -121,11 +126,13 @@ def duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         num_terms = _choose_terms(function, both, rule)
         if num_terms is not None or k12.is_complex():
             return _series_duals(function, q1, q2, k12, rule, num_terms or _TERMS[-1])
+        if rule.num_nodes > _MAX_PLANAR_NODES:
+            raise _too_steep(function, both)
         logger.info("%r: quadrature in two variables, %d² nodes a pair", function, rule.num_nodes)
     return _planar_duals(function, q1, q2, k12, rule)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
     """How finely the line is sampled."""
 
@@ -133,6 +140,8 @@ class _Rule:
     """The line is cut off at ±reach standard deviations."""
     num_nodes: int
     """On the whole line for smooth functions, per panel for others."""
+    cuts_centre: bool = True
+    """Whether panels end at zero, too, lest they grow longer than in one variable."""
     bandwidth: float = 0.0
     """Of φ(√q z) and φ'(√q z), in radians per standard deviation; smooth functions only."""
 
@@ -147,12 +156,15 @@ def _choose_rule(function: Integrand, q: Tensor) -> _Rule:
             # A product of two has twice the bandwidth, the Gaussian left over adds its own.
             num_nodes = _num_line_nodes(reach, 2 * bandwidth + _MARGIN)
             return _Rule(reach=reach, bandwidth=bandwidth, num_nodes=num_nodes)
-        coarse = _moments(function, probes, _Rule(reach=reach, num_nodes=_PANEL_NODES[0]))
-        for size, finer in itertools.pairwise(_PANEL_NODES):
-            fine = _moments(function, probes, _Rule(reach=reach, num_nodes=finer))
-            if all(_agree(left, right) for left, right in zip(coarse, fine, strict=True)):
-                return _Rule(reach=reach, num_nodes=size)
-            coarse = fine
+        # A kink at zero cuts the line of y at zero by itself.
+        start = _Rule(reach=reach, num_nodes=_PANEL_NODES[0], cuts_centre=0.0 not in function.kinks)
+        rules = [dataclasses.replace(start, num_nodes=size) for size in _PANEL_NODES]
+        for rule, finer in itertools.pairwise(rules):
+            pairs = zip(
+                _moments(function, probes, rule), _moments(function, probes, finer), strict=True
+            )
+            if all(_agree(left, right) for left, right in pairs):
+                return rule
     raise _unsettled(function)
 
 
@@ -162,22 +174,26 @@ def _choose_bandwidth(function: Integrand, q: Tensor, reach: float) -> float:
     Kinks show here: the spectrum of an undeclared one never falls below the tolerance. Two grids
     have to agree, lest a high frequency passes for the low one that it is aliased to.
     """
-    found = []
-    for num_points in _SPECTRUM_POINTS:
-        z = torch.linspace(-1, 1, num_points, dtype=q.dtype) * math.sqrt(2) * reach
-        points = _safe_sqrt(q)[:, None] * z
-        taper = torch.exp(-z * z / 4)
-        both = torch.cat([function.forward(points), function.derivative(points)]) * taper
-        spectrum = torch.fft.rfft(both).abs()
-        floor = _SPECTRUM_FLOOR * spectrum.max(1, keepdim=True).values
-        is_something = (spectrum > floor).any(0).tolist()
-        highest = max((i for i, flag in enumerate(is_something) if flag), default=0)
-        if highest > 0.9 * num_points / 2:
-            raise _unsettled(function)
-        found.append(highest * math.pi / (math.sqrt(2) * reach))
-    if max(found) > 1.25 * min(found) + 1:
-        raise _unsettled(function)
-    return max(found)
+    for grids in _SPECTRUM_POINTS:
+        found = [_bandwidth(function, q, reach, num_points) for num_points in grids]
+        if max(found) < math.inf:
+            if max(found) > 1.25 * min(found) + 1:
+                raise _unsettled(function)
+            return max(found)
+    raise _unsettled(function)
+
+
+def _bandwidth(function: Integrand, q: Tensor, reach: float, num_points: int) -> float:
+    """What `_choose_bandwidth` looks for, on one grid; infinite if the grid is too coarse."""
+    half = math.sqrt(2) * reach
+    z = torch.linspace(-half, half, num_points, dtype=q.dtype)
+    points = _safe_sqrt(q)[:, None] * z
+    both = torch.cat([function.forward(points), function.derivative(points)])
+    spectrum = torch.fft.rfft(both * torch.exp(-z * z / 4)).abs()
+    floor = _SPECTRUM_FLOOR * spectrum.max(1, keepdim=True).values
+    is_something = (spectrum > floor).any(0).tolist()
+    highest = max((i for i, flag in enumerate(is_something) if flag), default=0)
+    return highest * math.pi / half if highest < 0.9 * num_points / 2 else math.inf
 
 
 def _choose_reach(function: Integrand, q: Tensor) -> float:
@@ -191,7 +207,7 @@ def _choose_reach(function: Integrand, q: Tensor) -> float:
             expected=f"numbers for every |z| up to {float(z[-1] * q.max().sqrt()):.4g}",
             remedy="pass a function that is defined on the whole line",
         )
-    logs = 2 * values.abs().clamp(min=_TINY).log() - z * z / 2
+    logs = 2 * values.abs().clamp(_TINY, _HUGE).log() - z * z / 2
     is_something = (logs > logs.max(1, keepdim=True).values + _NOTHING).any(0)
     needed = float(z[is_something].abs().max())
     for reach in _REACHES:
@@ -202,14 +218,17 @@ def _choose_reach(function: Integrand, q: Tensor) -> float:
 
 def _choose_terms(function: Integrand, q: Tensor, rule: _Rule) -> int | None:
     """How many terms of Mehler's series do, or None if 4,096 do not."""
+    if rule.bandwidth**2 > 2 * _TERMS[-1]:  # h_k reaches frequency √k
+        return None
     with torch.no_grad():
         probes = _probes(q)
         exact = _moments(function, probes, rule)
-        for num_terms in _TERMS:
-            series = _series_coefficients(function, probes, rule, num_terms)
-            sums = [(b * b).sum(-1) for b in series]
-            if all(_agree(left, right) for left, right in zip(sums, exact, strict=True)):
-                return num_terms
+        for most in _BASES:
+            squares = [b * b for b in _series_coefficients(function, probes, rule, most)]
+            for num_terms in (size for size in _TERMS if size <= most):
+                sums = [square[:, :num_terms].sum(-1) for square in squares]
+                if all(_agree(left, right) for left, right in zip(sums, exact, strict=True)):
+                    return num_terms
     return None
 
 
@@ -244,13 +263,15 @@ def _series_coefficients(
     function: Integrand, q: Tensor, rule: _Rule, num_terms: int
 ) -> tuple[Tensor, Tensor]:
     """b_k of φ(√q z) and of φ'(√q z), (..., k)."""
+    most = next(size for size in _BASES if num_terms <= size)
     # h_k oscillates with frequencies up to √k.
-    bandwidth = rule.bandwidth + math.sqrt(num_terms) + _MARGIN
-    rule = _Rule(reach=rule.reach, num_nodes=_num_line_nodes(rule.reach, bandwidth))
+    bandwidth = rule.bandwidth + math.sqrt(most) + _MARGIN
+    rule = dataclasses.replace(rule, num_nodes=_num_line_nodes(rule.reach, bandwidth))
     z, weights = _line_nodes(rule, q)
-    basis_zk = torch.from_numpy(_hermite_basis(rule, num_terms)).to(q) * weights[:, None]
+    basis_zk = _hermite_basis(rule.reach, rule.num_nodes, most)[:, :num_terms]
+    weighted_zk = torch.from_numpy(basis_zk).to(q) * weights[:, None]
     points = _safe_sqrt(q)[..., None] * z
-    return function.forward(points) @ basis_zk, function.derivative(points) @ basis_zk
+    return function.forward(points) @ weighted_zk, function.derivative(points) @ weighted_zk
 
 
 def _mehler(left: Tensor, right: Tensor, rho: Tensor) -> Tensor:
@@ -288,7 +309,7 @@ def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule
     shape = torch.broadcast_shapes(q1.shape, q2.shape, k12.shape)
     flat1, flat2, flat12 = (tensor.expand(shape).reshape(-1) for tensor in (q1, q2, k12))
     num_kinks = len(function.kinks)
-    num_panels = (num_kinks**2 + 1) * (2 * num_kinks + 1)
+    num_panels = (num_kinks**2 + 2) * (2 * num_kinks + 2)
 
     def evaluate(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         return _planar_block(function, q1, q2, k12, rule)
@@ -390,6 +411,8 @@ def _line_nodes(rule: _Rule, like: Tensor) -> tuple[Tensor, Tensor]:
 def _panel_nodes(cuts: Tensor, rule: _Rule) -> tuple[Tensor, Tensor]:
     """Gauss–Legendre panels between the cuts of the last axis, with the Gaussian's density."""
     nodes, weights = (torch.from_numpy(array).to(cuts) for array in _legendre(rule.num_nodes))
+    if rule.cuts_centre:
+        cuts = torch.cat([cuts, torch.zeros_like(cuts[..., :1])], dim=-1)
     inner = cuts.clamp(-rule.reach, rule.reach).sort(dim=-1).values
     end = torch.full_like(inner[..., :1], rule.reach)
     edges = torch.cat([-end, inner, end], dim=-1)
@@ -406,9 +429,9 @@ def _legendre(num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @functools.lru_cache(maxsize=8)
-def _hermite_basis(rule: _Rule, num_terms: int) -> NDArray[np.float64]:
+def _hermite_basis(reach: float, num_nodes: int, num_terms: int) -> NDArray[np.float64]:
     """h_k at the nodes of the line, (z, k)."""
-    z = np.linspace(-rule.reach, rule.reach, rule.num_nodes)
+    z = np.linspace(-reach, reach, num_nodes)
     return np.ascontiguousarray(hermite_values(z, num_terms).T)
 
 
@@ -440,4 +463,13 @@ def _unsettled(function: Integrand) -> InvalidValueError:
         function,
         expected="a function that is smooth between its kinks, and square-integrable",
         remedy="declare where it or its derivative jumps: Custom(function, kinks=(...))",
+    )
+
+
+def _too_steep(function: Integrand, q: Tensor) -> InvalidValueError:
+    return InvalidValueError(
+        "variance of the preactivations",
+        f"up to {float(q.detach().max()):.4g}, too high for {function!r}",
+        expected="one at which the activation is not all but a step, nor oscillates too fast",
+        remedy="scale the inputs down, or use an activation with a closed form",
     )

@@ -88,13 +88,15 @@ class RectifierNetwork:
             rows.append((scaled, bias, weight * moment, value, constant))
         return cls(a=activation.a, b=activation.b, layers=np.asarray(rows))
 
-    def kernels_at(self, t: Floats, x: Floats, moments: tuple[float, float]) -> Floats:
+    def kernels_at(
+        self, t: Floats, x: Floats, moments: tuple[float, float] | tuple[Floats, Floats]
+    ) -> Floats:
         """NNGP and NTK, (2, ...), at cosines c.
 
         Args:
             t: 1 − c, any shape.
             x: 1 + c, the same shape.
-            moments: |x|²/d of the two inputs.
+            moments: |x|²/d of the two inputs, broadcast with t.
         """
         product, kink = self._shape()
         variances = moments
@@ -105,9 +107,9 @@ class RectifierNetwork:
                 t, x, slope = _rectify(t, x, product, kink)
             weighted = [weight * variance for variance in variances]
             variances = (weighted[0] + bias, weighted[1] + bias)
-            roots = [math.sqrt(p) for p in weighted]
+            roots = [np.sqrt(p) for p in weighted]
             common = roots[0] * roots[1]
-            root = math.sqrt(variances[0]) * math.sqrt(variances[1])
+            root = np.sqrt(variances[0]) * np.sqrt(variances[1])
             covariance = common * (1 - t)
             tangent = slope_factor * slope * tangent + value * covariance + constant
             covariance = covariance + bias

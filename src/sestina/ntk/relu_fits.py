@@ -1,16 +1,16 @@
 """Fitting a sum of ReLUs to a kernel, in closed form.
 
-φ = Σ αⱼ relu(z − tⱼ) + offset + slope·z. Everything the fit needs is analytic, without a sample or a
-truncated series:
+φ = Σ αⱼ relu(z − tⱼ) + offset + slope·z. Everything the fit needs is analytic, without a sample or
+a truncated series:
 
 - The kernel. For steps, E[1(u>s) 1(v>t)] at angle θ is an integral over θ of
-  exp(−(s² − 2 s t cos θ + t²)/(2 sin²θ))/2π (Plackett, 1954); for ReLUs its integral over cos θ. One
-  cumulative Gauss–Legendre sum gives all angles.
-- The variance. φ'² is a step function, (φ²)'' = 2φ'² + 2φφ'', and E[1(z>t) h_j] = γ(t) h_{j−1}(t)/√j:
-  so pⱼ and rⱼ of `sestina.ntk.variance` are sums over kinks.
+  exp(−(s² − 2 s t cos θ + t²)/(2 sin²θ))/2π (Plackett, 1954); for ReLUs its integral over cos θ.
+  One cumulative Gauss–Legendre sum gives all angles.
+- The variance. φ'² is a step function, (φ²)'' = 2φ'² + 2φφ'', and with γ the Gaussian density
+  E[1(z>t) h_j] = γ(t) h_{j−1}(t)/√j: so pⱼ and rⱼ of `sestina.ntk.variance` are sums over kinks.
 
-The start is the ideal activation, sampled: kinks where it bends most, weights by least squares. Then
-bias² + variance/width is minimised over positions and weights together.
+The start is the ideal activation, sampled: kinks where it bends most, weights by least squares.
+Then bias² + variance/width is minimised over positions and weights together.
 
 Axes: a angle, i and k kinks, j degree, g grid point.
 """
@@ -35,16 +35,20 @@ __all__ = ["relu_sum"]
 
 Floats = NDArray[np.float64]
 
-_TERMS = 12
+_TERMS = 8
 _DEGREES = 64
 """Of φ² and φ'² in the variance; even ones only, since odd ones cancel in the mean over angles."""
 _NODES = 6
 """Gauss–Legendre nodes between neighbouring angles."""
+_ENDS = ERROR_ANGLES[1] / 2.0 ** np.arange(1, 8)
+"""Finer edges near 0 and π, where kinks that lie close together are told apart."""
+_EDGES: Floats = np.unique(np.concatenate([ERROR_ANGLES, _ENDS, math.pi - _ENDS]))
+_AT_ANGLES = np.searchsorted(_EDGES, ERROR_ANGLES)
 _REACH = 4.5
 """Kinks beyond this |z| would be felt by one unit in 10⁵."""
 _CLOSEST = 0.03
-"""Smallest distance between kinks: at less, the integral over angles needs more nodes."""
-_EVALUATIONS = 60
+"""Between kinks at the start."""
+_EVALUATIONS = 30
 
 
 def relu_sum(
@@ -63,7 +67,7 @@ def relu_sum(
         series_k: the ideal activation's series, signs included.
         limit: where the ideal activation becomes linear.
         kind: which kernel.
-        terms: ReLUs; default 12.
+        terms: ReLUs; default 8.
         width: of the network.
     """
     count = _TERMS if terms is None else terms
@@ -117,7 +121,7 @@ def _sampled(ideal: _Ideal, kind: Kind, count: int) -> tuple[Floats, Floats, flo
     cumulative_g = np.cumsum(share_g) / share_g.sum()
     positions = np.interp((np.arange(count) + 0.5) / count, cumulative_g, z_g)
     for i in range(1, count):
-        positions[i] = max(positions[i], positions[i - 1] + 2 * _CLOSEST)
+        positions[i] = max(positions[i], positions[i - 1] + _CLOSEST)
     columns = [np.maximum(z_g - t, 0.0) for t in positions] + [np.ones_like(z_g), z_g]
     root_g = np.sqrt(ideal.density_g)
     rows, values = np.stack(columns, 1) * root_g[:, None], ideal.value_g * root_g
@@ -163,12 +167,12 @@ class _Sum:
         steps_a, ramps_a = self._quadratic_forms()
         first = self.weights_i @ (self.density_i - self.positions_i * self.above_i)  # E[Σ α relu]
         second = self.weights_i @ self.above_i  # E[(Σ α relu)']
-        value_a = ramps_a + self.offset**2 + 2 * self.offset * first
-        value_a = value_a + ERROR_COSINES * (self.slope**2 + 2 * self.slope * second)
+        value_a: Floats = ramps_a + self.offset**2 + 2 * self.offset * first
+        value_a += ERROR_COSINES * (self.slope**2 + 2 * self.slope * second)
         if kind == "nngp":
             return value_a
-        slope_a = steps_a + self.slope**2 + 2 * self.slope * second
-        return value_a + ERROR_COSINES * slope_a
+        value_a += ERROR_COSINES * (steps_a + self.slope**2 + 2 * self.slope * second)
+        return value_a
 
     def spread(self, kind: Kind) -> Floats:
         """A vector of squared length mean σ² + mean K²; see `sestina.ntk.signs`."""
@@ -197,7 +201,19 @@ class _Sum:
 
     def _mean_square(self) -> float:
         """E[φ²]."""
-        return float(self.kernel("nngp")[0])
+        ramps = self._form(self._ramps_at_zero_angle())
+        first = self.weights_i @ (self.density_i - self.positions_i * self.above_i)
+        affine = self.offset**2 + self.slope**2
+        crossed = self.offset * first + self.slope * (self.weights_i @ self.above_i)
+        return float(ramps + affine + 2 * crossed)
+
+    def _ramps_at_zero_angle(self) -> Floats:
+        """E[relu(z − s) relu(z − t)] of all pairs of kinks."""
+        lower = np.minimum(self.positions_i[:, None], self.positions_i)
+        upper = np.maximum(self.positions_i[:, None], self.positions_i)
+        density = np.exp(-(upper**2) / 2) / math.sqrt(2 * math.pi)
+        result: Floats = (1 + lower * upper) * ndtr(-upper) - lower * density
+        return result
 
     def _quadratic_forms(self) -> tuple[Floats, Floats]:
         """E[f'(u) f'(v)] and E[f(u) f(v)] of f = Σ α relu(z − t), at `ERROR_ANGLES`.
@@ -206,23 +222,20 @@ class _Sum:
         ramps, whose derivative in cos θ is D, R(θ) = R(0) − D(0) + D(θ) cos θ + ∫₀^θ g cos.
         """
         s, t = self.positions_i[:, None], self.positions_i
-        lower, upper = np.minimum(s, t), np.maximum(s, t)
-        above = ndtr(-upper)
-        density = np.exp(-(upper**2) / 2) / math.sqrt(2 * math.pi)
-        step_start = self._form(above)
-        ramp_start = self._form((1 + s * t) * above - lower * density)
+        step_start = self._form(ndtr(-np.maximum(s, t)))
+        ramp_start = self._form(self._ramps_at_zero_angle())
         nodes, node_weights = np.polynomial.legendre.leggauss(_NODES)
-        halves_a = np.diff(ERROR_ANGLES) / 2
-        angles_an = ERROR_ANGLES[:-1, None] + halves_a[:, None] * (nodes + 1)
-        cos_x = np.cos(angles_an).ravel()[:, None, None]
+        halves_e = np.diff(_EDGES) / 2
+        angles_en = _EDGES[:-1, None] + halves_e[:, None] * (nodes + 1)
+        cos_x = np.cos(angles_en).ravel()[:, None, None]
         squared_x = s**2 + t**2 - 2 * s * t * cos_x
-        exponent_x = squared_x / (2 * np.sin(angles_an).ravel()[:, None, None] ** 2)
-        density_an = self._form(np.exp(-exponent_x)).reshape(angles_an.shape) / (2 * math.pi)
-        pieces_a = (density_an * node_weights).sum(1) * halves_a
-        moments_a = (density_an * np.cos(angles_an) * node_weights).sum(1) * halves_a
-        steps_a = step_start - np.append(0.0, np.cumsum(pieces_a))
+        exponent_x = squared_x / (2 * np.sin(angles_en).ravel()[:, None, None] ** 2)
+        density_en = self._form(np.exp(-exponent_x)).reshape(angles_en.shape) / (2 * math.pi)
+        pieces_e = (density_en * node_weights).sum(1) * halves_e
+        moments_e = (density_en * np.cos(angles_en) * node_weights).sum(1) * halves_e
+        steps_a = step_start - np.append(0.0, np.cumsum(pieces_e))[_AT_ANGLES]
         ramps_a = ramp_start - step_start + ERROR_COSINES * steps_a
-        return steps_a, ramps_a + np.append(0.0, np.cumsum(moments_a))
+        return steps_a, ramps_a + np.append(0.0, np.cumsum(moments_e))[_AT_ANGLES]
 
     def _form(self, matrix: Floats) -> Floats:
         """Σ αᵢ αₖ matrix[…, i, k]."""

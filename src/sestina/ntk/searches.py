@@ -18,8 +18,8 @@ __all__ = ["signs_and_limit"]
 Floats = NDArray[np.float64]
 
 _LIMITS = (7.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0)
-"""Where φ may be clamped, i.e. continued by its tangent. The usual one comes first: among 10¹¹ draws of
-N(0, 1) one has |z| > 7."""
+"""Where φ may be clamped, i.e. continued by its tangent. The usual one comes first: among 10¹¹
+draws of N(0, 1) one has |z| > 7."""
 _LOST_ENOUGH = 1e-9
 """A limit beyond which there is less of the energy E[φ² + φ'²] than this need not be wider."""
 
@@ -30,9 +30,9 @@ def signs_and_limit(
     """The signs and the limit with the least expected error of a network of one width.
 
     A polynomial explodes at large |z|, where no unit of a real network ever is but where its fourth
-    moments are made: Σ of 33 terms for the 4-layer ReLU kernel has σ(1) = 1e12 in theory, and 5 when
-    it is continued by its tangent from |z| = 5 on. A smaller limit loses energy (bias), a wider one
-    may add variance; both are measured for each limit.
+    moments are made: 33 terms for the 4-layer ReLU kernel have σ(1) = 1e12 in theory, and 5 when
+    continued by the tangent from |z| = 5 on. A smaller limit loses energy (bias), a wider one may
+    add variance; both are measured for each limit.
 
     Args:
         a_k: the kernel's coefficients, a thousand at most.

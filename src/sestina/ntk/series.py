@@ -48,7 +48,7 @@ class HalfGrid:
         The trapezoidal rule converges faster than any power for smooth integrands that decay: it is
         exact to rounding for products whose wave numbers add up to less than 2π/step.
         """
-        z_g = step * np.arange(math.floor(limit / step) + 1)
+        z_g = step * np.arange(math.floor(limit / step) + 1, dtype=np.float64)
         weights_g = 2 * step * np.exp(-(z_g**2) / 2) / math.sqrt(2 * math.pi)
         weights_g[0] /= 2  # the other points stand for −z, too
         return cls(z_g=z_g, weights_g=weights_g)

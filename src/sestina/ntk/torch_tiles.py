@@ -164,9 +164,7 @@ def _products(rows1: Tensor, rows2: Tensor, moments1: Tensor, moments2: Tensor) 
 
 def _defects(rows1: Tensor, rows2: Tensor) -> tuple[Tensor, Tensor]:
     """1 − |c|, and whether c < 0."""
-    units1, units2 = (torch.nn.functional.normalize(rows, eps=0.0) for rows in (rows1, rows2))
-    # A row of zeros has no direction; its kernel does not depend on one.
-    units1, units2 = units1.nan_to_num(0.0), units2.nan_to_num(0.0)
+    units1, units2 = _units(rows1), _units(rows2)
     cosines = units1 @ units2.T
     defects = (1 - cosines.abs()).clamp(min=0)
     pairs = (defects <= _NEARLY_PARALLEL).nonzero()
@@ -176,6 +174,12 @@ def _defects(rows1: Tensor, rows2: Tensor) -> tuple[Tensor, Tensor]:
         gaps = units1[i] - signs[:, None] * units2[j]
         defects[i, j] = (gaps * gaps).sum(-1) / 2
     return defects, cosines < 0
+
+
+def _units(rows: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # A row of zeros has no direction, and its kernel depends on none: any cosine will do.
+    return torch.where(norms > 0, rows / norms, 0.0)
 
 
 def _chunk(rows: Tensor) -> int:

@@ -136,7 +136,8 @@ def _power_series(j: NDArray[np.int_], terms_j: Floats, total: float, cosines_c:
     value_c = np.zeros_like(cosines_c)
     for term in all_terms[::-1]:
         value_c = value_c * sizes_c**2 + term
-    return value_c * sizes_c ** int(j[0]) * signs_c
+    result_c: Floats = value_c * sizes_c ** int(j[0]) * signs_c
+    return result_c
 
 
 def variation(function: Callable[[Floats], tuple[Floats, Floats]], kind: Kind) -> float:

@@ -1,10 +1,10 @@
 """Fitting a sum of sinusoids to a kernel, exactly where that is possible.
 
-The activation A cos(ωz) has only even Hermite coefficients, b_k² = A² e^{−ω²} ω^{2k}/k!, and A sin(ωz)
-the same at odd degrees. So a kernel tells for each parity whether one frequency makes it, and which:
-the kernel of ½ sin 6z gives back amplitude ½ and frequency 6. Other kernels are fitted: frequencies
-start as the harmonics of an interval that holds nearly every unit, amplitudes by least squares to the
-ideal activation; then bias² + variance/width is minimised.
+The activation A cos(ωz) has only even Hermite coefficients, b_k² = A² e^{−ω²} ω^{2k}/k!, and
+A sin(ωz) the same at odd degrees. So a kernel tells for each parity whether one frequency makes it,
+and which: the kernel of ½ sin 6z gives back amplitude ½ and frequency 6. Other kernels are fitted:
+frequencies start as the harmonics of an interval that holds nearly every unit, amplitudes by least
+squares to the ideal activation; then bias² + variance/width is minimised.
 
 Axes: a angle, i term, k degree, g grid point, j degree of φ².
 """
@@ -84,7 +84,7 @@ def _exact(asked: AskedCoefficients, kind: Kind) -> SinusoidSum | None:
 def _one_frequency(
     energy_k: Floats, parity: int, kind: Kind, total: float
 ) -> tuple[float, float, float] | None:
-    """(amplitude, frequency, affine coefficient) of one parity; amplitude 0 if there is only the last.
+    """(amplitude, frequency, affine coefficient) of one parity; amplitude 0 if nothing waves.
 
     The lowest degree, 0 or 1, is left to the offset or slope; the others must be a sinusoid's.
     """
@@ -179,7 +179,7 @@ class _Waves:
         """K at `ERROR_COSINES`, in closed form."""
         w, s, c, offset, slope = self.split(parameters)
         damp = np.exp(-(w**2) / 2)
-        # E[sin ωu sin νv] = e^{−(ω²+ν²)/2} sinh(ωνρ), E[cos cos] the same with cosh, E[sin cos] = 0.
+        # E[sin ωu sin νv] = e^{−(ω²+ν²)/2} sinh(ωνρ), E[cos cos] with cosh, E[sin cos] = 0.
         product = np.outer(w, w)
         grow = np.exp(product * ERROR_COSINES[:, None, None] - (w[:, None] ** 2 + w**2) / 2)
         shrink = np.exp(-product * ERROR_COSINES[:, None, None] - (w[:, None] ** 2 + w**2) / 2)
@@ -198,7 +198,7 @@ class _Waves:
         w, s, c, offset, slope = self.split(parameters)
         sine, cosine = np.sin(self.grid.z_g[:, None] * w), np.cos(self.grid.z_g[:, None] * w)
         square_g = (offset + cosine @ c) ** 2 + (slope * self.grid.z_g + sine @ s) ** 2
-        values_j = self.value_rows @ square_g
+        values_j: Floats = self.value_rows @ square_g
         if self.kind == "nngp":
             return values_j
         slope_square_g = (sine @ (c * w)) ** 2 + (slope + cosine @ (s * w)) ** 2

@@ -22,7 +22,7 @@ from sestina.core.errors import (
 )
 from tests.core import engine_calls as calls
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,11 @@ def test_derivative_is_autograds(phi):
 @pytest.mark.parametrize("phi", **named(EVERY))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_keep_shape_and_dtype(phi, dtype):
-    for z in (torch.zeros(0, dtype=dtype), torch.ones((), dtype=dtype), torch.ones(2, 3, dtype=dtype)):
+    for z in (
+        torch.zeros(0, dtype=dtype),
+        torch.ones((), dtype=dtype),
+        torch.ones(2, 3, dtype=dtype),
+    ):
         for result in (phi(z), phi.derivative(z)):
             assert (result.shape, result.dtype) == (z.shape, dtype)
 
@@ -188,10 +192,12 @@ def test_duals_broadcast(phi):
     q1, q2 = tensor(0.4, 1.0, 2.0)[:, None], tensor(0.5, 1.5)[None, :]
     k12 = torch.sqrt(q1 * q2) * tensor(0.9, -0.3)
     expected = [
-        torch.stack([
-            torch.stack([phi.duals(q1[i, 0], q2[0, j], k12[i, j])[which] for j in range(2)])
-            for i in range(3)
-        ])
+        torch.stack(
+            [
+                torch.stack([phi.duals(q1[i, 0], q2[0, j], k12[i, j])[which] for j in range(2)])
+                for i in range(3)
+            ]
+        )
         for which in (0, 1)
     ]
     for whole, parts in zip(phi.duals(q1, q2, k12), expected, strict=True):

@@ -13,22 +13,28 @@ def brute_force_kernel(module, x1, x2=None):
 
     def jacobian(x):
         samples = x.double() if x.is_floating_point() else x
-        return torch.stack([
-            torch.stack([
-                torch.cat([
-                    g.flatten()
-                    for g in torch.autograd.grad(
-                        output,
-                        parameters,
-                        retain_graph=True,
-                        allow_unused=True,
-                        materialize_grads=True,
-                    )
-                ])
-                for output in exact(sample[None]).flatten()
-            ])
-            for sample in samples
-        ])
+        return torch.stack(
+            [
+                torch.stack(
+                    [
+                        torch.cat(
+                            [
+                                g.flatten()
+                                for g in torch.autograd.grad(
+                                    output,
+                                    parameters,
+                                    retain_graph=True,
+                                    allow_unused=True,
+                                    materialize_grads=True,
+                                )
+                            ]
+                        )
+                        for output in exact(sample[None]).flatten()
+                    ]
+                )
+                for sample in samples
+            ]
+        )
 
     first = jacobian(x1)
     second = first if x2 is None else jacobian(x2)

@@ -23,8 +23,9 @@ class _InOrder(click.Group):
 def commands() -> None:
     """Design a network from a kernel.
 
-    Say which kernel you want, by name (see `sestina ntk targets`) or by data, and get the activation
-    that gives it to a network with one hidden layer, with the error, the spread and the width needed.
+    Say which kernel you want, by name (see `sestina ntk targets`) or by data, and get the
+    activation that gives it to a network with one hidden layer: with its error, the spread of
+    random networks, and the width needed.
     """
 
 

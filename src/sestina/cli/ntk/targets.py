@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sestina.cli.output import json_option, print_listing
-from sestina.core.errors import OptionError, SestinaError
+from sestina.core.errors import DivergentKernelError, OptionError, SestinaError
 from sestina.ntk.activations.base import REGISTRY, ClosedForm
 from sestina.ntk.designs import Design
 from sestina.ntk.kernels import DotProductKernel
@@ -44,6 +44,10 @@ def read_target(text: str, kind: Kind) -> DotProductKernel:
         )
     try:
         return parse_target(text, kind)
+    except DivergentKernelError as error:
+        raise DivergentKernelError(
+            f"ntk of {text}", "infinite", expected=error.expected, remedy="add --kind nngp"
+        ) from error
     except SestinaError:
         if Path(text).is_file():
             raise OptionError(
@@ -60,41 +64,46 @@ def read_target(text: str, kind: Kind) -> DotProductKernel:
 def targets_command(*, as_json: bool) -> None:
     """List the kernels that can be asked for by name.
 
-    An activation names the kernels of a network with it. Options follow after a colon, separated by
-    commas: the activation's own, and the network's: depth, sigma_w, sigma_b, readout_sigma_w,
-    readout_sigma_b, residual, layer_norm. Numbers may be written as sqrt2.
+    An activation names the kernels of a fully connected network with it. Options follow after a
+    colon, separated by commas: the activation's own, and the network's, which are depth, sigma_w,
+    sigma_b, readout_sigma_w, readout_sigma_b, residual and layer_norm. sqrt2 is a number, too.
     """
     records: list[dict[str, object]] = [
         {
             "target": name,
-            "options": ", ".join(kind.arguments),
-            "computed by": "closed form" if issubclass(kind, ClosedForm) else "quadrature",
-            "kernels": "nngp, ntk" if kind.has_ntk else "nngp",
-            "example": _example(name, kind.arguments),
+            "own options": ", ".join(REGISTRY[name].arguments),
+            "computed by": "closed form"
+            if issubclass(REGISTRY[name], ClosedForm)
+            else "quadrature",
+            "kinds": "ntk, nngp" if REGISTRY[name].has_ntk else "nngp",
+            "example": example,
         }
-        for name, kind in REGISTRY.items()
+        for name, example in _EXAMPLES.items()
     ]
-    records.append(
-        {
-            "target": "poly",
-            "options": "a0,a1,…",
-            "computed by": "its coefficients",
-            "kernels": "nngp, ntk",
-            "example": "poly:0,0,1,1",
-        }
-    )
+    series = {"target": "poly", "own options": "a0,a1,…", "computed by": "coefficients"}
+    records.append({**series, "kinds": "ntk, nngp", "example": "poly:0,0,1,1"})
     print_listing(records, as_json=as_json)
 
 
-def _example(name: str, arguments: tuple[str, ...]) -> str:
-    written = _EXAMPLES.get(name)
-    if written is not None:
-        return written
-    return f"{name}:depth=2" if not arguments else f"{name}:{arguments[0]}=2"
-
-
 _EXAMPLES = {
+    "ab_relu": "ab_relu:a=-0.5,b=1",
+    "abs": "abs:depth=2",
+    "cos": "cos:frequency=2,phase=0.5",
+    "erf": "erf:depth=4,sigma_w=1.5",
+    "exp": "exp:a=1,b=0.5",
+    "gaussian": "gaussian:b=-0.5",
+    "gelu": "gelu:depth=3,sigma_w=1.5",
+    "hermite": "hermite:degree=3",
+    "leaky_relu": "leaky_relu:slope=0.1,depth=3",
+    "monomial": "monomial:degree=2",
+    "rbf": "rbf:gamma=0.5",
+    "rectified_monomial": "rectified_monomial:degree=2",
     "relu": "relu:depth=4,sigma_w=sqrt2,sigma_b=0.1",
+    "sigmoid": "sigmoid:depth=2,sigma_w=4",
+    "sign": "sign",
+    "silu": "silu:depth=2",
     "sin": "sin:amplitude=0.5,frequency=6",
-    "sign": "sign:depth=1",
+    "softplus": "softplus:beta=2",
+    "tanh": "tanh:depth=2,sigma_w=1.5",
 }
+"""One for each activation whose options are numbers; the others can't be written in one word."""

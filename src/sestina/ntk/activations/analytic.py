@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, ClosedForm, check_number
 from sestina.ntk.duals import (
     Duals,
@@ -225,9 +226,14 @@ class Gaussian(ClosedForm):
     def __init__(self, a: float = 1.0, b: float = -1.0) -> None:
         super().__init__()
         self.a = check_number("a", a)
-        # The sign is checked on −b, so that a growing exponential is named here and not as an
-        # infinite kernel later.
-        self.b = -check_number("-b", -b, positive=True)
+        self.b = check_number("b", b)
+        if self.b >= 0:
+            raise InvalidValueError(
+                "b",
+                b,
+                expected="a finite number below 0: a growing exp(b·z²) has no kernel at wide q",
+                remedy="change its sign, or use Exp",
+            )
 
     def forward(self, z: Tensor) -> Tensor:
         """φ(z)."""

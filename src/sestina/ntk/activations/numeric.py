@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, Activation, check_number
+from sestina.tensors.checks import check_dtype
 
 __all__ = ["Custom", "SiLU", "Sigmoid", "Softplus", "Tanh"]
 
@@ -109,6 +110,11 @@ class Custom(Activation):
         kinks: where φ or φ' jumps. They must be declared: quadrature across an undeclared kink is
             off by a thousandth, so it is refused.
 
+    Raises:
+        InvalidValueError: if a kink is no finite number.
+        DtypeError: if the function is a module with parameters that are not float64; quadrature
+            needs its values in that precision.
+
     Example:
         >>> hard_tanh = Custom(lambda z: z.clamp(-1, 1), kinks=(-1.0, 1.0))
         >>> hard_tanh.derivative(torch.tensor([0.5, 2.0]))
@@ -124,6 +130,9 @@ class Custom(Activation):
         kinks: Sequence[float] = (),
     ) -> None:
         super().__init__()
+        if isinstance(function, nn.Module):
+            for name, parameter in function.named_parameters():
+                check_dtype(f"{type(function).__name__}.{name}", parameter, [torch.float64])
         # Assigned as an attribute, an nn.Module becomes a submodule: its parameters are found.
         self.function = function
         self.function_derivative = derivative

@@ -40,7 +40,7 @@ class ABReLU(ClosedForm):
 
     def derivative(self, z: Tensor) -> Tensor:
         """φ'(z); at zero the lower slope."""
-        return torch.where(z > 0, self.b, self.a).to(z.dtype)
+        return self.a + (self.b - self.a) * (z > 0).to(z.dtype)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         """φ = a·z + (b−a)·max(z, 0): ab·k12 + (b−a)²·ReLU's dual; the mixed terms add up so."""

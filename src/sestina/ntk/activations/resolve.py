@@ -102,6 +102,23 @@ def _from_module(module: nn.Module) -> Activation:
         return Polynomial([0.0, 1.0])
     if isinstance(module, nn.LeakyReLU):
         return LeakyReLU(module.negative_slope)
+    if isinstance(module, nn.Softplus):
+        return Softplus(float(module.beta))
     if isinstance(module, nn.GELU) and module.approximate == "none":
         return GELU()
-    return Custom(module)
+    return Custom(module, kinks=_kinks(module))
+
+
+def _kinks(module: nn.Module) -> tuple[float, ...]:
+    """Where PyTorch's piecewise activations change their formula; of other modules nothing."""
+    if isinstance(module, nn.Hardtanh):  # ReLU6 is one
+        return (module.min_val, module.max_val)
+    if isinstance(module, (nn.Softshrink, nn.Hardshrink)):
+        return (-module.lambd, module.lambd)
+    if isinstance(module, nn.Threshold):
+        return (module.threshold,)
+    if isinstance(module, (nn.Hardsigmoid, nn.Hardswish)):
+        return (-3.0, 3.0)
+    if isinstance(module, (nn.CELU, nn.ELU, nn.PReLU, nn.SELU, nn.Softsign)):
+        return (0.0,)
+    return ()

@@ -169,23 +169,19 @@ def check_repeatable(outputs_no: Tensor, again_no: Tensor) -> None:
         )
 
 
-def check_independent(outputs_no: Tensor, x: Tensor, scale: float, alone_no: Tensor) -> None:
-    """Passes if the outputs of each sample are those that it has without the others.
+def check_independent(outputs_no: Tensor, x: Tensor) -> None:
+    """Passes if the gradient of the first sample's outputs in the other samples is exactly zero.
 
-    Two looks: the gradient of the first sample's outputs in the other samples must be exactly zero,
-    which sees batch statistics however small; and the outputs must be those of each sample alone,
-    which sees what has no gradient (a branch, integer inputs).
+    This sees batch statistics however small. What has no gradient (a branch, integer inputs) is
+    seen by `check_same_outputs`.
 
     Args:
-        outputs_no: of all samples together, with their graph.
+        outputs_no: with their graph.
         x: the samples that `outputs_no` were computed from, requiring a gradient if they can.
-        scale: of the terms that the outputs are made of; see `output_scale`.
-        alone_no: the outputs of each sample alone.
 
     Raises:
-        InvalidValueError: if they are not.
+        InvalidValueError: if it is not.
     """
-    check_same_outputs(outputs_no.detach(), alone_no.detach(), scale)
     if not x.requires_grad:
         return
     total = _weighted_sum(outputs_no[0])

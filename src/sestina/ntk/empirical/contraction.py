@@ -2,7 +2,7 @@
 
 Θ = Σ_p J_p(x) J_p(x')ᵀ over blocks of parameters, each block's Jacobians made for as many samples
 as fit. A block whose Jacobians do not fit for all samples at once costs further passes backward:
-samples are then taken in chunks, and every pair of chunks meets once.
+a chunk of samples as large as fits is then held, and the others are made again to meet it.
 
 Cost: n² o² P multiply-adds for P parameters (half of that if symmetric), and n o passes backward
 through the module for each block and each time a chunk is made again.
@@ -31,8 +31,10 @@ _STRIP_ROWS = 1024  # of a symmetric product: those below the diagonal of a stri
 class _Block:
     names: tuple[str, ...]
     numel: int
-    num_samples: int
-    """How many samples' Jacobians of this block are held at once, of each of the two inputs."""
+    num_held: int
+    """Samples whose Jacobians of this block are held while others pass by."""
+    num_passing: int
+    """Samples that pass by together."""
 
 
 def contracted_kernel(
@@ -54,9 +56,9 @@ def contracted_kernel(
     for block in blocks:
         left_rows, left = None, None
         for rows, columns in _meetings(block, x1, x2):
-            if rows != left_rows:
+            if left is None or rows != left_rows:
+                left = None  # freed before the next is made
                 left_rows, left = rows, _jacobian(function, block, x1[rows], max_bytes)
-            assert left is not None, "the first meeting has made it"
             is_same = x2 is None and rows == columns
             other = left if is_same else _jacobian(function, block, right[columns], max_bytes)
             for name, jacobian in left.items():
@@ -72,7 +74,7 @@ def contracted_squares(function: SamplewiseFunction, x: Tensor, *, max_bytes: in
     """The diagonal of the tangent kernel, Θ_oo(x, x), as (n, o)."""
     squares = function.like.new_zeros(len(x), function.num_outputs)
     for block in _blocks(function, len(x), 0, max_bytes, symmetric=True):
-        for rows in spans(len(x), block.num_samples):
+        for rows in spans(len(x), block.num_held):
             for jacobian in _jacobian(function, block, x[rows], max_bytes).values():
                 squares[rows] += jacobian.square().sum(dim=2)
     return squares
@@ -88,13 +90,13 @@ def _blocks(
     function: SamplewiseFunction, n: int, m: int, max_bytes: int, *, symmetric: bool
 ) -> list[_Block]:
     """Parameters in order, as many to a block as keep the Jacobians within half of `max_bytes`."""
-    num_held = n if symmetric else n + m
+    num_all = n if symmetric else n + m
     bytes_each = function.num_outputs * function.like.element_size()
     room = max(1, max_bytes // 2 // bytes_each)  # Jacobian rows times parameters
     groups: list[list[str]] = []
     sizes: list[int] = []
     for name, parameter in function.parameters.items():
-        if groups and (sizes[-1] + parameter.numel()) * num_held <= room:
+        if groups and (sizes[-1] + parameter.numel()) * num_all <= room:
             groups[-1].append(name)
             sizes[-1] += parameter.numel()
         else:
@@ -102,26 +104,31 @@ def _blocks(
             sizes.append(parameter.numel())
     blocks = []
     for names, numel in zip(groups, sizes, strict=True):
-        fits = numel * num_held <= room
-        num_samples = max(n, m) if fits else max(1, room // (2 * numel))
-        blocks.append(_Block(names=tuple(names), numel=numel, num_samples=num_samples))
+        fits = numel * num_all <= room
+        # Each chunk held costs one more pass over the others, so it gets most of the room.
+        num_held = n if fits else max(1, room * 3 // (4 * numel))
+        num_passing = max(1, m) if fits else max(1, room // (4 * numel))
+        block = _Block(names=tuple(names), numel=numel, num_held=num_held, num_passing=num_passing)
+        blocks.append(block)
     return blocks
 
 
 def _meetings(block: _Block, x1: Tensor, x2: Tensor | None) -> Iterator[tuple[slice, slice]]:
     """Every pair of chunks once; of a symmetric kernel those on and above the diagonal."""
-    for rows in spans(len(x1), block.num_samples):
-        start = rows.start if x2 is None else 0
-        for columns in spans(len(x1 if x2 is None else x2), block.num_samples, start=start):
+    for rows in spans(len(x1), block.num_held):
+        if x2 is None:
+            yield rows, rows
+        start = rows.stop if x2 is None else 0
+        for columns in spans(len(x1 if x2 is None else x2), block.num_passing, start=start):
             yield rows, columns
 
 
 def _jacobian(
     function: SamplewiseFunction, block: _Block, x: Tensor, max_bytes: int
 ) -> dict[str, Tensor]:
-    """The block's Jacobians, (n, o, P) by name, made within half of `max_bytes`."""
+    """The block's Jacobians, (n, o, P) by name, made within a quarter of `max_bytes`."""
     bytes_each = (block.numel + 3 * function.num_saved) * function.like.element_size()
-    at_once = max(1, max_bytes // 2 // max(1, bytes_each))
+    at_once = max(1, max_bytes // 4 // max(1, bytes_each))
     return function.jacobian(block.names, x, at_once=at_once)
 
 

@@ -21,6 +21,7 @@ from sestina.ntk.empirical.checks import (
     check_same_outputs,
     output_scale,
 )
+from sestina.ntk.empirical.layout import spans
 from sestina.tensors.checks import check_finite
 
 __all__ = ["Parameters", "SamplewiseFunction"]
@@ -88,6 +89,18 @@ class SamplewiseFunction:
                 self._vectorised = False
                 _log.info("cannot be vectorised over samples, going one by one: %s", _line(error))
         return self._looped_jacobian(names, x)
+
+    def _check_alone(self, outputs_no: Tensor, x: Tensor) -> None:
+        try:
+            alone_no = torch.cat([self(self.parameters, sample) for sample in x.split(1)])
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise InvalidValueError(
+                "module",
+                f"one that refuses a sample alone: {_line(error)}",
+                expected="outputs that depend on one sample alone",
+                remedy="call module.eval() first, or remove what mixes samples",
+            ) from error
+        check_same_outputs(outputs_no, alone_no, self._scale)
 
     def check_batches(self, x: Tensor, *, max_bytes: int) -> None:
         """Passes if batches of samples have the outputs that their halves have.
@@ -189,6 +202,7 @@ class SamplewiseFunction:
         def outputs(parameters: Parameters, sample: Tensor) -> Tensor:
             return self(rest | parameters, sample[None])[0]
 
+        jacobian = self._empty_jacobian(chosen, len(x))
         num_samples = max(1, at_once // self.num_outputs)
         num_outputs = None if at_once >= self.num_outputs else max(1, at_once)
         of_sample = torch.func.jacrev(outputs, chunk_size=num_outputs)
@@ -196,31 +210,38 @@ class SamplewiseFunction:
         with warnings.catch_warnings():
             # Of PyTorch on its own speed, once per process; the values are right.
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            parts = [of_samples(chosen, chunk) for chunk in x.split(num_samples)]
-        return {name: torch.cat([part[name] for part in parts]).flatten(2) for name in names}
+            for samples in spans(len(x), num_samples):
+                for name, part in of_samples(chosen, x[samples]).items():
+                    jacobian[name][samples] = part.flatten(2)
+        return jacobian
 
     def _looped_jacobian(self, names: Sequence[str], x: Tensor) -> dict[str, Tensor]:
         chosen = {name: self.parameters[name].clone().requires_grad_() for name in names}
-        rows: dict[str, list[Tensor]] = {name: [] for name in names}
-        with torch.enable_grad():
-            for sample in x:
+        jacobian = self._empty_jacobian(chosen, len(x))
+        for i, sample in enumerate(x):
+            with torch.enable_grad():
                 outputs = self(self.parameters | chosen, sample[None])[0]
-                for output in outputs:
-                    if output.requires_grad:
-                        gradients = torch.autograd.grad(
+            for k, output in enumerate(outputs):
+                if not output.requires_grad:  # none of these parameters enters it
+                    gradients = [torch.zeros_like(p) for p in chosen.values()]
+                else:
+                    gradients = list(
+                        torch.autograd.grad(
                             output,
                             list(chosen.values()),
                             retain_graph=True,
                             allow_unused=True,
                             materialize_grads=True,
                         )
-                    else:  # these parameters do not enter it
-                        gradients = tuple(torch.zeros_like(p) for p in chosen.values())
-                    for name, gradient in zip(names, gradients, strict=True):
-                        rows[name].append(gradient.flatten())
+                    )
+                for name, gradient in zip(names, gradients, strict=True):
+                    jacobian[name][i, k] = gradient.flatten()
+        return jacobian
+
+    def _empty_jacobian(self, chosen: Parameters, num_samples: int) -> dict[str, Tensor]:
         return {
-            name: torch.stack(gradients).unflatten(0, (len(x), self.num_outputs))
-            for name, gradients in rows.items()
+            name: self.like.new_empty(num_samples, self.num_outputs, parameter.numel())
+            for name, parameter in chosen.items()
         }
 
     def _probe(self, x: Tensor) -> Tensor:
@@ -233,10 +254,10 @@ class SamplewiseFunction:
             outputs = raw.reshape(len(x), -1)
             check_finite("outputs of the module", outputs.detach())
             check_repeatable(outputs.detach(), self(parameters, leaf).detach())
+            self._scale = output_scale(outputs, list(parameters.values()))
             if len(x) > 1:
-                alone = torch.cat([self(parameters, sample) for sample in leaf.split(1)])
-                self._scale = output_scale(outputs, list(parameters.values()))
-                check_independent(outputs, leaf, self._scale, alone)
+                check_independent(outputs, leaf)
+                self._check_alone(outputs.detach(), leaf.detach())
         return outputs.detach()
 
     def _first_call(self, parameters: Parameters, x: Tensor) -> Tensor:

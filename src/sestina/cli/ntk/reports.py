@@ -1,0 +1,176 @@
+"""What the commands show of a design, and where its pictures go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from sestina.cli.output import print_json, print_table
+from sestina.core.errors import OptionError
+from sestina.core.plots import save_figure
+from sestina.core.progress import Progress, tracked
+from sestina.ntk.designs import Design
+from sestina.ntk.pictures import activation_picture, kernel_picture, network_picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "ACCURACIES",
+    "Pictures",
+    "check_destination",
+    "design_facts",
+    "design_pictures",
+    "design_rows",
+    "print_design",
+    "print_files",
+    "write_all",
+]
+
+_FORMAT_VERSION = 1
+
+ACCURACIES = (0.01, 0.02, 0.05)
+"""Of one network's kernel, relative to the kernel's own size, for which widths are shown."""
+
+Pictures: TypeAlias = "dict[str, Callable[[], Figure]]"
+"""What draws a picture, by what comes after the file's stem: "kernel" for design-kernel.png."""
+
+
+def design_facts(design: Design, target: str) -> dict[str, object]:
+    """What is said of a design, for programs."""
+    return {
+        "target": target,
+        "kind": design.kind,
+        "form": design.form,
+        "activation": repr(design.activation),
+        "kernel_at_one": design.target.total,
+        "error_max": design.error.max,
+        "error_rms": design.error.rms,
+        "error_sse": design.error.sse,
+        "tail": design.tail,
+        "sigma_at_one": float(design.sigma(1.0)),
+        "sigma_rms": design.variance.rms,
+        "widths": {f"{accuracy:.0%}": _width(design, accuracy) for accuracy in ACCURACIES},
+    }
+
+
+def design_rows(design: Design, target: str) -> list[tuple[str, object, str]]:
+    """The same for people: what, the figure, and what it means."""
+    error = design.error
+    rows: list[tuple[str, object, str]] = [
+        ("target", target, f"{design.kind.upper()}, K(1) = {design.target.total:.6g}"),
+        ("activation", design.form, repr(design.activation)),
+        ("error, largest", _short(error.max), "of the infinitely wide network, over 100 angles"),
+        ("error, RMS", _short(error.rms), ""),
+        ("error, sum of squares", _short(error.sse), ""),
+        ("tail", _short(design.tail), "of K(1): coefficients beyond the last degree"),
+        ("σ(1)", _short(float(design.sigma(1.0))), "spread of one unit; n units have σ/√n"),
+    ]
+    for place, accuracy in enumerate(ACCURACIES):
+        width = _width(design, accuracy)
+        meaning = "" if place else "units bring one random network this close to the kernel"
+        if width is None:
+            meaning = "no width is enough: the infinitely wide network is further off"
+        rows.append((f"width for {accuracy:.0%}", "none" if width is None else width, meaning))
+    return rows
+
+
+def design_pictures(design: Design, *, seed: int) -> Pictures:
+    """The three pictures of a design."""
+    return {
+        "kernel": lambda: kernel_picture(design),
+        "activation": lambda: activation_picture(design),
+        "network": lambda: network_picture(design, seed=seed),
+    }
+
+
+def write_all(
+    pictures: Pictures,
+    stem: Path,
+    progress: Progress,
+    *,
+    first: Sequence[tuple[Path, Callable[[Path], None]]] = (),
+) -> list[Path]:
+    """Draw every picture, then write everything; gives the paths.
+
+    Args:
+        pictures: what to draw; written as <stem>-<name>.png.
+        stem: path and name, without ending.
+        progress: told before each picture.
+        first: other files, with what writes them; before the pictures.
+    """
+    drawn = {name: pictures[name]() for name in tracked(list(pictures), progress, "drawing")}
+    for path, write in first:
+        write(path)
+    return [path for path, _ in first] + [
+        save_figure(figure, stem.with_name(f"{stem.name}-{name}.png"))
+        for name, figure in drawn.items()
+    ]
+
+
+def print_design(made: Design, target: str, files: Sequence[Path], *, as_json: bool) -> None:
+    """Print what a design is, and which files were written."""
+    if as_json:
+        print_json(
+            {
+                "format": "sestina-ntk-report",
+                "version": _FORMAT_VERSION,
+                **design_facts(made, target),
+                "files": [str(path) for path in files],
+            }
+        )
+        return
+    print_table(design_rows(made, target), ["what", "value", "meaning"])
+    print_files(files)
+
+
+def print_files(files: Sequence[Path]) -> None:
+    """Say which files were written, for people."""
+    if files:
+        click.echo(f"wrote {', '.join(str(path) for path in files)}")
+
+
+def check_destination(option: str, path: Path | None) -> None:
+    """Refuses, before any work is done, a file that could not be written after it.
+
+    Raises:
+        OptionError: if it is a directory, or its directory does not exist.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise OptionError(
+            option,
+            str(path),
+            expected="a file; this is a directory",
+            remedy=f"write e.g. {option} {path / 'design.json'}",
+        )
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise OptionError(
+            option,
+            str(path),
+            expected=f"a file where one may write; {path.parent} is read-only",
+            remedy="choose another directory",
+        )
+    if not path.parent.is_dir():
+        raise OptionError(
+            option,
+            str(path),
+            expected=f"a file in a directory that exists; {path.parent} does not",
+            remedy=f"make it first: mkdir -p {path.parent}",
+        )
+
+
+def _width(design: Design, accuracy: float) -> int | None:
+    try:
+        return design.width_for(accuracy, relative=True)
+    except ValueError:
+        return None
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,173 @@
+"""Kernel matrices of a dictionary on one data set, and the choices made among them.
+
+Axes: n row, d feature, o output, j kernel, p pair of rows i ≥ i'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sestina.core.errors import InvalidValueError
+from sestina.core.progress import Progress
+from sestina.ntk.curves import input_matrix
+from sestina.ntk.datasets import Task
+from sestina.ntk.kernels import DotProductKernel, Form
+from sestina.ntk.mixtures import (
+    Criterion,
+    Floats,
+    best_mixture,
+    best_ridge,
+    lower_triangle,
+    quality,
+)
+
+__all__ = ["Choice", "Gram", "choose", "validate"]
+
+# Members below this share of K(1) are left out of the kernel that is returned.
+_LEAST_WEIGHT = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A mixture of a Gram's kernels, with the ridge for it over the mean diagonal."""
+
+    name: str
+    weights: Mapping[str, float]
+    ridge: float
+
+    @property
+    def kept(self) -> dict[str, float]:
+        """The weights that count, largest first, adding up to 1."""
+        kept = {name: w for name, w in self.weights.items() if w >= _LEAST_WEIGHT}
+        total = sum(kept.values())
+        return {name: kept[name] / total for name in sorted(kept, key=lambda name: -kept[name])}
+
+
+class Gram:
+    """Kernel matrices on one data set, each divided by their mean diagonal, and its targets."""
+
+    def __init__(
+        self,
+        rows_nd: Tensor,
+        outputs_no: Floats,
+        kernels: Mapping[str, DotProductKernel],
+        form: Form,
+        task: Task,
+    ) -> None:
+        self.kernels = kernels
+        mean_o = outputs_no.mean(0)
+        spread = outputs_no.std(0) if task == "regression" else outputs_no.std()
+        if not np.all(spread > 0):
+            raise InvalidValueError(
+                "y",
+                f"{outputs_no[0].tolist()} in every row",
+                expected="at least two values",
+                remedy="choose another target",
+            )
+        self.outputs_no: Floats = (outputs_no - mean_o) / spread
+        self._labels_n = outputs_no.argmax(1) if task == "classification" else None
+        self._offset_o = mean_o / spread
+        constant = DotProductKernel.from_coefficients([1.0])
+        diagonal = input_matrix(constant, rows_nd, form=form).diagonal()
+        self.scale = float(diagonal.mean())
+        if self.scale == 0.0:
+            raise InvalidValueError(
+                "X", "zero in every row", expected="rows that differ", remedy="check the features"
+            )
+        self._triangles_jp = np.stack(
+            [
+                lower_triangle(input_matrix(kernel, rows_nd, form=form).numpy() / self.scale)
+                for kernel in kernels.values()
+            ]
+        )
+
+    def triangles(self, names: Sequence[str], rows: NDArray[np.int64]) -> Floats:
+        """Lower triangles on some rows: (names, pairs of rows)."""
+        left, right = np.tril_indices(len(rows))
+        chosen = self._triangles_jp[[list(self.kernels).index(name) for name in names]]
+        if len(rows) * (len(rows) + 1) // 2 == chosen.shape[1]:
+            return chosen
+        return chosen[:, _place(rows[left], rows[right])]
+
+    def mixture(self, choice: Choice, rows: NDArray[np.int64]) -> Floats:
+        """The lower triangle of a mixture on some rows."""
+        weights_j = np.array([choice.weights.get(name, 0.0) for name in self.kernels])
+        left, right = np.tril_indices(len(rows))
+        mixture: Floats = (weights_j @ self._triangles_jp)[_place(rows[left], rows[right])]
+        return mixture
+
+    def predict(self, choice: Choice, train: NDArray[np.int64], test: NDArray[np.int64]) -> Floats:
+        """The outputs on the test rows after training on the others."""
+        weights_j = np.array([choice.weights.get(name, 0.0) for name in self.kernels])
+        mixed_p = weights_j @ self._triangles_jp
+        kernel_nn = mixed_p[_place(train[:, None], train[None, :])]
+        kernel_nn += choice.ridge * np.eye(len(train))
+        dual_no = np.linalg.solve(kernel_nn, self.outputs_no[train])
+        outputs: Floats = mixed_p[_place(test[:, None], train[None, :])] @ dual_no
+        return outputs
+
+    def losses(self, predicted_no: Floats, rows: NDArray[np.int64]) -> tuple[float, float | None]:
+        """Mean squared error over that of predicting the mean, and share misclassified."""
+        mse = float(np.square(predicted_no - self.outputs_no[rows]).mean())
+        if self._labels_n is None:
+            return mse, None
+        labels_n = (predicted_no + self._offset_o).argmax(1)
+        return mse, float((labels_n != self._labels_n[rows]).mean())
+
+
+def choose(
+    gram: Gram,
+    rows: NDArray[np.int64],
+    names: tuple[Sequence[str], Sequence[str]],
+    criterion: Criterion,
+    progress: Progress,
+) -> list[Choice]:
+    """The fitted mixture, then the references, each with the best ridge on these rows."""
+    members, references = names
+    targets_no = gram.outputs_no[rows]
+    triangles_jp = gram.triangles(members, rows)
+    mixture = best_mixture(triangles_jp, targets_no, criterion, progress=progress)
+    fitted = Choice(
+        name="fitted",
+        weights=dict(zip(members, mixture.weights.tolist(), strict=True)),
+        ridge=mixture.ridge,
+    )
+    least = quality(mixture.weights @ triangles_jp, targets_no, mixture.ridge).value(criterion)
+    choices = []
+    for name, triangle_p in zip(references, gram.triangles(references, rows), strict=True):
+        ridge = best_ridge(triangle_p, targets_no, criterion)
+        choices.append(Choice(name=name, weights={name: 1.0}, ridge=ridge))
+        value = quality(triangle_p, targets_no, ridge).value(criterion)
+        if value < least:  # the search ended in a poorer minimum
+            fitted, least = Choice(name="fitted", weights={name: 1.0}, ridge=ridge), value
+    return [fitted, *choices]
+
+
+def validate(
+    gram: Gram,
+    names: tuple[Sequence[str], Sequence[str]],
+    criterion: Criterion,
+    folds: Sequence[NDArray[np.int64]],
+    progress: Progress,
+) -> dict[str, tuple[float, float | None]]:
+    """Losses on rows that had no part in the choice, by the name of the choice."""
+    predictions: dict[str, Floats] = {}
+    for test in folds:
+        train = np.setdiff1d(np.arange(len(gram.outputs_no)), test)
+        for choice in choose(gram, train, names, criterion, progress):
+            predicted = predictions.setdefault(choice.name, np.empty_like(gram.outputs_no))
+            predicted[test] = gram.predict(choice, train, test)
+    everything = np.arange(len(gram.outputs_no))
+    return {name: gram.losses(predicted, everything) for name, predicted in predictions.items()}
+
+
+def _place(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where a pair of rows stands in a lower triangle."""
+    larger, smaller = np.maximum(left, right), np.minimum(left, right)
+    place: NDArray[np.int64] = larger * (larger + 1) // 2 + smaller
+    return place

@@ -1,0 +1,409 @@
+"""Kernel matrices of data: fast, tiled, and accurate where inputs nearly coincide.
+
+What is computed how is told by `sestina.ntk.plans`. On the CPU without gradients a C++ kernel fuses
+the inner products with the kernel values; everything else is plain PyTorch. A float32 cosine has a
+rounding error of 1e-7 that kinked activations amplify by 1/sin θ: near c = ±1 it is computed from
+|x ∓ x'| instead, in just the zone where the kernel at hand needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sestina.core.engine import Engine
+from sestina.core.errors import InvalidValueError
+from sestina.core.files import atomic_path
+from sestina.core.progress import Progress, silent, tracked
+from sestina.ntk import native_tiles, torch_tiles
+from sestina.ntk.pairs import Kernels, Kind, check_kind
+from sestina.ntk.plans import Plan, make_plan
+from sestina.tensors.checks import check_finite, check_matching, check_matrix
+
+if TYPE_CHECKING:
+    from sestina.ntk.architectures import FullyConnected
+
+__all__ = ["kernel_matrices", "kernel_matrix"]
+
+_LOG = logging.getLogger(__name__)
+
+Values = NDArray[np.float32] | NDArray[np.float64]
+
+_BAND_ENTRIES = 1 << 25
+"""Entries after which Ctrl-C is noticed and progress told: a quarter of a second."""
+_TORCH_TILE = 512
+_ITEMS = 32
+"""Into how many items the rows are cut for an engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    num_threads: int
+    tile: int | None
+    out: Path | None
+    engine: Engine | None
+    progress: Progress
+
+
+def kernel_matrices(
+    network: FullyConnected,
+    x1: Tensor,
+    x2: Tensor | None = None,
+    *,
+    num_threads: int | None = None,
+    tile: int | None = None,
+    out: str | Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress = silent,
+) -> Kernels:
+    """Both kernels of the rows of x1 with the rows of x2.
+
+    Results do not depend on `num_threads`, `tile` or `engine`. With gradients wanted (grad mode on
+    and an input or a parameter of the network requiring it) they are differentiable, in memory
+    proportional to the depth.
+
+    Args:
+        network: its spec is all that is read, but for gradients.
+        x1: (n, d), float32 or float64, any device, any strides.
+        x2: (m, d), default x1: half of the work, exact diagonals, and exactly symmetric results.
+        num_threads: threads of the C++ kernel; default `torch.get_num_threads()`.
+        tile: rows (and, in PyTorch, columns) computed at once, and an engine's item; the C++
+            kernel rounds it up to a multiple of 144. Default: what is fast.
+        out: write to this `.npy` file, (2, n, m) with the NNGP first, and return memory maps of
+            it that never write back. It appears when it is complete, or not at all.
+        engine: compute bands of rows as its items; the inputs must be on the CPU.
+        progress: told how many bands of rows are done.
+
+    Returns:
+        Two (n, m) tensors of the inputs' dtype and device. float32 entries are within 2e-6, float64
+        entries within about 1e-12 of √(K(x, x) K(x', x')) of the exact kernel of the given inputs.
+
+    Raises:
+        DivergentKernelError: if φ jumps, so that the tangent kernel is infinite.
+        InvalidValueError: if an option is out of range, values exceed the dtype, or gradients
+            are wanted together with `out` or `engine`.
+        ShapeError, DtypeError, NonFiniteError: if the inputs are not matching real matrices.
+        WorkerError: if an engine's item failed.
+
+    Example:
+        >>> from sestina.ntk.architectures import FullyConnected
+        >>> network = FullyConnected(activation="relu", depth=4, sigma_w=2**0.5, sigma_b=0.1)
+        >>> x = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+        >>> kernel_matrices(network, x).ntk
+        tensor([[5.0700, 1.4747],
+                [1.4747, 5.0700]])
+    """
+    options = _checked_options(num_threads, tile, out, engine, progress)
+    nngp, ntk = _matrices(network, ("nngp", "ntk"), x1, x2, options)
+    return Kernels(nngp, ntk)
+
+
+def kernel_matrix(
+    network: FullyConnected,
+    kind: Kind,
+    x1: Tensor,
+    x2: Tensor | None = None,
+    *,
+    num_threads: int | None = None,
+    tile: int | None = None,
+    out: str | Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress = silent,
+) -> Tensor:
+    """One kernel of the rows of x1 with the rows of x2; see `kernel_matrices`.
+
+    The NNGP exists for activations that jump, too. `out` receives an (n, m) array.
+
+    Example:
+        >>> from sestina.ntk.architectures import FullyConnected
+        >>> kernel_matrix(FullyConnected(activation="sign"), "nngp", torch.eye(2))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    options = _checked_options(num_threads, tile, out, engine, progress)
+    return _matrices(network, (check_kind(kind),), x1, x2, options)[0]
+
+
+def _matrices(
+    network: FullyConnected,
+    kinds: tuple[Kind, ...],
+    x1: Tensor,
+    x2: Tensor | None,
+    options: _Options,
+) -> list[Tensor]:
+    check_matrix("x1", x1, finite=False)
+    if x2 is not None:
+        check_matrix("x2", x2, num_columns=x1.shape[1], finite=False)
+        check_matching("x1", x1, "x2", x2)
+    network = network.at_input_width(x1.shape[1])
+    if _wants_gradients(network, x1, x2):
+        _check_plain("gradients are wanted", "call it under torch.no_grad()", options)
+        for name, rows in (("x1", x1), ("x2", x2)):
+            if rows is not None:
+                check_finite(name, rows)
+        return torch_tiles.differentiable(network, kinds, x1, x2, options.tile or _TORCH_TILE)
+    with torch.no_grad():
+        job = _Job.prepare(network, kinds, x1.detach(), None if x2 is None else x2.detach(), options)
+        if options.engine is not None:
+            _check_on_cpu(x1)
+        if options.out is not None:
+            return _to_file(job, options.out)
+        if options.engine is not None:
+            with tempfile.TemporaryDirectory(prefix="sestina-") as folder:
+                return [matrix.clone() for matrix in _to_file(job, Path(folder, "kernels.npy"))]
+        return job.run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Job:
+    """Inputs that were checked, what is to be done with them, and with what."""
+
+    plan: Plan
+    x1: Tensor
+    x2: Tensor | None
+    packed: tuple[native_tiles.PackedRows, native_tiles.PackedRows | None] | None
+    options: _Options
+
+    @classmethod
+    def prepare(
+        cls,
+        network: FullyConnected,
+        kinds: tuple[Kind, ...],
+        x1: Tensor,
+        x2: Tensor | None,
+        options: _Options,
+    ) -> _Job:
+        inputs = [x1] if x2 is None else [x1, x2]
+        packed = None
+        if x1.device.type == "cpu":
+            rows = [native_tiles.pack(matrix, options.num_threads) for matrix in inputs]
+            packed = rows[0], (rows[1] if x2 is not None else None)
+            roots = [one.norms / np.sqrt(x1.shape[1]) for one in rows]
+            with np.errstate(over="ignore"):
+                moments = [root * root for root in roots]
+        else:
+            roots = moments = [
+                torch_tiles.second_moments(matrix.to(torch_tiles.working_dtype(x1.device, x1.dtype)))
+                .to("cpu", torch.float64)
+                .numpy()
+                for matrix in inputs
+            ]
+        for name, matrix, of_rows in zip(("x1", "x2"), inputs, roots, strict=False):
+            if not np.isfinite(of_rows).all():
+                check_finite(name, matrix)
+        plan = make_plan(
+            network,
+            kinds,
+            "float32" if x1.dtype == torch.float32 else "float64",
+            moments[0],
+            None if x2 is None else moments[1],
+            x1.shape[1],
+        )
+        _LOG.debug("kernel matrices of %s by %s", network, plan.form)
+        return cls(
+            plan=plan,
+            x1=x1,
+            x2=x2,
+            packed=None if plan.form == "recursion" else packed,
+            options=options,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.x1), len(self.x1 if self.x2 is None else self.x2)
+
+    def run(self) -> list[Tensor]:
+        """The matrices in memory."""
+        outputs = [
+            torch.empty(self.shape, dtype=self.x1.dtype, device=self.x1.device)
+            for _ in self.plan.kinds
+        ]
+        if self.x1.device.type == "cpu":
+            native_tiles.allocate([output.numpy() for output in outputs])
+        self.fill(outputs)
+        return outputs
+
+    def fill(self, outputs: list[Tensor]) -> None:
+        """Write all entries."""
+        for band in tracked(self.bands(), self.options.progress, "bands of kernel rows"):
+            self.fill_band(outputs, band)
+        self.fill_diagonals(outputs)
+
+    def fill_band(self, outputs: list[Tensor], band: tuple[int, int]) -> None:
+        """Write the rows of a band, and their mirror image where x2 is x1."""
+        if self.packed is None:
+            tile = self.options.tile or _TORCH_TILE
+            torch_tiles.fill(self.plan, self.x1, self.x2, outputs, band, tile)
+        else:
+            arrays = [output.numpy() for output in outputs]
+            native_tiles.fill(self.plan, *self.packed, arrays, band, self.options.num_threads)
+
+    def fill_diagonals(self, outputs: list[Tensor]) -> None:
+        """Write K(x, x) where x2 is x1."""
+        if self.x2 is None:
+            for output, diagonal in zip(outputs, self.plan.diagonal, strict=True):
+                output.diagonal().copy_(torch.from_numpy(diagonal))
+
+    def bands(self, num_bands: int = 1) -> list[tuple[int, int]]:
+        """Ranges of rows that are computed in turn; at least about as many as wanted."""
+        num_rows, num_columns = self.shape
+        wanted = min(_BAND_ENTRIES // max(1, num_columns), -(-num_rows // num_bands))
+        step = native_tiles.TILE if self.packed is not None else self.options.tile or _TORCH_TILE
+        rows = max(1, -(-max(wanted, self.options.tile or 0) // step)) * step
+        return [(first, min(first + rows, num_rows)) for first in range(0, num_rows, rows)]
+
+
+def _to_file(job: _Job, path: Path) -> list[Tensor]:
+    shape = job.shape if len(job.plan.kinds) == 1 else (len(job.plan.kinds), *job.shape)
+    dtype = np.dtype(job.plan.precision)
+    with atomic_path(path) as partial:
+        if 0 in shape:
+            with partial.open("wb") as file:
+                np.lib.format.write_array(file, np.empty(shape, dtype))
+        else:
+            with _mapped(partial, shape, dtype) as outputs:
+                if job.options.engine is None:
+                    job.fill(outputs)
+                else:
+                    _fill_by_engine(job, partial, job.options.engine)
+                    job.fill_diagonals(outputs)
+    # Mapped privately: what the caller does with the tensors never reaches the file.
+    array = np.load(path, mmap_mode=None if 0 in shape else "c")
+    return _matrices_of(array)
+
+
+@contextmanager
+def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[list[Tensor]]:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    _reserve(path)
+    yield _matrices_of(array)
+    array.flush()
+
+
+def _matrices_of(array: NDArray[Any]) -> list[Tensor]:
+    tensor = torch.from_numpy(array)
+    return [tensor] if tensor.ndim == 2 else list(tensor.unbind())
+
+
+def _reserve(path: Path) -> None:
+    """Claim the file's blocks now: writing to a map on a full disk kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BandTask:
+    """A band for a worker process: the inputs and the output are files."""
+
+    plan: Plan
+    inputs: tuple[Path, ...]
+    output: Path
+    band: tuple[int, int]
+    num_threads: int | None
+    tile: int | None
+
+
+def _fill_by_engine(job: _Job, output: Path, engine: Engine) -> None:
+    with tempfile.TemporaryDirectory(prefix="sestina-") as folder:
+        inputs = []
+        for name, rows in (("x1", job.x1), ("x2", job.x2)):
+            if rows is not None:
+                inputs.append(Path(folder, f"{name}.npy"))
+                np.save(inputs[-1], rows.numpy())
+        tasks = [
+            _BandTask(
+                plan=job.plan,
+                inputs=tuple(inputs),
+                output=output,
+                band=band,
+                num_threads=job.options.num_threads,
+                tile=job.options.tile,
+            )
+            for band in job.bands(_ITEMS)
+        ]
+        engine.map(_fill_band_of_file, tasks, progress=job.options.progress, label="bands of kernel rows")
+
+
+def _fill_band_of_file(task: _BandTask) -> None:
+    """Runs in a worker."""
+    inputs = [torch.from_numpy(np.load(path)) for path in task.inputs]
+    threads = task.num_threads or torch.get_num_threads()
+    packed = [native_tiles.pack(rows, threads) for rows in inputs]
+    options = _Options(num_threads=threads, tile=task.tile, out=None, engine=None, progress=silent)
+    job = _Job(
+        plan=task.plan,
+        x1=inputs[0],
+        x2=inputs[1] if len(inputs) > 1 else None,
+        packed=None
+        if task.plan.form == "recursion"
+        else (packed[0], packed[1] if len(inputs) > 1 else None),
+        options=options,
+    )
+    array = np.lib.format.open_memmap(task.output, mode="r+")
+    with torch.no_grad():
+        job.fill_band(_matrices_of(array), task.band)
+    array.flush()
+
+
+def _wants_gradients(network: FullyConnected, x1: Tensor, x2: Tensor | None) -> bool:
+    if not torch.is_grad_enabled():
+        return False
+    scales = (
+        network.sigma_w,
+        network.sigma_b,
+        network.readout_sigma_w,
+        network.readout_sigma_b,
+    )
+    tensors = [x1, *(value for value in (x2, *scales) if isinstance(value, Tensor))]
+    return any(tensor.requires_grad for tensor in (*tensors, *network.activation.parameters()))
+
+
+def _checked_options(
+    num_threads: int | None,
+    tile: int | None,
+    out: str | Path | None,
+    engine: Engine | None,
+    progress: Progress,
+) -> _Options:
+    for name, value in (("num_threads", num_threads), ("tile", tile)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InvalidValueError(
+                name, value, expected="an integer of at least 1", remedy="leave it out, or pass 1"
+            )
+    return _Options(
+        num_threads=torch.get_num_threads() if num_threads is None else num_threads,
+        tile=tile,
+        out=None if out is None else Path(out),
+        engine=engine,
+        progress=progress,
+    )
+
+
+def _check_plain(problem: str, remedy: str, options: _Options) -> None:
+    for name, value in (("out", options.out), ("engine", options.engine)):
+        if value is not None:
+            raise InvalidValueError(
+                name, value, expected=f"none where {problem}", remedy=f"{remedy}, or leave it out"
+            )
+
+
+def _check_on_cpu(x1: Tensor) -> None:
+    if x1.device.type != "cpu":
+        raise InvalidValueError(
+            "engine",
+            f"given with inputs on {x1.device}",
+            expected="inputs on the CPU, which worker processes compute on",
+            remedy="pass x1.cpu(), or leave the engine out to compute on the device",
+        )
