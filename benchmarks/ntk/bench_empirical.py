@@ -4,10 +4,16 @@ The limit of a row is its products' FLOP at the speed of one large product, plus
 to fresh memory, both measured in the same run.
 """
 
+from __future__ import annotations
+
 import copy
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from benchmarks.harness import (
     Report,
     Value,
@@ -19,12 +25,11 @@ from benchmarks.harness import (
     main,
     repeat,
 )
-from torch import nn
-
 from sestina.ntk.empirical import empirical_ntk
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.tensors.products import product
 
+Workload = Mapping[str, Any]
 HERE = "benchmarks.ntk.bench_empirical"
 SMALL = {"n": 128, "d": 100, "width": 512, "depth": 3, "d_out": 10, "dtype": "float32"}
 LARGE = {"n": 512, "d": 784, "width": 1024, "depth": 2, "d_out": 10, "dtype": "float32"}
@@ -32,31 +37,31 @@ ONE_OUTPUT = SMALL | {"d_out": 1}
 CONVOLUTION = {"n": 64, "channels": 16, "side": 12, "d_out": 10, "dtype": "float32"}
 
 
-def structured(workload):
+def structured(workload: Workload) -> Callable[[], None]:
     net = fully_connected_net(workload)
     x = torch.randn(workload["n"], workload["d"])
 
-    def run():
+    def run() -> None:
         empirical_ntk(net, x, method="structured")
 
     return run
 
 
-def contraction(workload):
+def contraction(workload: Workload) -> Callable[[], None]:
     net, x = convolutional_network(workload)
 
-    def run():
+    def run() -> None:
         empirical_ntk(net, x, method="contraction")
 
     return run
 
 
-def machine(workload):
+def machine(workload: Workload) -> Callable[[], dict[str, float]]:
     """The speed of one large product, and of writing to fresh memory."""
     torch.set_num_threads(1)
     a_mk, b_nk = torch.randn(640, workload["width"]), torch.randn(640, workload["width"])
 
-    def run():
+    def run() -> dict[str, float]:
         start = time.process_time()
         for _ in range(20):
             product(a_mk, b_nk)
@@ -69,7 +74,7 @@ def machine(workload):
     return run
 
 
-def fully_connected_net(workload, dtype=torch.float32):
+def fully_connected_net(workload: Workload) -> FullyConnectedNet:
     return FullyConnectedNet(
         workload["d"],
         workload["d_out"],
@@ -78,11 +83,10 @@ def fully_connected_net(workload, dtype=torch.float32):
         depth=workload["depth"],
         sigma_w=2**0.5,
         sigma_b=0.1,
-        dtype=dtype,
     )
 
 
-def convolutional_network(workload):
+def convolutional_network(workload: Workload) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     channels, side = workload["channels"], workload["side"]
     module = nn.Sequential(
@@ -97,7 +101,7 @@ def convolutional_network(workload):
     return module, torch.randn(workload["n"], 3, side, side)
 
 
-def structured_flop(workload):
+def structured_flop(workload: Workload) -> float:
     """Two per multiply-add, of what a symmetric kernel needs; see `empirical.structured`."""
     n, d, w, o = (workload[name] for name in ("n", "d", "width", "d_out"))
     inner = workload["depth"] - 1
@@ -105,15 +109,15 @@ def structured_flop(workload):
     grams = n * n * (d + (inner + 1) * w)
     pairs = n * n * w * o * (o + 1) // 2
     betas = inner * (2 * n * o * w * w + n * n * o * o * w)
-    return forward + grams + pairs + betas
+    return float(forward + grams + pairs + betas)
 
 
-def limit_s(workload, speeds):
-    result_bytes = 4 * (workload["n"] * workload["d_out"]) ** 2
+def limit_s(workload: Workload, speeds: Mapping[str, float]) -> float:
+    result_bytes = 4.0 * (workload["n"] * workload["d_out"]) ** 2
     return structured_flop(workload) / speeds["flop_per_s"] + result_bytes / speeds["bytes_per_s"]
 
 
-def measured_speeds(workload):
+def measured_speeds(workload: Workload) -> dict[str, float]:
     with Worker(f"{HERE}:machine", workload) as worker:
         runs = [dict(sample.extra) for sample in repeat(worker, runs=7).ours]
     return {
@@ -122,7 +126,7 @@ def measured_speeds(workload):
     }
 
 
-def full_jacobian_kernel(module, x):
+def full_jacobian_kernel(module: nn.Module, x: Tensor) -> Tensor:
     """In float64, by plain autograd, one sample and output at a time."""
     exact = copy.deepcopy(module).double()
     parameters = [p for p in exact.parameters() if p.numel()]
@@ -138,15 +142,15 @@ def full_jacobian_kernel(module, x):
 class Tied(nn.Module):
     """One weight, used there and back."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.inner = nn.Linear(30, 30)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.inner(torch.relu(self.inner(x)))) @ self.inner.weight
 
 
-def modules():
+def modules() -> dict[str, tuple[nn.Module, Tensor]]:
     torch.manual_seed(0)
     normalised = nn.Sequential(nn.Linear(30, 60), nn.BatchNorm1d(60), nn.ReLU(), nn.Linear(60, 10))
     normalised(torch.randn(200, 30))

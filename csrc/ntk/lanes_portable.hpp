@@ -44,8 +44,9 @@ struct PortableLanes {
     }
     return a;
   }
-  static V min(V a, V b) { return b < a ? b : a; }
-  static V max(V a, V b) { return b > a ? b : a; }
+  // Like the instructions of x86: the second operand where one is NaN.
+  static V min(V a, V b) { return a < b ? a : b; }
+  static V max(V a, V b) { return a > b ? a : b; }
   static V abs(V a) { return as_value(as_bits(a) & ~sign_bit()); }
   static V with_sign_of(V size, V sign) {
     return as_value((as_bits(size) & ~sign_bit()) | (as_bits(sign) & sign_bit()));

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.func import functional_call, jacrev, vmap
 
+from benchmarks.ntk.bench_empirical import convolutional_network
+
 
 def network(workload):
     """A ReLU network with the layers of the workload, in plain PyTorch."""
@@ -42,9 +44,7 @@ def contraction(workload):
 
 
 def convolution(workload):
-    """The kernel of a small convolutional network; see `bench_empirical.convolutional_network`."""
-    from benchmarks.ntk.bench_empirical import convolutional_network
-
+    """The kernel of a small convolutional network, the one that ours is measured on."""
     module, x = convolutional_network(workload)
 
     def run():

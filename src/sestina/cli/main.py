@@ -26,8 +26,6 @@ from sestina.core.registry import nearest_name
 __all__ = ["cli", "main"]
 
 _COMPLETION_VARIABLE = "_SESTINA_COMPLETE"
-# What click raises for a group that is called without a command; before 8.2 it shows the help.
-_CALLED_BARE = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class _Commands(click.Group):
@@ -114,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _status_and_text(error: BaseException) -> tuple[int, str]:
     """How the process ends for this error, and what it says before."""
     status, text = 1, str(error)
-    if isinstance(error, _CALLED_BARE):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return 2, text  # the help of a group that was called without a command
     match error:
         case KeyboardInterrupt() | click.Abort():

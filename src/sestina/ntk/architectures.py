@@ -446,8 +446,8 @@ def _checked_count(name: str, value: object) -> int:
 
 
 def _checked_scale(name: str, value: Scale) -> Scale:
-    number = _number(value)
-    if not 0 <= number < float("inf") or (isinstance(value, Tensor) and value.ndim != 0):
+    is_scalar = not isinstance(value, Tensor) or value.ndim == 0
+    if not is_scalar or not 0 <= _number(value) < float("inf"):
         raise InvalidValueError(
             name,
             value,

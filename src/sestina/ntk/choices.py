@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,19 @@ from sestina.ntk.mixtures import (
     quality,
 )
 
-__all__ = ["Choice", "Gram", "choose", "validate"]
+__all__ = ["Choice", "Gram", "Inputs", "best_inputs", "choose", "validate"]
 
 # Members below this share of K(1) are left out of the kernel that is returned.
 _LEAST_WEIGHT = 1e-4
+
+
+class Inputs(NamedTuple):
+    """What is done to inputs before the kernel sees them."""
+
+    form: Form
+    """What becomes of their norms."""
+    bias: float
+    """The constant input is this times √d."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +66,11 @@ class Gram:
         rows_nd: Tensor,
         outputs_no: Floats,
         kernels: Mapping[str, DotProductKernel],
-        form: Form,
+        inputs: Inputs,
         task: Task,
     ) -> None:
         self.kernels = kernels
+        self.inputs = inputs
         mean_o = outputs_no.mean(0)
         spread = outputs_no.std(0) if task == "regression" else outputs_no.std()
         if not np.all(spread > 0):
@@ -73,7 +84,8 @@ class Gram:
         self._labels_n = outputs_no.argmax(1) if task == "classification" else None
         self._offset_o = mean_o / spread
         constant = DotProductKernel.from_coefficients([1.0])
-        diagonal = input_matrix(constant, rows_nd, form=form).diagonal()
+        form, bias = inputs
+        diagonal = input_matrix(constant, rows_nd, form=form, bias=bias).diagonal()
         self.scale = float(diagonal.mean())
         if self.scale == 0.0:
             raise InvalidValueError(
@@ -81,7 +93,9 @@ class Gram:
             )
         self._triangles_jp = np.stack(
             [
-                lower_triangle(input_matrix(kernel, rows_nd, form=form).numpy() / self.scale)
+                lower_triangle(
+                    input_matrix(kernel, rows_nd, form=form, bias=bias).numpy() / self.scale
+                )
                 for kernel in kernels.values()
             ]
         )
@@ -118,6 +132,34 @@ class Gram:
             return mse, None
         labels_n = (predicted_no + self._offset_o).argmax(1)
         return mse, float((labels_n != self._labels_n[rows]).mean())
+
+
+def best_inputs(
+    rows_nd: Tensor,
+    outputs_no: Floats,
+    references: Mapping[str, DotProductKernel],
+    candidates: Sequence[Inputs],
+    task: Task,
+    criterion: Criterion,
+) -> Inputs:
+    """The inputs on which the best of the reference kernels does best."""
+    if len(candidates) == 1:
+        return candidates[0]
+    values = []
+    for inputs in candidates:
+        gram = Gram(rows_nd, outputs_no, references, inputs, task)
+        everything = np.arange(len(outputs_no))
+        values.append(
+            min(
+                quality(
+                    triangle_p,
+                    gram.outputs_no,
+                    best_ridge(triangle_p, gram.outputs_no, criterion),
+                ).value(criterion)
+                for triangle_p in gram.triangles(tuple(references), everything)
+            )
+        )
+    return candidates[int(np.argmin(values))]
 
 
 def choose(

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.architectures import FullyConnected, NetworkCurve
+from sestina.ntk.arrays import check_not_negative
 from sestina.ntk.expressions import Expression, Series
 from sestina.ntk.kernels import DotProductKernel
 from sestina.ntk.pairs import Kind, check_kind
+from sestina.tensors.checks import check_matrix
 
 __all__ = ["InputForm", "input_matrix", "tabulated"]
 
@@ -39,6 +41,7 @@ def input_matrix(
     x2: Tensor | None = None,
     *,
     form: InputForm = "radial",
+    bias: float = 0.0,
     kind: Kind = "ntk",
 ) -> Tensor:
     """The kernel of the rows of x1 with the rows of x2, whatever their norms; without gradients.
@@ -47,7 +50,10 @@ def input_matrix(
         kernel: a function of the cosine, or a network.
         x1: (n, d), float32 or float64.
         x2: (m, d); default x1, when the diagonal is exact.
-        form: "radial", "normalise", "strict" (see `DotProductKernel.matrix`) or "network".
+        form: "radial", "normalise", "strict" (see `DotProductKernel.matrix`) or "network"; rows of
+            zeros have kernel 0 with all others in the first two.
+        bias: append the constant input bias·√d to every row, so that norms matter: of the same size
+            as the rest of a standardised row if 1.
         kind: which kernel of a network is meant.
 
     Returns:
@@ -55,7 +61,7 @@ def input_matrix(
 
     Raises:
         InvalidValueError: if the form is "network" and the kernel is not a network's.
-        OffSphereError: as `DotProductKernel.matrix` does.
+        OffSphereError: if the form is "strict" and a norm is not √d.
 
     Example:
         >>> x = torch.tensor([[4.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
@@ -63,6 +69,12 @@ def input_matrix(
         [[8.0, 0.0], [0.0, 0.0]]
     """
     check_kind(kind)
+    check_not_negative("bias", bias)
+    check_matrix("x1", x1)
+    if x2 is not None:
+        check_matrix("x2", x2, num_columns=x1.shape[1])
+    if bias:
+        x1, x2 = _with_bias(x1, bias), None if x2 is None else _with_bias(x2, bias)
     with torch.no_grad():
         if form == "network":
             if not isinstance(kernel, FullyConnected):
@@ -75,12 +87,9 @@ def input_matrix(
             return _of_network(kernel, kind, x1, x2)
         if isinstance(kernel, FullyConnected):
             kernel = kernel.dot_product(kind)
-        curve = kernel.expression
-        if isinstance(curve, NetworkCurve) and form == "radial":
-            return _radial(curve, x1, x2)
-        if isinstance(curve, Series) and len(curve.coefficients) <= _SHORT_SERIES:
-            return kernel.matrix(x1, x2, form=form)
-        return tabulated(kernel).matrix(x1, x2, form=form)
+        if form not in ("radial", "normalise"):  # checked there
+            return tabulated(kernel).matrix(x1, x2, form=form)
+        return _off_sphere(kernel, x1, x2, scale=form == "radial")
 
 
 def tabulated(kernel: DotProductKernel) -> DotProductKernel:
@@ -115,22 +124,33 @@ class _AngleTable(Expression):
         return self._kernel.spec()
 
 
-def _radial(curve: NetworkCurve, x1: Tensor, x2: Tensor | None) -> Tensor:
-    """K(c) times both radii, with the network evaluated on the sphere."""
-    rows1, radii1 = _on_sphere(x1)
-    rows2, radii2 = (None, radii1) if x2 is None else _on_sphere(x2)
-    matrix = _of_network(curve.network, curve.kind, rows1, rows2)
+def _off_sphere(kernel: DotProductKernel, x1: Tensor, x2: Tensor | None, *, scale: bool) -> Tensor:
+    """K(c) times both radii, or times both indicators of a direction."""
+    rows1, radii1 = _polar(x1, scale=scale)
+    rows2, radii2 = (None, radii1) if x2 is None else _polar(x2, scale=scale)
+    curve = kernel.expression
+    if isinstance(curve, NetworkCurve):
+        matrix = _of_network(curve.network, curve.kind, rows1, rows2)
+    elif isinstance(curve, Series) and len(curve.coefficients) <= _SHORT_SERIES:
+        matrix = kernel.matrix(rows1, rows2, form="normalise")
+    else:
+        matrix = tabulated(kernel).matrix(rows1, rows2, form="normalise")
     return (matrix * radii1[:, None] * radii2).to(x1.dtype)
 
 
-def _on_sphere(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of norm √d, and |x|/√d; a row of zeros takes any direction."""
+def _polar(x: Tensor, *, scale: bool) -> tuple[Tensor, Tensor]:
+    """Rows of norm √d, and |x|/√d or 1; a row of zeros takes any direction, and 0."""
     wide = x.to(torch.float64)
     is_zero = (wide == 0).all(1)
     norms = torch.linalg.vector_norm(torch.where(is_zero[:, None], 1.0, wide), dim=1)
     radii = norms / math.sqrt(x.shape[1])
     rows = torch.where(is_zero[:, None], 1.0, wide) / radii[:, None]
-    return rows, torch.where(is_zero, 0.0, radii)
+    return rows, torch.where(is_zero, 0.0, radii if scale else 1.0)
+
+
+def _with_bias(x: Tensor, bias: float) -> Tensor:
+    column = x.new_full((len(x), 1), bias * math.sqrt(x.shape[1]))
+    return torch.cat([x, column], dim=1)
 
 
 def _of_network(network: FullyConnected, kind: Kind, x1: Tensor, x2: Tensor | None) -> Tensor:

@@ -83,6 +83,7 @@ class _KernelEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         kind: Kind = "ntk",
         form: InputForm = "radial",
+        bias: float = 0.0,
         ridge: float = 0.01,
         time: float = math.inf,
         loss: Loss = "mean",
@@ -91,6 +92,7 @@ class _KernelEstimator(BaseEstimator):  # type: ignore[misc]
         self.kernel = kernel
         self.kind = kind
         self.form = form
+        self.bias = bias
         self.ridge = ridge
         self.time = time
         self.loss = loss
@@ -121,8 +123,8 @@ class _KernelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _matrix(self, X: NDArray[np.float64], Y: NDArray[np.float64] | None) -> NDArray[np.float64]:
         other = None if Y is None else _tensor(Y)
-        matrix = input_matrix(self.kernel_, _tensor(X), other, form=self.form, kind=self.kind)
-        return np.asarray(matrix.numpy())
+        how: dict[str, Any] = {"form": self.form, "bias": self.bias, "kind": self.kind}
+        return np.asarray(input_matrix(self.kernel_, _tensor(X), other, **how).numpy())
 
 
 class KernelRegressor(RegressorMixin, MultiOutputMixin, _KernelEstimator):  # type: ignore[misc]
@@ -134,6 +136,8 @@ class KernelRegressor(RegressorMixin, MultiOutputMixin, _KernelEstimator):  # ty
         kind: which kernel of a network: "ntk" for training all of it, "nngp" for the readout only.
         form: what becomes of the inputs' norms. The default, "radial", takes any X; a row of zeros
             then has kernel zero and is predicted zero.
+        bias: a constant input of bias·√d. Without it a radial prediction is proportional to the
+            norm; try 1 on standardised features.
         ridge: at least 0, added to the kernel matrix's diagonal. Without it, at time inf, the
             interpolant of minimal norm.
         time: epochs × learning rate of gradient flow; inf for the end.
@@ -178,6 +182,7 @@ class KernelClassifier(ClassifierMixin, _KernelEstimator):  # type: ignore[misc]
         kernel: as in `KernelRegressor`, and so are the others.
         kind: which kernel of a network.
         form: what becomes of the inputs' norms.
+        bias: a constant input of bias·√d.
         ridge: at least 0, added to the kernel matrix's diagonal.
         time: epochs × learning rate of gradient flow; inf for the end.
         loss: how the training loss is averaged.

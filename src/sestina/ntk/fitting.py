@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from sestina.core.errors import InvalidValueError, ShapeError
 from sestina.core.progress import Progress, silent
 from sestina.core.text import table
-from sestina.ntk.arrays import float64
-from sestina.ntk.choices import Choice, Gram, choose, validate
+from sestina.ntk.arrays import check_not_negative, float64
+from sestina.ntk.choices import Choice, Gram, Inputs, best_inputs, choose, validate
 from sestina.ntk.datasets import Task
 from sestina.ntk.designs import Design, design
 from sestina.ntk.estimators import KernelClassifier, KernelRegressor
@@ -45,6 +45,8 @@ _DICTIONARY_DEPTHS = (1, 2, 4, 8, 16)
 _POWERS = (0, 1, 2, 3, 4)
 _SHARPNESSES = (2, 4, 8, 16, 32, 64)
 _FEWEST_ROWS = 8
+_PILOT_ROWS = 400
+"""Rows that decide what is done to the inputs."""
 
 
 def dictionary() -> dict[str, DotProductKernel]:
@@ -75,8 +77,11 @@ class FitOptions:
 
     criterion: Criterion = "leave-one-out"
     """What is best: the least "leave-one-out" error or the greatest "marginal-likelihood"."""
-    form: Form = "radial"
-    """What the kernel makes of the inputs' norms; see `DotProductKernel.matrix`."""
+    form: Literal["radial", "normalise", "strict"] | None = None
+    """What the kernel makes of the inputs' norms; see `DotProductKernel.matrix`. None: "radial" or
+    "normalise", whichever suits the best of the ReLU kernels better."""
+    bias: float | None = None
+    """A constant input of bias·√d. None: 0 or 1, likewise."""
     folds: int = 0
     """Repeat the whole choice so many times, each without one part of the rows, and score it there:
     an honest error, at that many times the cost. 0 does not."""
@@ -87,7 +92,10 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         _check_choice("criterion", self.criterion, get_args(Criterion))
-        _check_choice("form", self.form, get_args(Form))
+        if self.form is not None:
+            _check_choice("form", self.form, get_args(Form))
+        if self.bias is not None:
+            check_not_negative("bias", self.bias)
         if self.folds != 0 and self.folds < 2:
             raise InvalidValueError(
                 "folds", self.folds, expected="0, or at least 2", remedy="pass e.g. 5"
@@ -134,6 +142,8 @@ class FittedKernel:
     weights: Mapping[str, float]
     """By dictionary name, those above 1e-4, largest first; they add up to 1."""
     options: FitOptions
+    inputs: Inputs
+    """What is done to the inputs' norms, and the constant input's size."""
     task: Task
     num_rows: int
     """Rows that the choice was made on."""
@@ -156,17 +166,17 @@ class FittedKernel:
             width: units of the hidden layer.
             seed: of the initial values.
         """
-        net = designed.module(d_in, d_out, width, seed)
-        return (
-            net
-            if self.options.form == "strict"
-            else RadialNetwork(net, scale=self.options.form == "radial")
-        )
+        form, bias = self.inputs
+        net = designed.module(d_in + (bias > 0), d_out, width, seed)
+        if form == "strict" and bias == 0:
+            return net
+        return RadialNetwork(net, scale=form == "radial", bias=bias)
 
     def estimator(self) -> KernelRegressor | KernelClassifier:
         """The infinitely wide network trained to the end, for scikit-learn; not fitted yet."""
         make = KernelRegressor if self.task == "regression" else KernelClassifier
-        return make(self.kernel, form=self.options.form, ridge=self.ridge, centre=True)
+        form, bias = self.inputs
+        return make(self.kernel, form=form, bias=bias, ridge=self.ridge, centre=True)
 
     def report(self) -> str:
         """The weights and the scores as text."""
@@ -198,6 +208,7 @@ class RadialNetwork(nn.Module):
     Args:
         net: from (n, d) to (n, o).
         scale: multiply by r; without, only directions count.
+        bias: append the constant input bias·√d first; the net then takes d + 1.
 
     Example:
         >>> double = RadialNetwork(nn.Linear(2, 1, bias=False))
@@ -206,13 +217,17 @@ class RadialNetwork(nn.Module):
         True
     """
 
-    def __init__(self, net: nn.Module, *, scale: bool = True) -> None:
+    def __init__(self, net: nn.Module, *, scale: bool = True, bias: float = 0.0) -> None:
         super().__init__()
         self.net = net
         self.scale = scale
+        self.bias = bias
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs (n, o) of inputs (n, d)."""
+        if self.bias:
+            constant = x.new_full((*x.shape[:-1], 1), self.bias * math.sqrt(x.shape[-1]))
+            x = torch.cat([x, constant], dim=-1)
         radius = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / math.sqrt(x.shape[-1])
         factor = radius if self.scale else (radius != 0).to(x.dtype)
         outputs: Tensor = factor * self.net(x / torch.where(radius == 0, 1.0, radius))
@@ -248,9 +263,9 @@ def fit_kernel(
         >>> rng = np.random.default_rng(0)
         >>> X = rng.normal(size=(60, 3))
         >>> fitted = fit_kernel(X, X[:, 0] * X[:, 1] / np.linalg.norm(X, axis=1))
-        >>> next(iter(fitted.weights))  # times the norms, it lies in c²
-        'c^2'
-        >>> fitted.scores[0].leave_one_out_mse < 0.01 < fitted.scores[1].leave_one_out_mse
+        >>> next(iter(fitted.weights)), fitted.inputs.form  # norm times a square of directions
+        ('c^2', 'radial')
+        >>> fitted.scores[0].leave_one_out_mse < 0.5 * fitted.scores[1].leave_one_out_mse
         True
     """
     options = options or FitOptions()
@@ -269,7 +284,11 @@ def fit_kernel(
         f"relu depth {depth}": _of_unit_size(parse_target(_RELU.format(depth)))
         for depth in _REFERENCE_DEPTHS
     }
-    gram = Gram(rows_nd, outputs_no, members | references, options.form, task)
+    pilot = np.sort(generator.permutation(len(rows_nd))[:_PILOT_ROWS])
+    inputs = best_inputs(
+        rows_nd[pilot], outputs_no[pilot], references, _candidates(options), task, options.criterion
+    )
+    gram = Gram(rows_nd, outputs_no, members | references, inputs, task)
     everything = np.arange(len(rows_nd))
     names = (tuple(members), tuple(references))
     choices = choose(gram, everything, names, options.criterion, progress)
@@ -285,10 +304,17 @@ def fit_kernel(
         ridge=choices[0].ridge * gram.scale,
         weights=weights,
         options=options,
+        inputs=inputs,
         task=task,
         num_rows=len(rows_nd),
         scores=tuple(_score(gram, choice, validated.get(choice.name)) for choice in choices),
     )
+
+
+def _candidates(options: FitOptions) -> list[Inputs]:
+    forms: Sequence[Form] = ("radial", "normalise") if options.form is None else (options.form,)
+    biases = (0.0, 1.0) if options.bias is None else (options.bias,)
+    return [Inputs(form, bias) for form in forms for bias in biases]
 
 
 def _check_choice(name: str, value: str, known: Sequence[str]) -> None:

@@ -80,6 +80,7 @@ _BASES = (512, 4096)
 """Terms that h_k is tabulated for: two tables at most for each number of nodes."""
 _COMPLEX_TERMS = 4096
 """Terms of the series where kinks forbid anything better; the rest falls off like k^{−3/2}."""
+_SMALL_ELEMENTS = 2**16
 _MAX_PLANAR_NODES = 4096
 """Per axis; above it one pair of inputs would take seconds."""
 _BLOCK_ELEMENTS = 2**20
@@ -275,9 +276,14 @@ def _series_coefficients(
 
 
 def _mehler(left: Tensor, right: Tensor, rho: Tensor) -> Tensor:
-    """Σ_k left_k right_k ρᵏ, by Horner's rule."""
+    """Σ_k left_k right_k ρᵏ."""
+    num_terms = left.shape[-1]
+    if rho.numel() * num_terms <= _SMALL_ELEMENTS and not rho.is_complex():
+        # One product instead of Horner's rule, whose many small steps cost more than they compute.
+        powers = torch.pow(rho[..., None], torch.arange(num_terms).to(rho))
+        return (left * right * powers).sum(-1)
     total = torch.zeros_like(rho)
-    for k in range(left.shape[-1] - 1, -1, -1):
+    for k in range(num_terms - 1, -1, -1):
         total = total * rho + left[..., k] * right[..., k]
     return total
 
