@@ -6,6 +6,7 @@ oracle: their average over random networks, with its standard error.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -20,12 +21,18 @@ def sampled_ntk(phi, x, *, width, num_networks, depth, scales, standard, residua
         parameters = _draw(x.shape[1], width, depth, scales, standard, seed)
         outputs = _forward(phi, x, parameters, depth, scales, standard, residual, layer_norm)
         rows = [
-            torch.cat([
-                grad.reshape(-1)
-                for grad in torch.autograd.grad(
-                    output, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-                )
-            ])
+            torch.cat(
+                [
+                    grad.reshape(-1)
+                    for grad in torch.autograd.grad(
+                        output,
+                        parameters,
+                        retain_graph=True,
+                        allow_unused=True,
+                        materialize_grads=True,
+                    )
+                ]
+            )
             for output in outputs
         ]
         gradients = torch.stack(rows)
@@ -38,7 +45,7 @@ def _draw(num_inputs, width, depth, scales, standard, seed):
     generator = torch.Generator().manual_seed(seed)
     sizes = [num_inputs] + [width] * depth + [1]
     parameters = []
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         sigma_w, sigma_b = scales[layer == depth]
         weights = torch.randn(fan_out, fan_in, dtype=DOUBLE, generator=generator)
         biases = torch.randn(fan_out, dtype=DOUBLE, generator=generator)

@@ -21,7 +21,9 @@ def plain_kernels(network, x1, x2=None):
     if x2 is not None:
         return found
     is_diagonal = torch.eye(len(rows1), dtype=torch.bool)
-    return Kernels(*(
-        torch.where(is_diagonal, diagonal[:, None], matrix)
-        for matrix, diagonal in zip(found, network.diagonal(q1), strict=True)
-    ))
+    return Kernels(
+        *(
+            torch.where(is_diagonal, diagonal[:, None], matrix)
+            for matrix, diagonal in zip(found, network.diagonal(q1), strict=True)
+        )
+    )

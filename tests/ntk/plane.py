@@ -6,6 +6,7 @@ integrand smooth for any correlation; the room's own quadrature cuts lines inste
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -25,7 +26,7 @@ def expectation(left, right, q1, q2, rho, *, reach=14.0, radial=160, angular=40)
     edges = sorted(rays | {0.0, 2 * math.pi})
     nodes, weights = np.polynomial.legendre.leggauss(angular)
     total = 0.0
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         theta = (high + low) / 2 + (high - low) / 2 * nodes
         u = math.sqrt(q1) * np.outer(r, np.cos(theta))
         v = math.sqrt(q2) * np.outer(r, np.cos(theta - alpha))

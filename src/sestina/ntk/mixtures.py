@@ -47,8 +47,8 @@ Criterion: TypeAlias = Literal["leave-one-out", "marginal-likelihood"]
 Floats: TypeAlias = NDArray[np.float64]
 
 _MAX_STEPS = 60
-_LOG_WEIGHTS = (-16.0, 6.0)
-"""A weight of e⁻¹⁶ of the whole is none; the bounds keep the logarithms finite."""
+_LOG_WEIGHTS = (-20.0, 20.0)
+"""Before they are made to add up to 1."""
 _LOG_RIDGES = (-16.0, 6.0)
 _NUM_RIDGES = 45
 
@@ -88,8 +88,8 @@ def best_mixture(
 ) -> Mixture:
     """The weights and the ridge that minimise the criterion, from equal weights on.
 
-    The logarithms are varied, by L-BFGS: weights stay positive and scale does not matter. The
-    minimum is local, and up to 60 steps come close enough to it.
+    The logarithms are varied, by L-BFGS, and the weights made to add up to 1 (softmax), since both
+    criteria ignore the scale. The minimum is local, and up to 60 steps come close enough to it.
 
     Args:
         kernels_jp: (kernels, n(n+1)/2), lower triangles, each of mean diagonal about 1.
@@ -99,7 +99,7 @@ def best_mixture(
     """
     objective = _Objective(kernels_jp, targets_no, criterion)
     num_kernels = len(kernels_jp)
-    start = np.append(np.full(num_kernels, -math.log(num_kernels)), math.log(0.1))
+    start = np.append(np.zeros(num_kernels), math.log(0.1))
     steps = 0
 
     def told(_: Floats) -> None:
@@ -118,9 +118,7 @@ def best_mixture(
         options={"maxiter": _MAX_STEPS, "ftol": 1e-6, "maxcor": 20},
     )
     progress(_MAX_STEPS, _MAX_STEPS, "choosing the kernel")
-    weights = np.exp(result.x[:-1])
-    total = float(weights.sum())
-    return Mixture(weights=weights / total, ridge=float(np.exp(result.x[-1])) / total)
+    return Mixture(weights=_softmax(result.x[:-1]), ridge=float(np.exp(result.x[-1])))
 
 
 def best_ridge(kernel_p: Floats, targets_no: Floats, criterion: Criterion) -> float:
@@ -181,7 +179,7 @@ def lower_triangle(matrix_nn: Floats) -> Floats:
 
 
 class _Objective:
-    """The criterion and its gradient in (log w₁, …, log w_J, log δ)."""
+    """The criterion and its gradient in (u₁, …, u_J, log δ), w = softmax u."""
 
     def __init__(self, kernels_jp: Floats, targets_no: Floats, criterion: Criterion) -> None:
         self._kernels_jp = kernels_jp
@@ -189,9 +187,9 @@ class _Objective:
         self._criterion = criterion
 
     def __call__(self, parameters: Floats) -> tuple[float, Floats]:
-        factors = np.exp(parameters)
-        kernel_nn = _square(factors[:-1] @ self._kernels_jp, len(self._targets_no))
-        solved = _Solved.of(kernel_nn, float(factors[-1]), self._targets_no)
+        weights, ridge = _softmax(parameters[:-1]), float(np.exp(parameters[-1]))
+        kernel_nn = _square(weights @ self._kernels_jp, len(self._targets_no))
+        solved = _Solved.of(kernel_nn, ridge, self._targets_no)
         if solved is None:  # singular in rounding: turn back
             return 1e10, np.zeros_like(parameters)
         if self._criterion == "leave-one-out":
@@ -207,8 +205,8 @@ class _Objective:
         trace = float(slope_nn.trace())
         slope_nn = slope_nn + slope_nn.T
         np.fill_diagonal(slope_nn, slope_nn.diagonal() / 2)
-        slopes = np.append(self._kernels_jp @ lower_triangle(slope_nn), trace)
-        return value, slopes * factors
+        slopes = self._kernels_jp @ lower_triangle(slope_nn)
+        return value, np.append(weights * (slopes - weights @ slopes), ridge * trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +249,11 @@ def _leave_one_out(solved: _Solved) -> tuple[float, Floats]:
     slope_nn = (inverse_nn * weights_n) @ inverse_nn
     slope_nn -= dual_no @ ((residual_no / diagonal_n).T @ inverse_nn)
     return math.log(total / len(dual_no)), slope_nn * (2.0 / total)
+
+
+def _softmax(logarithms: Floats) -> Floats:
+    weights: Floats = np.exp(logarithms - logarithms.max())
+    return weights / weights.sum()
 
 
 def _square(kernel_p: Floats, num_rows: int) -> Floats:

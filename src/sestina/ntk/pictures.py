@@ -74,7 +74,7 @@ def kernel_picture(design: Design) -> Figure:
     Example:
         >>> from sestina.ntk.designs import design
         >>> figure = kernel_picture(design(DotProductKernel.from_coefficients([0.0, 0.5, 0.5])))
-        >>> [axes.get_title() for axes in figure.axes]
+        >>> [axes.get_title("left") for axes in figure.axes]
         ['Kernel of the infinitely wide network', 'Achieved − target']
     """
     cosines = np.cos(_CLOSE)
@@ -288,14 +288,11 @@ def training_picture(
                 axes.plot(curve.epochs, values, color=COLOURS[index % 6], label=curve.name)
             for index, curve in enumerate(predictions):
                 values = curve.train if title.startswith("Training") else curve.test
-                axes.plot(
-                    curve.epochs,
-                    values,
-                    color=COLOURS[index % 6],
-                    linewidth=1.0,
-                    linestyle=(0, (2, 2)),
-                    label="infinitely wide" if index == len(predictions) - 1 else None,
-                )
+                colour = COLOURS[index % 6]
+                axes.plot(curve.epochs, values, color=colour, linewidth=1.1, linestyle=_DASHED)
+            if predictions:
+                label = "infinitely wide, predicted"
+                axes.plot([], [], color=_GREY, linewidth=1.1, linestyle=_DASHED, label=label)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.set_ylabel("mean squared error")

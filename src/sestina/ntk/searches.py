@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 _LIMITS = (7.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0, 24.0)
 """Where φ may be clamped, i.e. continued by its tangent. The usual one comes first: among 10¹¹
 draws of N(0, 1) one has |z| > 7."""
+_GOOD_ENOUGH = 1.2
+"""Squared errors this near to the least one are as good, i.e. a tenth in the error itself: of such
+limits the one with the nearest kernel is taken."""
 _LOST_ENOUGH = 1e-9
 """A limit beyond which there is less of the energy E[φ² + φ'²] than this need not be wider."""
 
@@ -63,7 +66,6 @@ def signs_and_limit(
         if limit >= _LIMITS[0] and energy > (1 - _LOST_ENOUGH) * target.total:
             break  # the others could only cost bias, or change nothing
     least = min(choice[0] for choice in tried)
-    # Among choices as good as the best, the one whose kernel is nearest.
-    good = [choice for choice in tried if choice[0] <= 1.01 * least]
+    good = [choice for choice in tried if choice[0] <= _GOOD_ENOUGH * least]
     _, limit, signs_k, _ = min(good, key=lambda choice: choice[3])
     return signs_k, limit

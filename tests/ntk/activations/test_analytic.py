@@ -54,7 +54,7 @@ def test_half_sine_six_is_the_parity_kernel():
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_a_growing_gaussian_is_refused(rate):
-    with pytest.raises(InvalidValueError, match="b is .*expected a finite number below 0"):
+    with pytest.raises(InvalidValueError, match=r"b is .*expected a finite number below 0"):
         Gaussian(1.0, rate)
 
 

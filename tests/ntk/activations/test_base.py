@@ -14,8 +14,8 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.ntk.activations import (
     GELU,
     RBF,
-    Abs,
     ABReLU,
+    Abs,
     Activation,
     Cos,
     Erf,
@@ -178,7 +178,7 @@ def test_complex_covariances_continue_the_real_ones(phi):
 
 @pytest.mark.parametrize("phi", **named(EVERY))
 def test_complex_covariances_obey_cauchys_formula(phi):
-    # The mean over a circle inside the disc is the value in its centre, if the function is analytic.
+    # An analytic function's mean over a circle is its value in the centre.
     q = tensor(1.4)[0]
     angles = torch.arange(256, dtype=DOUBLE) * (2 * math.pi / 256)
     circle = 0.2 + 0.7 * torch.exp(1j * angles)
@@ -244,7 +244,7 @@ def test_a_subclass_needs_only_the_function_and_its_derivative():
 
 
 def test_unknown_and_missing_arguments_are_named():
-    with pytest.raises(OptionError, match="'slop'.*did you mean 'slope'"):
+    with pytest.raises(OptionError, match=r"'slop'.*did you mean 'slope'"):
         LeakyReLU.from_arguments(slop=0.1)
     with pytest.raises(OptionError, match="expected none; remove it"):
         ReLU.from_arguments(slope=0.1)

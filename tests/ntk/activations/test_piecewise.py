@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sestina.core.errors import InvalidValueError
-from sestina.ntk.activations import Abs, ABReLU, LeakyReLU, RectifiedMonomial, ReLU, Sign
+from sestina.ntk.activations import ABReLU, Abs, LeakyReLU, RectifiedMonomial, ReLU, Sign
 
 
 def tensor(*values):

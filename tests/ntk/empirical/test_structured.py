@@ -6,10 +6,13 @@ from torch import nn
 
 from sestina.core.errors import NonFiniteError
 from sestina.ntk.activations import activation
+from sestina.ntk.activations.base import REGISTRY
 from sestina.ntk.empirical import empirical_ntk
 from sestina.ntk.empirical.layers import affine_stack
 from sestina.ntk.empirical.structured import structured_kernel, structured_squares
 from sestina.ntk.nets import FullyConnectedNet
+
+NEEDING_ARGUMENTS = {"ab_relu", "hermite", "monomial", "polynomial", "rectified_monomial"}
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -132,6 +135,13 @@ def test_frozen_parameters_are_constants(frozen, kind, oracle, assert_kernel):
     squares = structured_squares(affine_stack(module), x1)
     expected = oracle(module, x1).diagonal(dim1=0, dim2=1).diagonal(dim1=0, dim2=1)
     torch.testing.assert_close(squares, expected)
+
+
+@pytest.mark.parametrize("name", sorted(set(REGISTRY) - NEEDING_ARGUMENTS))
+def test_every_activation_has_the_kernel_of_its_jacobian(name, oracle, assert_kernel):
+    net = FullyConnectedNet(3, 2, 5, activation(name), depth=2, sigma_b=0.3, dtype=torch.float64)
+    x = normal(4, 3)
+    assert_kernel(empirical_ntk(net, x, method="structured"), oracle(net, x), 1e-12)
 
 
 def test_squares_are_the_diagonal():
