@@ -373,7 +373,8 @@ class RectifierValues {
     }
     const V gap = L::sub(weight_left, weight_right);
     const V near_bias = L::div(L::mul(bias, L::mul(gap, gap)), L::add(L::add(root, weight), bias));
-    const V squares = L::fma(weight_left, weight_left, L::mul(weight_right, weight_right));
+    // Not fused: left and right must round alike for a symmetric matrix.
+    const V squares = L::add(L::mul(weight_left, weight_left), L::mul(weight_right, weight_right));
     const V far_bias = L::div(L::mul(bias, L::add(squares, bias)), L::add(root, weight));
     t = L::mul(L::fma(weight, t, near_bias), inverse);
     x = L::mul(L::add(L::fma(weight, x, bias), far_bias), inverse);

@@ -362,6 +362,13 @@ def test_radial_form_is_the_homogeneous_networks_kernel():
     torch.testing.assert_close(kernel.matrix(x1), network.ntk(x1), rtol=1e-8, atol=1e-8)
 
 
+def test_equal_and_opposite_rows_are_exact():
+    kernel, x = relu_kernel(4), inputs(50, 30)
+    both = kernel.matrix(x, torch.cat([2 * x, -x]), form="normalise")
+    assert both[:, :50].diagonal().tolist() == [kernel.total] * 50
+    assert both[:, 50:].diagonal().tolist() == [kernel(-1.0)] * 50
+
+
 def test_normalised_form_ignores_norms():
     kernel, x = relu_kernel(2), inputs(6, 4)
     scaled = x * torch.linspace(0.1, 3, 6, dtype=torch.float64)[:, None]

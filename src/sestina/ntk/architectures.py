@@ -43,7 +43,7 @@ Scale: TypeAlias = float | Tensor
 
 
 class FullyConnected:
-    """A fully connected network, as wide as one likes. Immutable.
+    """A fully connected network, as wide as one likes; `replace` makes a changed copy.
 
     Args:
         activation: φ of every hidden layer: an `Activation`, its name or spec, or any function.

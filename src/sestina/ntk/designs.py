@@ -277,7 +277,7 @@ def design(
     )
     asked = asked_coefficients(kernel, options.num_degrees)
     series_k, limit = _series(asked, options)
-    phi = _activation(asked, series_k, limit, options)
+    phi = _activation(kernel, asked, series_k, limit, options)
     # Kinks have slowly falling coefficients, whatever the target's degree.
     degrees = _TABLE_DEGREES if options.form == "relu-sum" else max(series_k.size, 256)
     result = measured(phi, options.kind, degrees=degrees, limit=limit + 3)
@@ -295,7 +295,11 @@ def design(
 
 
 def _activation(
-    asked: AskedCoefficients, series_k: Floats, limit: float, options: DesignOptions
+    kernel: DotProductKernel,
+    asked: AskedCoefficients,
+    series_k: Floats,
+    limit: float,
+    options: DesignOptions,
 ) -> DesignedActivation:
     """φ in the form asked for."""
     kind, terms, width = options.kind, options.terms, options.width
@@ -303,9 +307,10 @@ def _activation(
         return _table(series_k, limit)
     if options.form == "hermite":
         return HermiteSeries(series_k, limit)
+    target_a = kernel(ERROR_COSINES)
     if options.form == "relu-sum":
-        return relu_sum(asked, series_k, limit, kind, terms=terms, width=width)
-    return sinusoid_sum(asked, series_k, limit, kind, terms=terms, width=width)
+        return relu_sum(target_a, series_k, limit, kind, terms=terms, width=width)
+    return sinusoid_sum(asked, target_a, series_k, limit, kind, terms=terms, width=width)
 
 
 def _series(asked: AskedCoefficients, options: DesignOptions) -> tuple[Floats, float]:

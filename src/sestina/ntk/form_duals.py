@@ -40,6 +40,9 @@ _WORK = 1 << 32
 """Pairs times terms that one call may take; more pairs get a shorter series."""
 _FEWEST_TERMS = 512
 """Of a shortened series; also with gradients, when every block of polynomials is kept."""
+_POWERS = 64
+_FAR = 38.0
+"""γ(38) is the smallest positive number; h_k(38) is finite at every degree."""
 _SMALL = 1e-200
 """Keeps the root of a vanishing remainder differentiable."""
 
@@ -140,17 +143,35 @@ def kinked_coefficients(
         std_q * (slope + above_qi @ weights),
     ]
     slopes = [slope + above_qi @ weights]
-    before_qi, now_qi = torch.zeros_like(s_qi), density_qi  # γ h_{k−1}, γ h_k
-    for k in range(num_terms):
-        sum_q = now_qi @ weights
-        slopes.append(sum_q / math.sqrt(k + 1))
-        values.append(std_q * sum_q / math.sqrt((k + 1) * (k + 2)))
-        before_qi, now_qi = now_qi, (s_qi * now_qi - math.sqrt(k) * before_qi) / math.sqrt(k + 1)
+    sums_qk = _kinked_sums(s_qi, density_qi, weights, num_terms)  # Σ α γ h_k
+    k = torch.arange(num_terms, dtype=q.dtype, device=q.device)
+    slopes_qk = torch.cat([torch.stack(slopes, 1), sums_qk / torch.sqrt(k + 1)], 1)
+    later_qk = std_q[:, None] * sums_qk / torch.sqrt((k + 1) * (k + 2))
+    values_qk = torch.cat([torch.stack(values, 1), later_qk], 1)
     squares = _kinked_squares(positions, weights, offset, slope, q)
     return (
-        _with_remainders(torch.stack(values[:num_terms], 1), squares[0], squares[1]),
-        _with_remainders(torch.stack(slopes[:num_terms], 1), squares[2], squares[3]),
+        _with_remainders(values_qk[:, :num_terms], squares[0], squares[1]),
+        _with_remainders(slopes_qk[:, :num_terms], squares[2], squares[3]),
     )
+
+
+def _kinked_sums(s_qi: Tensor, density_qi: Tensor, weights: Tensor, count: int) -> Tensor:
+    """Σ_i αᵢ γ(sᵢ) h_k(sᵢ), (q, k)."""
+    if not s_qi.requires_grad:
+        # γ is nothing where h_k would overflow.
+        places = s_qi.clamp(-_FAR, _FAR).cpu().numpy().ravel()
+        factors_qi = torch.where(s_qi.abs() < _FAR, density_qi * weights, 0.0)
+        blocks = [
+            (torch.from_numpy(now.copy()).to(s_qi).reshape(-1, *s_qi.shape) * factors_qi).sum(-1)
+            for _, now, _ in hermite_blocks(places, count)
+        ]
+        return torch.cat(blocks).T
+    sums = []
+    before_qi, now_qi = torch.zeros_like(s_qi), density_qi  # γ h_{k−1}, γ h_k
+    for k in range(count):
+        sums.append(now_qi @ weights)
+        before_qi, now_qi = now_qi, (s_qi * now_qi - math.sqrt(k) * before_qi) / math.sqrt(k + 1)
+    return torch.stack(sums, 1)
 
 
 def _kinked_squares(
@@ -205,9 +226,20 @@ def _with_remainders(b_qk: Tensor, square_q: Tensor, mirror_q: Tensor) -> Tensor
 
 
 def _mehler(left: Tensor, right: Tensor, rho: Tensor) -> Tensor:
+    """Σ_k left_k right_k ρᵏ by Horner's rule, 64 degrees at a time where all pairs share them."""
+    product = left * right
+    if product.numel() != product.shape[-1]:
+        total = torch.zeros_like(rho)
+        for k in range(product.shape[-1] - 1, -1, -1):
+            total = total * rho + product[..., k]
+        return total
+    padding = -product.shape[-1] % _POWERS
+    rows = torch.nn.functional.pad(product.reshape(-1), (0, padding)).reshape(-1, _POWERS)
+    powers = rho[..., None] ** torch.arange(_POWERS, device=rho.device)
+    step = rho**_POWERS
     total = torch.zeros_like(rho)
-    for k in range(left.shape[-1] - 1, -1, -1):
-        total = total * rho + left[..., k] * right[..., k]
+    for row in rows.to(rho.dtype).flip(0):
+        total = total * step + powers @ row
     return total
 
 

@@ -50,6 +50,7 @@ _MAX_FITTED_DEGREE = 255
 """Samples do not determine more coefficients than this; the rest is taken as zero."""
 _ANALYTIC_TOLERANCE = 1e-8
 _SPHERE_TOLERANCE = 1e-6
+_PARALLEL_ULPS = 8.0
 
 
 class DotProductKernel:
@@ -358,7 +359,11 @@ def _polar(name: str, x: Tensor, form: Form) -> tuple[Tensor, Tensor]:
 
 
 def _cosines(directions1: Tensor, directions2: Tensor, *, same: bool) -> Tensor:
-    cosines = (directions1 @ directions2.T).clamp(-1, 1)
+    cosines = directions1 @ directions2.T
+    # Equal and opposite rows: K may have a square-root singularity there, which would turn the
+    # product's rounding error of 1e-16 into one of 1e-8.
+    is_parallel = 1 - cosines.abs() <= _PARALLEL_ULPS * torch.finfo(cosines.dtype).eps
+    cosines = torch.where(is_parallel, cosines.detach().sign(), cosines)
     if not same:
         return cosines
     is_diagonal = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)

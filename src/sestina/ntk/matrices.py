@@ -42,7 +42,7 @@ Values = NDArray[np.float32] | NDArray[np.float64]
 
 _BAND_ENTRIES = 1 << 25
 """Entries after which Ctrl-C is noticed and progress told: a quarter of a second."""
-_TORCH_TILE = 512
+_TORCH_TILE = 256
 _ITEMS = 32
 """Into how many items the rows are cut for an engine."""
 
@@ -154,7 +154,9 @@ def _matrices(
                 check_finite(name, rows)
         return torch_tiles.differentiable(network, kinds, x1, x2, options.tile or _TORCH_TILE)
     with torch.no_grad():
-        job = _Job.prepare(network, kinds, x1.detach(), None if x2 is None else x2.detach(), options)
+        job = _Job.prepare(
+            network, kinds, x1.detach(), None if x2 is None else x2.detach(), options
+        )
         if options.engine is not None:
             _check_on_cpu(x1)
         if options.out is not None:
@@ -194,7 +196,9 @@ class _Job:
                 moments = [root * root for root in roots]
         else:
             roots = moments = [
-                torch_tiles.second_moments(matrix.to(torch_tiles.working_dtype(x1.device, x1.dtype)))
+                torch_tiles.second_moments(
+                    matrix.to(torch_tiles.working_dtype(x1.device, x1.dtype))
+                )
                 .to("cpu", torch.float64)
                 .numpy()
                 for matrix in inputs
@@ -256,11 +260,13 @@ class _Job:
                 output.diagonal().copy_(torch.from_numpy(diagonal))
 
     def bands(self, num_bands: int = 1) -> list[tuple[int, int]]:
-        """Ranges of rows that are computed in turn; at least about as many as wanted."""
+        """Ranges of rows that are computed in turn: at least so many, where they are long enough."""
         num_rows, num_columns = self.shape
-        wanted = min(_BAND_ENTRIES // max(1, num_columns), -(-num_rows // num_bands))
         step = native_tiles.TILE if self.packed is not None else self.options.tile or _TORCH_TILE
-        rows = max(1, -(-max(wanted, self.options.tile or 0) // step)) * step
+        wanted = self.options.tile or min(
+            _BAND_ENTRIES // max(1, num_columns), -(-num_rows // num_bands)
+        )
+        rows = max(1, -(-wanted // step)) * step
         return [(first, min(first + rows, num_rows)) for first in range(0, num_rows, rows)]
 
 
@@ -333,7 +339,9 @@ def _fill_by_engine(job: _Job, output: Path, engine: Engine) -> None:
             )
             for band in job.bands(_ITEMS)
         ]
-        engine.map(_fill_band_of_file, tasks, progress=job.options.progress, label="bands of kernel rows")
+        engine.map(
+            _fill_band_of_file, tasks, progress=job.options.progress, label="bands of kernel rows"
+        )
 
 
 def _fill_band_of_file(task: _BandTask) -> None:
@@ -378,7 +386,9 @@ def _checked_options(
     progress: Progress,
 ) -> _Options:
     for name, value in (("num_threads", num_threads), ("tile", tile)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
             raise InvalidValueError(
                 name, value, expected="an integer of at least 1", remedy="leave it out, or pass 1"
             )

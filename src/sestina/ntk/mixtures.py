@@ -47,6 +47,8 @@ Criterion: TypeAlias = Literal["leave-one-out", "marginal-likelihood"]
 Floats: TypeAlias = NDArray[np.float64]
 
 _MAX_STEPS = 60
+_TOLERANCE = 1e-4
+"""Steps that lower the mean squared error by less than this share tell nothing about new rows."""
 _LOG_WEIGHTS = (-20.0, 20.0)
 """Before they are made to add up to 1."""
 _LOG_RIDGES = (-16.0, 6.0)
@@ -115,7 +117,7 @@ def best_mixture(
         method="L-BFGS-B",
         bounds=[_LOG_WEIGHTS] * num_kernels + [_LOG_RIDGES],
         callback=told,
-        options={"maxiter": _MAX_STEPS, "ftol": 1e-6, "maxcor": 20},
+        options={"maxiter": _MAX_STEPS, "ftol": _TOLERANCE, "maxcor": 20},
     )
     progress(_MAX_STEPS, _MAX_STEPS, "choosing the kernel")
     return Mixture(weights=_softmax(result.x[:-1]), ridge=float(np.exp(result.x[-1])))
@@ -253,7 +255,8 @@ def _leave_one_out(solved: _Solved) -> tuple[float, Floats]:
 
 def _softmax(logarithms: Floats) -> Floats:
     weights: Floats = np.exp(logarithms - logarithms.max())
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _square(kernel_p: Floats, num_rows: int) -> Floats:

@@ -44,7 +44,7 @@ from sestina.ntk.hermite import hermite_coefficients, hermite_values
 
 __all__ = ["Integrand", "duals", "moments"]
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class Integrand(Protocol):
@@ -100,7 +100,11 @@ def moments(function: Integrand, q: Tensor) -> Duals:
     if q.numel() == 0:
         return q.clone(), q.clone()
     rule = _choose_rule(function, q)
-    return _moments(function, q, rule)
+    flat = q.reshape(-1)
+    rows = max(1, _BLOCK_ELEMENTS // (rule.num_nodes * (len(function.kinks) + 2)))
+    pieces = [_moments(function, piece, rule) for piece in flat.split(rows)]
+    value, slope = (torch.cat(parts).reshape(q.shape) for parts in zip(*pieces, strict=True))
+    return value, slope
 
 
 def duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
@@ -111,6 +115,8 @@ def duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         q1: variances of u, real; the less it is expanded, the less is computed.
         q2: variances of v.
         k12: covariances; complex ones only inside the disc |k12| < √(q1 q2).
+
+    Differentiable; twice for smooth functions, with kinks once (second derivatives at q1 = q2 err).
 
     Raises:
         InvalidValueError: if the integrals do not settle, as with a kink that was not declared.
@@ -125,11 +131,11 @@ def duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
     rule = _choose_rule(function, both)
     if not function.kinks:
         num_terms = _choose_terms(function, both, rule)
-        if num_terms is not None or k12.is_complex():
-            return _series_duals(function, q1, q2, k12, rule, num_terms or _TERMS[-1])
-        if rule.num_nodes > _MAX_PLANAR_NODES:
+        if num_terms is not None:
+            return _series_duals(function, q1, q2, k12, rule, num_terms)
+        if k12.is_complex() or rule.num_nodes > _MAX_PLANAR_NODES:
             raise _too_steep(function, both)
-        logger.info("%r: quadrature in two variables, %d² nodes a pair", function, rule.num_nodes)
+        _LOG.info("%r: quadrature in two variables, %d² nodes a pair", function, rule.num_nodes)
     return _planar_duals(function, q1, q2, k12, rule)
 
 
@@ -187,7 +193,7 @@ def _choose_bandwidth(function: Integrand, q: Tensor, reach: float) -> float:
 def _bandwidth(function: Integrand, q: Tensor, reach: float, num_points: int) -> float:
     """What `_choose_bandwidth` looks for, on one grid; infinite if the grid is too coarse."""
     half = math.sqrt(2) * reach
-    z = torch.linspace(-half, half, num_points, dtype=q.dtype)
+    z = torch.linspace(-half, half, num_points, dtype=q.dtype, device=q.device)
     points = _safe_sqrt(q)[:, None] * z
     both = torch.cat([function.forward(points), function.derivative(points)])
     spectrum = torch.fft.rfft(both * torch.exp(-z * z / 4)).abs()
@@ -199,13 +205,14 @@ def _bandwidth(function: Integrand, q: Tensor, reach: float, num_points: int) ->
 
 def _choose_reach(function: Integrand, q: Tensor) -> float:
     """The first reach beyond which φ(√q z)² exp(−z²/2) is nothing beside its peak."""
-    z = torch.linspace(-_REACHES[-1] - 1, _REACHES[-1] + 1, 1121, dtype=q.dtype)
+    farthest = _REACHES[-1] + 1
+    z = torch.linspace(-farthest, farthest, 1121, dtype=q.dtype, device=q.device)
     values = function.forward(_safe_sqrt(q)[:, None] * z)
     if bool(values.isnan().any()):
         raise NonFiniteError(
             "activation",
             f"NaN from {function!r}",
-            expected=f"numbers for every |z| up to {float(z[-1] * q.max().sqrt()):.4g}",
+            expected=f"numbers for every |z| up to {farthest * math.sqrt(float(q.max())):.4g}",
             remedy="pass a function that is defined on the whole line",
         )
     logs = 2 * values.abs().clamp(_TINY, _HUGE).log() - z * z / 2
@@ -257,7 +264,10 @@ def _series_duals(
         right = left if q1 is q2 else _series_coefficients(function, q2, rule, num_terms)
         return _mehler(left[0], right[0], rho), _mehler(left[1], right[1], rho)
 
-    return _in_blocks(evaluate, q1, q2, k12, num_terms if _needs_grad(q1, q2, k12) else 4)
+    num_pairs = math.prod(torch.broadcast_shapes(q1.shape, q2.shape, k12.shape))
+    of_variances = 2 * rule.num_nodes * (q1.numel() + q2.numel()) // num_pairs
+    of_terms = num_terms if _needs_grad(q1, q2, k12) else 4
+    return _in_blocks(evaluate, q1, q2, k12, of_variances + of_terms)
 
 
 def _series_coefficients(
@@ -289,26 +299,33 @@ def _mehler(left: Tensor, right: Tensor, rho: Tensor) -> Tensor:
 
 
 def _complex_kinked_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-    def coefficients(apply: Callable[[Tensor], Tensor], q: Tensor) -> Tensor:
-        distinct, places = torch.unique(q.detach().to(torch.float64).cpu(), return_inverse=True)
-        rows = [
-            hermite_coefficients(
-                lambda z: apply(torch.from_numpy(z)).detach().numpy(),
-                _COMPLEX_TERMS,
-                scale=math.sqrt(value),
-                kinks=function.kinks,
-            )
-            for value in distinct.tolist()
-        ]
-        return torch.from_numpy(np.stack(rows))[places].to(q)
-
     rho = k12 / torch.sqrt(q1 * q2)
-    values, slopes = (
-        _mehler(left, coefficients(apply, q2) if q2 is not q1 else left, rho)
+    value, slope = (
+        _mehler(
+            _kinked_coefficients(function, apply, q1),
+            _kinked_coefficients(function, apply, q2),
+            rho,
+        )
         for apply in (function.forward, function.derivative)
-        for left in [coefficients(apply, q1)]
     )
-    return values, slopes
+    return value, slope
+
+
+def _kinked_coefficients(
+    function: Integrand, apply: Callable[[Tensor], Tensor], q: Tensor
+) -> Tensor:
+    """b_k of φ(√q z) or of φ'(√q z), (..., k); each distinct variance is worked out once."""
+    distinct, places = torch.unique(q.detach().to(torch.float64).cpu(), return_inverse=True)
+    rows = [
+        hermite_coefficients(
+            lambda z: apply(torch.from_numpy(z).to(q.device)).detach().cpu().numpy(),
+            _COMPLEX_TERMS,
+            scale=math.sqrt(variance),
+            kinks=function.kinks,
+        )
+        for variance in distinct.tolist()
+    ]
+    return torch.from_numpy(np.stack(rows))[places].to(q)
 
 
 def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: _Rule) -> Duals:
@@ -395,7 +412,7 @@ def _rows(tensor: Tensor, start: int, count: int, num_axes: int) -> Tensor:
 def _probes(q: Tensor) -> Tensor:
     """The least and greatest variance, and the one between, for choosing a rule."""
     low, high = q.detach().min(), q.detach().max()
-    return torch.stack([low, torch.sqrt(low * high), high]).to(torch.float64).cpu()
+    return torch.stack([low, torch.sqrt(low * high), high]).to(torch.float64)
 
 
 def _num_line_nodes(reach: float, bandwidth: float) -> int:

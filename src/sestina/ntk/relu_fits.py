@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import ndtr
 
-from sestina.ntk.coefficients import AskedCoefficients
 from sestina.ntk.forms import ReLUSum
 from sestina.ntk.pairs import Kind
 from sestina.ntk.series import evaluate, hermite_blocks
@@ -52,7 +51,7 @@ _EVALUATIONS = 30
 
 
 def relu_sum(
-    asked: AskedCoefficients,
+    target_a: Floats,
     series_k: Floats,
     limit: float,
     kind: Kind,
@@ -63,7 +62,7 @@ def relu_sum(
     """The sum of ReLUs whose network of that width comes closest to the kernel.
 
     Args:
-        asked: the kernel's coefficients.
+        target_a: the kernel at `ERROR_COSINES`.
         series_k: the ideal activation's series, signs included.
         limit: where the ideal activation becomes linear.
         kind: which kernel.
@@ -71,8 +70,6 @@ def relu_sum(
         width: of the network.
     """
     count = _TERMS if terms is None else terms
-    target_a = np.polynomial.polynomial.polyval(ERROR_COSINES, asked.a_k)
-    target_a[0] = asked.total
     ideal = _Ideal.of(series_k, limit)
     start = _pack(*_sampled(ideal, kind, count))
 

@@ -83,7 +83,7 @@ def fill(
         x1: (n, d).
         x2: (m, d), or None for x1.
         outputs: one (n, m) tensor per kind.
-        band: first row and end.
+        band: first row and end, multiples of `tile` or the last row.
         tile: rows and columns that are computed at once.
     """
     work = working_dtype(x1.device, x1.dtype)
@@ -96,8 +96,13 @@ def fill(
             block2 = right[columns].to(work)
             values = _values(plan, block1, block2, rows, columns)
             for output, value in zip(outputs, values, strict=True):
-                output[rows, columns] = value
-                if x2 is None and column > row:
+                if x2 is not None:
+                    output[rows, columns] = value
+                elif column == row:
+                    # A matrix product need not be symmetric to the last bit.
+                    output[rows, columns] = value.triu() + value.triu(1).T
+                else:
+                    output[rows, columns] = value
                     output[columns, rows] = value.T
 
 

@@ -37,6 +37,7 @@ _EVALUATIONS = 40
 
 def sinusoid_sum(
     asked: AskedCoefficients,
+    target_a: Floats,
     series_k: Floats,
     limit: float,
     kind: Kind,
@@ -48,6 +49,7 @@ def sinusoid_sum(
 
     Args:
         asked: the kernel's coefficients.
+        target_a: the kernel at `ERROR_COSINES`.
         series_k: the ideal activation's series, signs included.
         limit: where the ideal activation becomes linear.
         kind: which kernel.
@@ -57,7 +59,8 @@ def sinusoid_sum(
     exact = _exact(asked, kind)
     if exact is not None:
         return exact
-    return _fitted(asked, series_k, limit, kind, _TERMS if terms is None else terms, width)
+    count = _TERMS if terms is None else terms
+    return _fitted(target_a, series_k, limit, kind, terms=count, width=width)
 
 
 def _exact(asked: AskedCoefficients, kind: Kind) -> SinusoidSum | None:
@@ -112,11 +115,9 @@ def _one_frequency(
 
 
 def _fitted(
-    asked: AskedCoefficients, series_k: Floats, limit: float, kind: Kind, terms: int, width: int
+    target_a: Floats, series_k: Floats, limit: float, kind: Kind, *, terms: int, width: int
 ) -> SinusoidSum:
     grid = HalfGrid.up_to(7.0, 0.02)
-    target_a = np.polynomial.polynomial.polyval(ERROR_COSINES, asked.a_k)
-    target_a[0] = asked.total
     parts = evaluate(series_k, np.minimum(grid.z_g, limit)).beyond(limit, grid.z_g)
     z_g = np.concatenate([grid.z_g, -grid.z_g])
     ideal = np.concatenate([parts.even_g + parts.odd_g, parts.even_g - parts.odd_g])

@@ -59,6 +59,23 @@ def test_parameters_of_a_module_are_found():
     assert list(Custom(prelu, kinks=[0.0]).parameters()) == [prelu.weight]
 
 
+def test_parameters_of_a_module_can_be_learned():
+    prelu = nn.PReLU(init=0.1).double()
+    slope = prelu.weight
+    q, k12 = tensor(1.3), tensor(0.4)
+    relu_value, relu_slope = ReLU().duals(q, q, k12)
+    closed_forms = (
+        slope * k12 + (1 - slope) ** 2 * relu_value,
+        slope + (1 - slope) ** 2 * relu_slope,
+    )
+    for found, closed in zip(
+        Custom(prelu, kinks=[0.0]).duals(q, q, k12), closed_forms, strict=True
+    ):
+        (grad,) = torch.autograd.grad(found, slope)
+        (expected,) = torch.autograd.grad(closed, slope)
+        torch.testing.assert_close(grad, expected)
+
+
 def test_a_module_in_single_precision_is_refused():
     with pytest.raises(DtypeError, match=r"PReLU.weight has dtype torch.float32"):
         Custom(nn.PReLU(), kinks=[0.0])
@@ -75,7 +92,7 @@ def test_kinks_are_finite(kink):
 
 
 def test_python_code_is_not_written_to_files():
-    with pytest.raises(InvalidValueError, match="describe the kernel by its coefficients"):
+    with pytest.raises(InvalidValueError, match="describe the kernel by kernel"):
         Custom(torch.relu).spec()
 
 

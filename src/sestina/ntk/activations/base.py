@@ -61,11 +61,21 @@ class Activation(nn.Module):
     def spec(self) -> dict[str, object]:
         """The activation as JSON-able values: `activation(spec)` makes an equal one.
 
+        Raises:
+            InvalidValueError: if its class has no registered name.
+
         Example:
             >>> from sestina.ntk.activations import LeakyReLU
             >>> LeakyReLU(0.1).spec()
             {'name': 'leaky_relu', 'slope': 0.1}
         """
+        if self.name not in REGISTRY:
+            raise InvalidValueError(
+                "activation",
+                self,
+                expected=f"one with a registered name: {', '.join(REGISTRY)}",
+                remedy="register its class, or describe the kernel by kernel.coefficients(n)",
+            )
         return {"name": self.name} | {name: getattr(self, name) for name in self.arguments}
 
     @classmethod

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, Activation, check_number
 from sestina.tensors.checks import check_dtype
 
@@ -147,28 +146,17 @@ class Custom(Activation):
         """φ'(z)."""
         if self.function_derivative is not None:
             return self.function_derivative(z)
+        has_parameters = any(parameter.requires_grad for parameter in self.parameters())
+        again = torch.is_grad_enabled() and (z.requires_grad or has_parameters)
         with torch.enable_grad():
             point = z if z.requires_grad else z.detach().requires_grad_()
             value = self.function(point)
             if not value.requires_grad:  # φ is constant as far as autograd can tell
                 return torch.zeros_like(z)
             (slope,) = torch.autograd.grad(
-                value.sum(), point, create_graph=z.requires_grad, materialize_grads=True
+                value.sum(), point, create_graph=again, materialize_grads=True
             )
         return slope
-
-    def spec(self) -> dict[str, object]:
-        """Refused: Python code is not written to files.
-
-        Raises:
-            InvalidValueError: always.
-        """
-        raise InvalidValueError(
-            "activation",
-            self.function,
-            expected=f"a named activation, one of {', '.join(REGISTRY)}",
-            remedy="describe the kernel by its coefficients instead: kernel.coefficients(n)",
-        )
 
     def extra_repr(self) -> str:
         """The function and its kinks."""
