@@ -11,8 +11,8 @@ import math
 
 from benchmarks.harness import Report, Value, at_most, main
 from benchmarks.ntk.designs_common import deep_relu, kernel_errors, upper_bound
-from sestina.ntk.designs import design
 from sestina.ntk.activations import activation
+from sestina.ntk.designs import design
 from sestina.ntk.nets import FullyConnectedNet
 
 
@@ -30,22 +30,42 @@ def bench(report: Report) -> None:
             def network(seed, made=made, width=width):
                 return made.module(2, 1, width, seed, centred=False)
 
-            row(report, name, width, kernel_errors(network, target, range(nets)),
-                goal if name == "searched signs" else None, made.expected_error(width))
+            row(
+                report,
+                name,
+                width,
+                kernel_errors(network, target, range(nets)),
+                goal if name == "searched signs" else None,
+                made.expected_error(width),
+            )
 
     def deep(seed):
         return FullyConnectedNet(
-            2, 1, 1024, activation("relu"), depth=4, sigma_w=math.sqrt(2), sigma_b=0.1,
-            seed=seed, centred=False,
+            2,
+            1,
+            1024,
+            activation("relu"),
+            depth=4,
+            sigma_w=math.sqrt(2),
+            sigma_b=0.1,
+            seed=seed,
+            centred=False,
         )
 
-    row(report, "a real 4-layer ReLU network", 1024, kernel_errors(deep, target, range(40)), None, None)
+    row(
+        report,
+        "a real 4-layer ReLU network",
+        1024,
+        kernel_errors(deep, target, range(40)),
+        None,
+        None,
+    )
 
 
 def row(report, name, width, errors, goal, forecast):
     mean, standard_error, bound = upper_bound(errors)
     report.row(
-        what=f"one random net, width {width}, {name}: RMS kernel error, upper 95 % bound of the mean",
+        what=f"one random net, width {width}, {name}: RMS kernel error, upper 95 % bound of mean",
         workload={"target": "4-layer ReLU NTK", "width": width, "nets": errors.size},
         measured=Value(bound, spread=(mean, bound), runs=errors.size),
         target=goal,

@@ -21,7 +21,9 @@ def bench(report: Report) -> None:
         "4-layer erf NTK, table": design(parse_target("erf:depth=4")),
         "c³ + c² as NTK, table": design(DotProductKernel.from_coefficients([0, 0, 1, 1])),
         "4-layer ReLU NTK, 8 ReLUs": design(deep_relu(4), form="relu-sum"),
-        "NTK of ½ sin 6z, sinusoid": design(parse_target("sin:amplitude=0.5,frequency=6"), form="sinusoid"),
+        "NTK of ½ sin 6z, sinusoid": design(
+            parse_target("sin:amplitude=0.5,frequency=6"), form="sinusoid"
+        ),
     }
     for name, one in made.items():
         measured = []
@@ -40,11 +42,17 @@ def bench(report: Report) -> None:
         notes = {"measured": measured, "forecast": forecast}
         report.row(
             what=f"forecast width, {name}: largest deviation of measured from forecast error",
-            workload=workload, measured=Value(deviation), target=at_most(0.15), notes=notes,
+            workload=workload,
+            measured=Value(deviation),
+            target=at_most(0.15),
+            notes=notes,
         )
         report.row(
             what=f"forecast width, {name}: |slope + 0.5|",
-            workload=workload, measured=Value(abs(slope + 0.5)), target=at_most(0.05), notes=notes,
+            workload=workload,
+            measured=Value(abs(slope + 0.5)),
+            target=at_most(0.05),
+            notes=notes,
         )
         accuracy = 0.03
         width = one.width_for(accuracy, relative=True)
@@ -57,7 +65,8 @@ def bench(report: Report) -> None:
         report.row(
             what=f"forecast width, {name}: deviation at the width for 3 % of the kernel's RMS",
             workload={"design": name, "width": width, "nets": NETS},
-            measured=Value(abs(error / wanted - 1)), target=at_most(0.15),
+            measured=Value(abs(error / wanted - 1)),
+            target=at_most(0.15),
             notes={"measured": error, "asked": wanted},
         )
 

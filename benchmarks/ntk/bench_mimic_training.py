@@ -1,7 +1,7 @@
 """Mimic, finite width: one hidden layer trained beside a real 4-layer ReLU network, seed by seed.
 
-Wine-quality-red, width 4096, 1,021 epochs, the authors' protocol (`mimic_training`). Each network is
-trained from five seeds or more; what counts is the difference to the 4-layer network of the same
+Wine-quality-red, width 4096, 1,021 epochs, the authors' protocol (`mimic_training`). Each network
+is trained from five seeds; what counts is the difference to the 4-layer network of the same
 seed. A 4-layer run costs a quarter of an hour on two cores; finished runs are kept.
 """
 
@@ -11,13 +11,14 @@ import math
 import statistics
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-import torch
 from scipy.stats import t as student
 
 from benchmarks.harness import Report, Resumable, Value, main
 from benchmarks.ntk import mimic_training
+from benchmarks.ntk.paper import paper_activation
 from benchmarks.workers import ROOT
 from sestina import ntk
 from sestina.ntk.nets import FullyConnectedNet
@@ -27,27 +28,17 @@ LONG = True
 SEEDS = range(5)
 WIDTH = 4096
 DATA = ROOT.parent / "shared" / "data" / "ntk" / "uci" / "wine-quality-red"
-RELU = {"sigma_w": math.sqrt(2), "sigma_b": 0.1}
-# Found by the authors in two hours on a GPU: notebook mimic_net_training.
-PAPER = (3.8001581, 1.06, 0.0968093, 0.901006, -0.0793610, 11.8105656, 0.9340552)
-
-
-def paper_activation(z: torch.Tensor) -> torch.Tensor:
-    """a·relu(z − b) + c·z + d + e·cos(f·z + g)."""
-    a, b, c, d, e, f, g = PAPER
-    return a * torch.relu(z - b) + c * z + d + e * torch.cos(f * z + g)
 
 
 def network(name: str, seed: int) -> FullyConnectedNet:
     """A fresh network of the experiment."""
-    if name == "design":
-        target = ntk.FullyConnected(activation="relu", depth=4, **RELU).dot_product("ntk")
-        return ntk.design(target).module(d_in=11, d_out=6, width=WIDTH, seed=seed)
     if name == "paper":
-        phi = ntk.activation(paper_activation)
-        return FullyConnectedNet(11, 6, WIDTH, phi, seed=seed)
-    depth = {"relu-1": 1, "relu-4": 4}[name]
-    return FullyConnectedNet(11, 6, WIDTH, ntk.activation("relu"), depth=depth, seed=seed, **RELU)
+        return ntk.FullyConnected(activation=paper_activation()).module(11, 6, WIDTH, seed)
+    depth = 1 if name == "relu-1" else 4
+    relu = ntk.FullyConnected(activation="relu", depth=depth, sigma_w=math.sqrt(2), sigma_b=0.1)
+    if name == "design":
+        return ntk.design(relu.dot_product("ntk")).module(11, 6, WIDTH, seed)
+    return relu.module(11, 6, WIDTH, seed)
 
 
 def bench(report: Report) -> None:
@@ -67,7 +58,7 @@ def bench(report: Report) -> None:
         return {str(run.epoch): asdict(run) for run in runs}
 
     results = {
-        name: [kept.get(f"{name}/{seed}", lambda n=name, s=seed: run(n, s)) for seed in SEEDS]
+        name: [kept.get(f"{name}/{seed}", partial(run, name, seed)) for seed in SEEDS]
         for name in ("design", "paper", "relu-1", "relu-4")
     }
     deep = results["relu-4"]

@@ -55,9 +55,7 @@ def run(name, seed):
     train, test = order[:1024], order[1024:]
     net = network(name, seed)
     start = outputs(net, inputs[test])
-    losses = descend(
-        net, inputs[train], targets[train], learning_rate=0.1, epochs=EPOCHS[name]
-    )
+    losses = descend(net, inputs[train], targets[train], learning_rate=0.1, epochs=EPOCHS[name])
     epochs = 0
     for loss in losses:
         if loss < STOP:

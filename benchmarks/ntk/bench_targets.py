@@ -1,9 +1,9 @@
 """Other kernels: what a design declares against what is measured on its activation.
 
-For every target the kernel's error and tail are computed again by projection one degree at a time, and
-σ at c = 1, 0.9 and 0 by Monte Carlo. The row is the largest deviation, as a fraction of what was
-declared; kernel errors below 1e-9 K(1) count as that much, and a Monte Carlo figure may deviate by
-three of its standard errors more (stated in the notes).
+For every target the kernel's error and tail are computed again by projection one degree at a time,
+and σ at c = 1, 0.9 and 0 by Monte Carlo. The row is the largest deviation, as a fraction of what
+was declared; kernel errors below 1e-9 K(1) count as that much, and a Monte Carlo figure may deviate
+by three of its standard errors more (stated in the notes).
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ def targets() -> dict[str, tuple[DotProductKernel, dict[str, str]]]:
         "½ sin 6z": parse_target("sin:amplitude=0.5,frequency=6"),
     }
     cases = {name: (kernel, {"form": "table"}) for name, kernel in named.items()}
-    cases |= {f"{name} as NNGP": (named[name], {"form": "table", "kind": "nngp"})
-              for name in ("2-layer ReLU", "c³ + c²")}
+    cases |= {
+        f"{name} as NNGP": (named[name], {"form": "table", "kind": "nngp"})
+        for name in ("2-layer ReLU", "c³ + c²")
+    }
     cases["½ sin 6z, sinusoid"] = (named["½ sin 6z"], {"form": "sinusoid"})
     cases["1-layer ReLU, relu-sum"] = (named["1-layer ReLU"], {"form": "relu-sum"})
     cases["4-layer erf, hermite"] = (named["4-layer erf"], {"form": "hermite"})
@@ -73,7 +75,9 @@ def bench(report: Report) -> None:
             "error rms": abs(rms - made.error.rms) / max(made.error.rms, floor),
             "error max": abs(np.abs(error).max() - made.error.max) / max(made.error.max, floor),
             "tail": abs(tail - made.tail) / max(made.tail, 1e-6 * kernel.total),
-            "sigma(1), quadrature": abs(sigma_by_quadrature(phi, kind) / float(made.sigma(1.0)) - 1),
+            "sigma(1), quadrature": abs(
+                sigma_by_quadrature(phi, kind) / float(made.sigma(1.0)) - 1
+            ),
         }
         noise = {}
         for cosine in (1.0, 0.9, 0.0):

@@ -105,12 +105,11 @@ def kernel_errors(
     network: Callable[[int], FullyConnectedNet], target: DotProductKernel, seeds: range
 ) -> Floats:
     """For each seed the RMS over `ANGLES` of one random network's kernel error."""
-    x = math.sqrt(2) * torch.from_numpy(np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1))
+    x = math.sqrt(2) * torch.from_numpy(np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1)).float()
     wanted = target(np.cos(ANGLES))
     errors = []
     for seed in seeds:
-        net = network(seed).double()
-        kernel = empirical_ntk(net, x[:1], x, axes="full").numpy().reshape(-1)
+        kernel = empirical_ntk(network(seed), x[:1], x, axes="full").double().numpy().reshape(-1)
         errors.append(math.sqrt(((kernel - wanted) ** 2).mean()))
     return np.array(errors)
 

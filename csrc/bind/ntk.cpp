@@ -172,18 +172,24 @@ void fill_rectifier(const PackedRows<T>& left, const PackedRows<T>* right, std::
 }
 
 template <class T>
-void bind_numbers(nb::module_& m, const char* name) {
-  nb::class_<PackedRows<T>>(m, name)
-      .def_prop_ro("shape", [](const PackedRows<T>& rows) { return nb::make_tuple(rows.rows(), rows.columns()); })
-      .def_prop_ro("norms", &norms_of<T>, nb::rv_policy::move);
-  m.def("pack_rows", &pack_rows<T>, nb::arg("matrix").noconvert(), "level"_a, "threads"_a);
+void bind_numbers(nb::module_& m, const char* name, const char* pack) {
+  nb::class_<PackedRows<T>>(m, name, "Rows divided by their norms, in the order of the tiles.")
+      .def_prop_ro(
+          "shape", [](const PackedRows<T>& rows) { return std::pair(rows.rows(), rows.columns()); },
+          "Rows and columns.")
+      .def_prop_ro("norms", &norms_of<T>, nb::rv_policy::move,
+                   "Euclidean norms; not finite where a row is not.");
+  m.def(pack, &pack_rows<T>, nb::arg("matrix").noconvert(), "level"_a, "threads"_a,
+        "Rows for the tiles of an instruction set, one of simd_levels().");
   m.def("fill_from_table", &fill_from_table<T>, "left"_a, "right"_a.none(), nb::arg("first").noconvert().none(),
         nb::arg("second").noconvert().none(), nb::arg("coefficients").noconvert(),
         nb::arg("placement").noconvert(), "graded"_a, "first_scale"_a, "near"_a,
-        nb::arg("left_scale").noconvert(), nb::arg("right_scale").noconvert(), "band"_a, "threads"_a);
+        nb::arg("left_scale").noconvert(), nb::arg("right_scale").noconvert(), "band"_a, "threads"_a,
+        "Fill the rows of a band from a KernelTable; without right, their transposes, too.");
   m.def("fill_rectifier", &fill_rectifier<T>, "left"_a, "right"_a.none(), nb::arg("nngp").noconvert().none(),
         nb::arg("ntk").noconvert().none(), "slopes"_a, nb::arg("layers").noconvert(), "scale"_a,
-        nb::arg("polynomials").noconvert(), "near"_a, "band"_a, "threads"_a);
+        nb::arg("polynomials").noconvert(), "near"_a, "band"_a, "threads"_a,
+        "Fill the rows of a band by a RectifierNetwork; without right, their transposes, too.");
 }
 
 template <class T>
@@ -191,19 +197,22 @@ void advise(const nb::ndarray<T, nb::c_contig, nb::device::cpu>& array) {
   advise_large_pages(array.data(), array.nbytes());
 }
 
+const char* best_level() { return simd_level_name(best_simd_level()); }
+int table_degree_of(bool is_double) { return is_double ? table_degree<double> : table_degree<float>; }
+int angle_degree_of(bool is_double) { return is_double ? angle_degree<double> : angle_degree<float>; }
+
 }  // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "C++ kernels of sestina.ntk.";
+  m.doc() = "C++ kernels of sestina.ntk, see csrc/ntk. Arrays are never converted.";
   m.attr("tile_size") = tile_size;
-  m.def("simd_levels", &simd_levels);
-  m.def("simd_level", [] { return simd_level_name(best_simd_level()); });
-  m.def("table_degree", [](bool is_double) { return is_double ? table_degree<double> : table_degree<float>; },
-        "is_double"_a);
-  m.def("angle_degree", [](bool is_double) { return is_double ? angle_degree<double> : angle_degree<float>; },
-        "is_double"_a);
-  bind_numbers<float>(m, "PackedFloats");
-  bind_numbers<double>(m, "PackedDoubles");
-  m.def("advise_large_pages", &advise<float>, nb::arg("array").noconvert());
-  m.def("advise_large_pages", &advise<double>, nb::arg("array").noconvert());
+  m.def("simd_levels", &simd_levels, "The instruction sets of this processor, portable first.");
+  m.def("simd_level", &best_level, "The best of them.");
+  m.def("table_degree", &table_degree_of, "is_double"_a, "The degree of a table's polynomials.");
+  m.def("angle_degree", &angle_degree_of, "is_double"_a, "The degree of the angle's polynomials.");
+  bind_numbers<float>(m, "PackedFloats", "pack_floats");
+  bind_numbers<double>(m, "PackedDoubles", "pack_doubles");
+  constexpr const char* advice = "Ask the system for large pages under fresh memory. A hint.";
+  m.def("advise_large_pages", &advise<float>, nb::arg("array").noconvert(), advice);
+  m.def("advise_large_pages", &advise<double>, nb::arg("array").noconvert(), advice);
 }

@@ -18,6 +18,7 @@ from sestina.core.errors import (
 )
 from sestina.ntk.activations import Custom, Erf, LeakyReLU, ReLU, Sign, Tanh
 from sestina.ntk.architectures import FullyConnected
+from sestina.ntk.empirical import empirical_ntk
 from tests.ntk.finite import sampled_ntk
 from tests.ntk.plain import plain_kernels
 
@@ -304,5 +305,16 @@ def test_module_is_a_finite_network_of_the_same_kind():
     net = one.module(4, 2, 32, seed=1, centred=False)
     assert net(rows(5, 4).float()).shape == (5, 2)
     assert len(net.weights) == 4
-    with pytest.raises(InvalidValueError, match="without residual connections"):
-        one.replace(residual=True).module(4, 2, 32)
+
+
+@variants
+def test_the_tangent_kernel_of_modules_is_on_average_that_of_the_infinite_network(options):
+    one = network("tanh", depth=2, width=256, **options)
+    x = rows(3, 4, seed=7)
+    sampled = torch.stack(
+        [empirical_ntk(one.module(4, 1, 256, seed).double(), x, axes="trace") for seed in range(40)]
+    )
+    found, error = one.ntk(x), sampled.std(0) / math.sqrt(len(sampled))
+    scale = found.diagonal().sqrt()
+    allowed = 5 * error + 0.02 * scale[:, None] * scale
+    assert bool(((sampled.mean(0) - found).abs() <= allowed).all())

@@ -94,7 +94,9 @@ def test_no_network_is_refused_for_the_noise_of_its_coefficients(degrees):
 def test_kernels_known_on_the_real_axis_only_are_fitted_or_refused():
     good = DotProductKernel(lambda c: np.exp(np.real(c)), complex_argument=False)
     asked = asked_coefficients(good, 200)
-    assert np.polynomial.polynomial.polyval(0.3, asked.a_k) == pytest.approx(math.exp(0.3), rel=1e-6)
+    assert np.polynomial.polynomial.polyval(0.3, asked.a_k) == pytest.approx(
+        math.exp(0.3), rel=1e-6
+    )
     for function in (lambda c: np.cos(3 * c), lambda c: 2 - np.abs(c), lambda c: -c):
         bad = DotProductKernel(function, complex_argument=False)
         with pytest.raises(NotAchievableError) as caught:

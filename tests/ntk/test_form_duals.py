@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 
@@ -37,7 +38,7 @@ def brute(form, q1, q2, k12):
     edges = np.unique(np.concatenate([np.linspace(-9, 9, 13), np.array(form.kinks) / q1**0.5]))
     result = np.zeros(2)
     spread = math.sqrt(max(q2 - k12**2 / q1, 0.0))
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         x = (low + high) / 2 + (high - low) / 2 * nodes
         x_weights = (high - low) / 2 * weights * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
         for place, weight in zip(x, x_weights, strict=True):

@@ -14,7 +14,9 @@ from sestina.ntk.activations import activation
 from sestina.ntk.forms import HermiteSeries, ReLUSum, SinusoidSum, TabulatedActivation
 
 # PyTorch's own decompositions for forward mode, loaded on first use.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
+)
 
 KNOTS = np.linspace(-2, 2, 41)
 

@@ -36,9 +36,7 @@ def test_closed_forms_agree_with_quadrature(kind, seed):
     kernel = sum_.kernel(kind)
     scale = np.abs(kernel).max()
     # The measured series is lumped beyond degree 8,192, next to c = ±1.
-    np.testing.assert_allclose(
-        result.kernel(ERROR_COSINES)[2:-2], kernel[2:-2], atol=1e-7 * scale
-    )
+    np.testing.assert_allclose(result.kernel(ERROR_COSINES)[2:-2], kernel[2:-2], atol=1e-7 * scale)
     np.testing.assert_allclose(result.kernel(ERROR_COSINES), kernel, atol=2e-4 * scale)
     second_moment = float((sum_.spread(kind) ** 2).sum())
     expected = result.variance.rms**2 + float((kernel**2).mean())

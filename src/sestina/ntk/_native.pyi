@@ -1,76 +1,74 @@
-"""C++ kernels of sestina.ntk; see csrc/ntk. Arrays are never converted."""
+"""C++ kernels of sestina.ntk, see csrc/ntk. Arrays are never converted."""
 
-from typing import overload
+from typing import Annotated, overload
 
-import numpy as np
+import numpy
 from numpy.typing import NDArray
 
-tile_size: int
-"""Rows and columns of a tile: bands begin and end at multiples of it."""
 
-def simd_level() -> str:
-    """The best instruction set of this processor: "avx512", "avx2" or "portable"."""
+tile_size: int = 144
 
 def simd_levels() -> list[str]:
-    """All that it has, "portable" first."""
+    """The instruction sets of this processor, portable first."""
+
+def simd_level() -> str:
+    """The best of them."""
 
 def table_degree(is_double: bool) -> int:
     """The degree of a table's polynomials."""
 
 def angle_degree(is_double: bool) -> int:
-    """The degree of the polynomials of `angle_polynomials`."""
+    """The degree of the angle's polynomials."""
 
 class PackedFloats:
-    """Rows divided by their norms, in the order that tiles are computed in."""
+    """Rows divided by their norms, in the order of the tiles."""
 
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
     @property
-    def norms(self) -> NDArray[np.float64]: ...
+    def norms(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """Euclidean norms; not finite where a row is not."""
+
+def pack_floats(matrix: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], level: str, threads: int) -> PackedFloats:
+    """Rows for the tiles of an instruction set, one of simd_levels()."""
+
+@overload
+def fill_from_table(left: PackedFloats, right: PackedFloats | None, first: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu')] | None, second: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu')] | None, coefficients: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order='C', device='cpu', writable=False)], placement: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], graded: bool, first_scale: float, near: tuple[float, float], left_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], right_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], band: tuple[int, int], threads: int) -> None: ...
+
+@overload
+def fill_from_table(left: PackedDoubles, right: PackedDoubles | None, first: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu')] | None, second: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu')] | None, coefficients: Annotated[NDArray[numpy.float64], dict(shape=(None, None, None, None), order='C', device='cpu', writable=False)], placement: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], graded: bool, first_scale: float, near: tuple[float, float], left_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], right_scale: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)], band: tuple[int, int], threads: int) -> None:
+    """
+    Fill the rows of a band from a KernelTable; without right, their transposes, too.
+    """
+
+@overload
+def fill_rectifier(left: PackedFloats, right: PackedFloats | None, nngp: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu')] | None, ntk: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu')] | None, slopes: tuple[float, float], layers: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], scale: float, polynomials: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], near: tuple[float, float], band: tuple[int, int], threads: int) -> None: ...
+
+@overload
+def fill_rectifier(left: PackedDoubles, right: PackedDoubles | None, nngp: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu')] | None, ntk: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu')] | None, slopes: tuple[float, float], layers: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], scale: float, polynomials: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], near: tuple[float, float], band: tuple[int, int], threads: int) -> None:
+    """
+    Fill the rows of a band by a RectifierNetwork; without right, their transposes, too.
+    """
 
 class PackedDoubles:
-    """Rows divided by their norms, in the order that tiles are computed in."""
+    """Rows divided by their norms, in the order of the tiles."""
 
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
     @property
-    def norms(self) -> NDArray[np.float64]: ...
+    def norms(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
+        """Euclidean norms; not finite where a row is not."""
+
+def pack_doubles(matrix: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], level: str, threads: int) -> PackedDoubles:
+    """Rows for the tiles of an instruction set, one of simd_levels()."""
 
 @overload
-def pack_rows(matrix: NDArray[np.float32], level: str, threads: int) -> PackedFloats: ...
+def advise_large_pages(array: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None: ...
+
 @overload
-def pack_rows(matrix: NDArray[np.float64], level: str, threads: int) -> PackedDoubles: ...
-def fill_from_table(
-    left: PackedFloats | PackedDoubles,
-    right: PackedFloats | PackedDoubles | None,
-    first: NDArray[np.float32] | NDArray[np.float64],
-    second: NDArray[np.float32] | NDArray[np.float64] | None,
-    coefficients: NDArray[np.float32] | NDArray[np.float64],
-    placement: NDArray[np.float64],
-    graded: bool,
-    first_scale: float,
-    near: tuple[float, float],
-    left_scale: NDArray[np.float64],
-    right_scale: NDArray[np.float64],
-    band: tuple[int, int],
-    threads: int,
-) -> None:
-    """Fill the rows of `band` from a `KernelTable`; without `right`, their transposes, too."""
-
-def fill_rectifier(
-    left: PackedFloats | PackedDoubles,
-    right: PackedFloats | PackedDoubles | None,
-    nngp: NDArray[np.float32] | NDArray[np.float64] | None,
-    ntk: NDArray[np.float32] | NDArray[np.float64] | None,
-    slopes: tuple[float, float],
-    layers: NDArray[np.float64],
-    scale: float,
-    polynomials: NDArray[np.float32] | NDArray[np.float64],
-    near: tuple[float, float],
-    band: tuple[int, int],
-    threads: int,
-) -> None:
-    """Fill the rows of `band` by a `RectifierNetwork`; without `right`, their transposes, too."""
-
-def advise_large_pages(array: NDArray[np.float32] | NDArray[np.float64]) -> None:
+def advise_large_pages(array: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """Ask the system for large pages under fresh memory. A hint."""

@@ -199,20 +199,10 @@ class FullyConnected:
             seed: of the initial parameters.
             centred: subtract the initial network's output.
 
-        Raises:
-            InvalidValueError: if the network is residual or normalises, which no module here does.
-
         Example:
             >>> FullyConnected(activation="relu", depth=2).module(3, 1, 16)(torch.ones(5, 3)).shape
             torch.Size([5, 1])
         """
-        if self.residual or self.layer_norm:
-            raise InvalidValueError(
-                "network",
-                self,
-                expected="a network without residual connections and layer normalisation",
-                remedy="write the module by hand; its kernels are right all the same",
-            )
         return FullyConnectedNet(
             d_in,
             d_out,
@@ -224,6 +214,8 @@ class FullyConnected:
             readout_sigma_w=_number(self.readout_sigma_w),
             readout_sigma_b=_number(self.readout_sigma_b),
             parametrisation=self.parametrisation,
+            residual=self.residual,
+            layer_norm=self.layer_norm,
             centred=centred,
             seed=seed,
         )

@@ -72,7 +72,9 @@ class Gram:
         self.kernels = kernels
         self.inputs = inputs
         mean_o = outputs_no.mean(0)
-        spread = outputs_no.std(0) if task == "regression" else outputs_no.std()
+        # Outputs have units of their own; the indicators of classes share theirs.
+        variance_o = outputs_no.var(0)
+        spread = np.sqrt(variance_o if task == "regression" else variance_o.mean())
         if not np.all(spread > 0):
             raise InvalidValueError(
                 "y",

@@ -219,10 +219,6 @@ def _rows(path: Path, delimiter: str | None) -> _Rows:
             "delimiter", delimiter, expected="one character", remedy="pass e.g. delimiter=';'"
         )
     lines = io.StringIO(text, newline="").readlines()
-    if not any(line.strip() for line in lines):
-        raise FileFormatError(
-            path, "the file is empty, expected a header and rows", remedy="check how it was written"
-        )
     separator = delimiter or _sniff(lines)
     # Several spaces are one delimiter; otherwise each counts, and two in a row miss a value.
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
@@ -232,7 +228,7 @@ def _rows(path: Path, delimiter: str | None) -> _Rows:
             stripped = [field.strip() for field in fields]
             if separator == " ":
                 stripped = [field for field in stripped if field]
-            if any(stripped):
+            if stripped not in ([], [""]):  # a blank line
                 rows.append((reader.line_num, stripped))
     except csv.Error as error:
         raise FileFormatError(
@@ -241,6 +237,10 @@ def _rows(path: Path, delimiter: str | None) -> _Rows:
             line=reader.line_num,
             remedy="close the quotes on this line, or pass delimiter=",
         ) from error
+    if not rows:
+        raise FileFormatError(
+            path, "the file is empty, expected a header and rows", remedy="check how it was written"
+        )
     width = len(rows[0][1])
     for line, fields in rows:
         if len(fields) != width:
@@ -283,9 +283,9 @@ def _sniff(lines: Sequence[str]) -> str:
         counts = Counter(
             len(line.split()) if delimiter == " " else line.count(delimiter) + 1 for line in sample
         )
-        fields, agreeing = counts.most_common(1)[0]
-        if fields > 1 and (agreeing / len(sample), fields) > best_score:
-            best, best_score = delimiter, (agreeing / len(sample), fields)
+        for fields, agreeing in counts.most_common(1):
+            if fields > 1 and (agreeing / len(sample), fields) > best_score:
+                best, best_score = delimiter, (agreeing / len(sample), fields)
     return best
 
 

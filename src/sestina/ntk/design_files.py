@@ -90,7 +90,7 @@ class Fields:
         self._body = body
         self._prefix = prefix
 
-    def number(self, name: str) -> float:
+    def number(self, name: str, *, at_least: float = -math.inf) -> float:
         """A finite number."""
         value = self._get(name)
         if (
@@ -99,6 +99,8 @@ class Fields:
             or not math.isfinite(value)
         ):
             self.refuse(name, value, "a finite number")
+        if value < at_least:
+            self.refuse(name, value, f"a number of at least {at_least:g}")
         return float(value)
 
     def count(self, name: str, *, at_least: int = 0, optional: bool = False) -> int | None:

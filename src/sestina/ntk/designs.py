@@ -63,6 +63,8 @@ class Design:
     """The kernel asked for; after `load`, the series of its coefficients."""
     coefficients: Floats = field(repr=False)
     """aₖ asked for."""
+    beyond: float
+    """K(1) − Σ aₖ of `coefficients`: what the kernel has at higher degrees."""
     series: Floats = field(repr=False)
     """b_k, the Hermite coefficients of φ, signs included; for "relu-sum" and "sinusoid" those of
     the ideal φ that was fitted."""
@@ -285,6 +287,7 @@ def design(
         options=options,
         target=kernel,
         coefficients=asked.a_k,
+        beyond=asked.tail,
         series=series_k,
         activation=phi,
         achieved_coefficients=result.coefficients_k,
@@ -365,7 +368,7 @@ def _to_body(design: Design) -> dict[str, object]:
     variance = design.variance
     return {
         "options": asdict(design.options),
-        "total": design.target.total,
+        "beyond": design.beyond,
         "coefficients": pack(design.coefficients),
         "series": pack(design.series),
         "achieved_coefficients": pack(design.achieved_coefficients),
@@ -387,7 +390,8 @@ def _from_body(body: Fields) -> Design:
     kind = options.text("kind", ("ntk", "nngp"))
     form = options.text("form", get_args(DesignForm))
     signs = options.text("signs", get_args(SignChoice))
-    a_k, total, tail = body.numbers("coefficients"), body.number("total"), body.number("tail")
+    a_k = body.numbers("coefficients")
+    beyond = body.number("beyond", at_least=0.0)
     achieved_k = body.numbers("achieved_coefficients")
     angles, sigma = variance.numbers("angles", at_least=2), variance.numbers("sigma", at_least=2)
     for name, numbers in (("coefficients", a_k), ("achieved_coefficients", achieved_k)):
@@ -398,7 +402,6 @@ def _from_body(body: Fields) -> Design:
     phi = activation(body.mapping("activation"))
     if not isinstance(phi, DesignedActivation):
         body.refuse("activation", repr(phi), "one of the forms that design() makes")
-    target_k = np.append(a_k, max(total - float(a_k.sum()), 0.0))
     return Design(
         options=DesignOptions(
             kind=cast("Kind", kind),
@@ -408,17 +411,18 @@ def _from_body(body: Fields) -> Design:
             width=options.count("width") or 0,
             signs=cast("SignChoice", signs),
         ),
-        target=DotProductKernel.from_coefficients(target_k),
+        target=DotProductKernel.from_coefficients(np.append(a_k, beyond)),
         coefficients=a_k,
+        beyond=beyond,
         series=body.numbers("series"),
         activation=phi,
         achieved_coefficients=achieved_k,
         error=KernelError(**{name: error.number(name) for name in _ERROR_NAMES}),
-        tail=tail,
+        tail=body.number("tail"),
         variance=UnitVariance(
             angles_a=angles,
             sigma_a=sigma,
-            rms=variance.number("rms"),
-            variation=variance.number("variation"),
+            rms=variance.number("rms", at_least=0.0),
+            variation=variance.number("variation", at_least=1e-3),
         ),
     )

@@ -15,8 +15,10 @@ sampling without replacement gives
     mean error on the n           T = d² (m/n) · Σ 1/(λᵢ+κ) · Σ vᵢ²/(λᵢ+κ)² / D,
     test MSE = (m E − n T)/(m − n),   D = Σ (λᵢ+d)/(λᵢ+κ)²,
 
-which tends to the first as m grows. It holds for eigenvectors without structure: on functions of 9
-bits it is within 4 % of measured errors from 32 to 400 samples.
+which tends to the first as m grows. It holds for eigenvectors without structure: with deep ReLU
+kernels on functions of 9 bits it is within 4 % of measured errors from 32 to 400 samples. It fails
+where one input decides another exactly, such as −x by x for a kernel that is odd or even in c,
+or nearly, as that of one ReLU layer is.
 """
 
 from __future__ import annotations

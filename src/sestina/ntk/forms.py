@@ -425,7 +425,17 @@ def _numbers(
     name: str, values: Numbers | str, *, at_least: int = 0, at_most: int = 1 << 20
 ) -> NDArray[np.float64]:
     """A read-only vector of finite numbers, from numbers or packed text."""
-    vector = unpack(name, values) if isinstance(values, str) else np.array(values, dtype=np.float64)
+    try:
+        vector = unpack(name, values) if isinstance(values, str) else np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidValueError):
+            raise
+        raise InvalidValueError(
+            name,
+            values,
+            expected="a list of numbers",
+            remedy=f"pass {name} as a list of numbers",
+        ) from error
     if vector.ndim != 1 or not at_least <= vector.size <= at_most:
         raise ShapeError(
             name,

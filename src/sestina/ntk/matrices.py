@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -34,17 +34,25 @@ from sestina.tensors.checks import check_finite, check_matching, check_matrix
 if TYPE_CHECKING:
     from sestina.ntk.architectures import FullyConnected
 
-__all__ = ["kernel_matrices", "kernel_matrix"]
+__all__ = ["MatrixOptions", "kernel_matrices", "kernel_matrix"]
 
 _LOG = logging.getLogger(__name__)
-
-Values = NDArray[np.float32] | NDArray[np.float64]
 
 _BAND_ENTRIES = 1 << 25
 """Entries after which Ctrl-C is noticed and progress told: a quarter of a second."""
 _TORCH_TILE = 256
 _ITEMS = 32
 """Into how many items the rows are cut for an engine."""
+
+
+class MatrixOptions(TypedDict, total=False):
+    """The options of `kernel_matrices`, for functions that pass them on."""
+
+    num_threads: int | None
+    tile: int | None
+    out: str | Path | None
+    engine: Engine | None
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +112,9 @@ def kernel_matrices(
         tensor([[5.0700, 1.4747],
                 [1.4747, 5.0700]])
     """
-    options = _checked_options(num_threads, tile, out, engine, progress)
+    options = _checked_options(
+        num_threads=num_threads, tile=tile, out=out, engine=engine, progress=progress
+    )
     nngp, ntk = _matrices(network, ("nngp", "ntk"), x1, x2, options)
     return Kernels(nngp, ntk)
 
@@ -114,12 +124,7 @@ def kernel_matrix(
     kind: Kind,
     x1: Tensor,
     x2: Tensor | None = None,
-    *,
-    num_threads: int | None = None,
-    tile: int | None = None,
-    out: str | Path | None = None,
-    engine: Engine | None = None,
-    progress: Progress = silent,
+    **options: Unpack[MatrixOptions],
 ) -> Tensor:
     """One kernel of the rows of x1 with the rows of x2; see `kernel_matrices`.
 
@@ -131,8 +136,7 @@ def kernel_matrix(
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    options = _checked_options(num_threads, tile, out, engine, progress)
-    return _matrices(network, (check_kind(kind),), x1, x2, options)[0]
+    return _matrices(network, (check_kind(kind),), x1, x2, _checked_options(**options))[0]
 
 
 def _matrices(
@@ -260,7 +264,7 @@ class _Job:
                 output.diagonal().copy_(torch.from_numpy(diagonal))
 
     def bands(self, num_bands: int = 1) -> list[tuple[int, int]]:
-        """Ranges of rows that are computed in turn: at least so many, where they are long enough."""
+        """Ranges of rows that are computed in turn: so many, where there are rows enough."""
         num_rows, num_columns = self.shape
         step = native_tiles.TILE if self.packed is not None else self.options.tile or _TORCH_TILE
         wanted = self.options.tile or min(
@@ -379,16 +383,16 @@ def _wants_gradients(network: FullyConnected, x1: Tensor, x2: Tensor | None) -> 
 
 
 def _checked_options(
-    num_threads: int | None,
-    tile: int | None,
-    out: str | Path | None,
-    engine: Engine | None,
-    progress: Progress,
+    *,
+    num_threads: int | None = None,
+    tile: int | None = None,
+    out: str | Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress = silent,
 ) -> _Options:
-    for name, value in (("num_threads", num_threads), ("tile", tile)):
-        if value is not None and (
-            not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ):
+    given: dict[str, object] = {"num_threads": num_threads, "tile": tile}
+    for name, value in given.items():
+        if value is not None and not _is_count(value):
             raise InvalidValueError(
                 name, value, expected="an integer of at least 1", remedy="leave it out, or pass 1"
             )
@@ -399,6 +403,10 @@ def _checked_options(
         engine=engine,
         progress=progress,
     )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _check_plain(problem: str, remedy: str, options: _Options) -> None:

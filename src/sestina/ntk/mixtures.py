@@ -47,8 +47,8 @@ Criterion: TypeAlias = Literal["leave-one-out", "marginal-likelihood"]
 Floats: TypeAlias = NDArray[np.float64]
 
 _MAX_STEPS = 60
-_TOLERANCE = 1e-4
-"""Steps that lower the mean squared error by less than this share tell nothing about new rows."""
+_TOLERANCE = 1e-6
+"""Of the criterion, per step."""
 _LOG_WEIGHTS = (-20.0, 20.0)
 """Before they are made to add up to 1."""
 _LOG_RIDGES = (-16.0, 6.0)

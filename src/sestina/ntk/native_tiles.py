@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,15 @@ from sestina.ntk.rectifiers import angle_polynomials
 __all__ = ["TILE", "PackedRows", "allocate", "fill", "pack", "simd_level"]
 
 Floats = NDArray[np.float64]
-Values = NDArray[np.float32] | NDArray[np.float64]
+Values: TypeAlias = NDArray[Any]
+"""float32 or float64."""
 
 TILE = _native.tile_size
 """Rows of a tile: bands begin and end at its multiples."""
 PackedRows: TypeAlias = _native.PackedFloats | _native.PackedDoubles
 
+# Overloads go by element type, which an array's static type does not tell here.
+_calls: Any = _native
 _NONE = np.zeros(0)
 _LARGE_BYTES = 8 << 20
 """From here on large pages are worth asking for."""
@@ -55,8 +58,8 @@ def pack(rows: Tensor, num_threads: int) -> PackedRows:
     """
     array = rows.detach().numpy()
     if array.dtype == np.float32:
-        return _native.pack_rows(array, simd_level(), num_threads)
-    return _native.pack_rows(array.astype(np.float64, copy=False), simd_level(), num_threads)
+        return _native.pack_floats(array, simd_level(), num_threads)
+    return _native.pack_doubles(array, simd_level(), num_threads)
 
 
 def fill(
@@ -82,7 +85,7 @@ def fill(
     if plan.table is not None:
         table = plan.table
         scaled = plan.left_scale is not None
-        _native.fill_from_table(
+        _calls.fill_from_table(
             left,
             right,
             outputs[0],
@@ -100,7 +103,7 @@ def fill(
         return
     assert plan.rectifiers is not None
     by_kind = dict(zip(plan.kinds, outputs, strict=True))
-    _native.fill_rectifier(
+    _calls.fill_rectifier(
         left,
         right,
         by_kind.get("nngp"),
@@ -119,7 +122,7 @@ def allocate(outputs: list[Values]) -> None:
     """Ask for large pages under fresh memory: 4 KiB pages cost more than filling them does."""
     for output in outputs:
         if output.nbytes >= _LARGE_BYTES:
-            _native.advise_large_pages(output)
+            _calls.advise_large_pages(output)
 
 
 def _right_scale(plan: Plan) -> Floats:

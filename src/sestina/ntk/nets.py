@@ -65,7 +65,7 @@ class FullyConnectedNet(nn.Module):
         [(64, 3), (64, 64), (2, 64)]
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a network's options; four have no default)
         self,
         d_in: int,
         d_out: int,
@@ -169,7 +169,9 @@ class FullyConnectedNet(nn.Module):
             return 1.0, 1.0
         return self.sigmas_w[layer] / math.sqrt(self.fans_in[layer]), self.sigmas_b[layer]
 
-    def preactivation(self, layer: int, inputs_nd: Tensor, weight_wd: Tensor, bias_w: Tensor) -> Tensor:
+    def preactivation(
+        self, layer: int, inputs_nd: Tensor, weight_wd: Tensor, bias_w: Tensor
+    ) -> Tensor:
         """One affine map with the parametrisation's factors: (n, fan in) to (n, fan out)."""
         scale_w, scale_b = self.layer_scales(layer)
         # The factor goes onto the smaller operand.

@@ -75,7 +75,7 @@ def kernel_picture(design: Design) -> Figure:
         >>> from sestina.ntk.designs import design
         >>> figure = kernel_picture(design(DotProductKernel.from_coefficients([0.0, 0.5, 0.5])))
         >>> [axes.get_title("left") for axes in figure.axes]
-        ['Kernel of the infinitely wide network', 'Achieved − target']
+        ['Kernel of the infinitely wide network', 'Achieved − target, RMS ... (dotted)']
     """
     cosines = np.cos(_CLOSE)
     achieved = design.achieved(cosines)
@@ -87,7 +87,7 @@ def kernel_picture(design: Design) -> Figure:
         left.set_xlabel("cosine between two inputs")
         left.set_ylabel(f"{_kernel_name(design)}  K(c)")
         left.set_title("Kernel of the infinitely wide network")
-        left.legend(loc="upper left")
+        left.legend(loc="best")
         _draw_errors(right, design)
     return figure
 
@@ -192,7 +192,7 @@ def network_picture(
         left.set_ylabel(_kernel_name(design))
         left.set_title("One random network each")
         left.set_xticks(range(0, 181, 45))
-        left.legend(loc="upper right")
+        left.legend(loc="best")
         errors = [float(np.sqrt(np.mean((kernel - target) ** 2))) for kernel in kernels]
         _draw_widths(right, design, shown, errors)
     return figure
@@ -261,6 +261,8 @@ def fit_picture(fitted: FittedKernel) -> Figure:
                 color=colour,
             )
         right.set_yticks(places, names)
+        for label, colour in zip(right.get_yticklabels(), colours, strict=True):
+            label.set_color(colour)  # the legend of both panels
         right.grid(visible=False, axis="y")
         right.set_ylim(-0.6, len(names) - 0.4)
         right.set_xlim(0, 1.2 * max(errors))
@@ -307,26 +309,15 @@ def _draw_errors(axes: Axes, design: Design) -> None:
     axes.plot(
         np.degrees(ERROR_ANGLES), np.maximum(difference, _LOWEST_ERROR), color=_RED, linewidth=1.4
     )
-    rms = design.error.rms
-    axes.axhline(max(rms, _LOWEST_ERROR), color=_GREY, linestyle=":", linewidth=1.2)
-    axes.annotate(
-        f"RMS {rms:.2g}",
-        (1.0, max(rms, _LOWEST_ERROR)),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="right",
-        color=_GREY,
-        fontsize=9,
-    )
+    axes.axhline(max(design.error.rms, _LOWEST_ERROR), color=_GREY, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(0, 181, 45))
     axes.set_xlabel("angle between two inputs in degrees")
     axes.set_ylabel("absolute error")
-    axes.set_title("Achieved − target")
+    axes.set_title(f"Achieved − target, RMS {design.error.rms:.2g} (dotted)")
 
 
 def _draw_kernels(axes: Axes, kernels: Mapping[str, DotProductKernel]) -> None:
-    """Shapes of kernels over the angle, the first one thickest."""
+    """Shapes of kernels over the angle, the first one thickest; without a legend."""
     for index, (name, kernel) in enumerate(kernels.items()):
         axes.plot(
             np.degrees(_CLOSE),
@@ -339,7 +330,6 @@ def _draw_kernels(axes: Axes, kernels: Mapping[str, DotProductKernel]) -> None:
     axes.set_xlabel("angle between two inputs in degrees")
     axes.set_ylabel("K / K(1)")
     axes.set_title("Kernels")
-    axes.legend(loc="upper right")
 
 
 def _draw_widths(

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -151,7 +152,8 @@ def _one_norm_plan(
     if any(moment is None for moment in common):
         return None
     left, right = common[0], common[-1]
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     table = _table(network, kinds, precision, (left, right))
     # The rows' moments span so little that the diagonal is linear in them.
     ends = np.asarray([moments[0].min(initial=left), moments[0].max(initial=left)])
@@ -205,13 +207,23 @@ def _common_moment(
     if len(moments) == 0:
         return 1.0
     low, high = float(moments.min()), float(moments.max())
-    if high - low > _WIDEST_SHELL * high:
-        return None
     # Rows normalised in single precision differ from run to run; 1 lets them share a table.
-    middle = 1.0 if low <= 1 <= high else (low + high) / 2
-    values = _diagonal(network, kinds, np.asarray([low, high]))
-    spread = np.abs(values[:, 1] - values[:, 0])
-    return middle if (spread <= _SAME_KERNEL[precision] * np.abs(values[:, 1])).all() else None
+    if _is_one_norm(network, kinds, precision, (min(low, 1.0), max(high, 1.0))):
+        return 1.0
+    return (low + high) / 2 if _is_one_norm(network, kinds, precision, (low, high)) else None
+
+
+def _is_one_norm(
+    network: FullyConnected,
+    kinds: tuple[Kind, ...],
+    precision: Precision,
+    moments: tuple[float, float],
+) -> bool:
+    """Whether the kernel on the diagonal hardly differs between the two moments."""
+    if moments[1] - moments[0] > _WIDEST_SHELL * moments[1]:
+        return False
+    low, high = _diagonal(network, kinds, np.asarray(moments)).T
+    return bool((np.abs(high - low) <= _SAME_KERNEL[precision] * np.abs(high)).all())
 
 
 def _diagonal(network: FullyConnected, kinds: tuple[Kind, ...], moments: Floats) -> Floats:
@@ -238,19 +250,21 @@ def _table(
     is_known = activation.name in REGISTRY and REGISTRY[activation.name] is type(activation)
     if not is_known:  # its spec may not say all of it
         return KernelTable.build(network, kinds=kinds, moments=moments, precision=precision)
-    return _remembered_table(type(network), json.dumps(network.spec()), kinds, precision, moments)
+    return _remembered_table(
+        type(network).from_spec, json.dumps(network.spec()), kinds, precision, moments
+    )
 
 
 @functools.lru_cache(maxsize=16)
 def _remembered_table(
-    network: type[FullyConnected],
+    read: Callable[[Mapping[str, Any]], FullyConnected],
     spec: str,
     kinds: tuple[Kind, ...],
     precision: Precision,
     moments: tuple[float, float],
 ) -> KernelTable:
     return KernelTable.build(
-        network.from_spec(json.loads(spec)), kinds=kinds, moments=moments, precision=precision
+        read(json.loads(spec)), kinds=kinds, moments=moments, precision=precision
     )
 
 

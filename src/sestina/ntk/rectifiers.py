@@ -10,7 +10,8 @@ digits. So the recursion carries t = 1 − ρ and x = 1 + ρ, each as a sum of t
 y = min(t, x), φ = acos(1 − y) and arc = sin φ − φ cos φ = O(φ³), the activations have
 
     ρ ≥ 0    m (1 − ρ') = (ab + (b−a)²/2) y − (b−a)² arc/2π
-    ρ < 0    m (1 − ρ') = (a+b)²/2 − ab y − (b−a)² arc/2π,    m (1 + ρ') = ab y + (b−a)² (½ + arc/2π)
+    ρ < 0    m (1 − ρ') = (a+b)²/2 − ab y − (b−a)² arc/2π
+             m (1 + ρ') = ab y + (b−a)² (½ + arc/2π)
 
 and a dense layer with weighted variances p, p', bias variance β, Q = p + β adds
 
@@ -150,22 +151,24 @@ def homogeneous_degree(network: FullyConnected) -> int | None:
         >>> homogeneous_degree(FullyConnected(activation="relu", sigma_b=0.1)) is None
         True
     """
+    activation = network.activation
     if float(network.sigma_b) != 0:
         return None
-    if network.layer_norm and not network.residual:
-        return 0
-    if network.layer_norm or float(network.readout_sigma_b) != 0:
+    if network.layer_norm:
+        return None if network.residual else 0
+    if float(network.readout_sigma_b) != 0:
         return None
-    activation = network.activation
     if isinstance(activation, ABReLU):
-        return 1
-    if network.residual:
+        degree = 1
+    elif isinstance(activation, Sign):
+        degree = 0
+    elif isinstance(activation, (Monomial, RectifiedMonomial)):
+        degree = activation.degree
+    else:
         return None
-    if isinstance(activation, Sign):
-        return 0
-    if isinstance(activation, (Monomial, RectifiedMonomial)):
-        return int(activation.degree) ** network.depth
-    return None
+    if network.residual:  # a sum of two degrees has none
+        return 1 if degree == 1 else None
+    return int(degree**network.depth)
 
 
 @functools.cache
@@ -180,19 +183,21 @@ def angle_polynomials(degree: int) -> Floats:
     """
     places = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     y = (places + 1) / 2
-    phi, arc = _angle_and_arc(y)
+    phi = _angle(y)
     fits = [
         np.polynomial.Chebyshev.fit(places, values, degree, domain=[-1, 1])
-        for values in (phi / np.sqrt(y), arc / y**1.5)
+        for values in (phi / np.sqrt(y), _arc(phi) / y**1.5)
     ]
     return np.stack([np.polynomial.chebyshev.cheb2poly(fit.coef)[::-1] for fit in fits])
 
 
 def _rectify(t: Floats, x: Floats, product: float, kink: float) -> tuple[Floats, Floats, Floats]:
-    """t and x of the activations, and E[φ'φ']/m; `product` is ab/m, `kink` (b−a)²/m."""
+    """The activations' t and x, and E[φ'φ']/m; `product` is ab/m, `kink` (b−a)²/m."""
     is_opposite = t > x
     y = np.clip(np.minimum(t, x), 0, 1)
-    phi, arc = _angle_and_arc(y)
+    phi = _angle(y)
+    # The difference loses digits, but no more than a rounding error of the angle: 1 − ρ' ≈ φ²/2.
+    arc = np.sqrt(y * (2 - y)) - phi * (1 - y)
     slope = product + kink / (2 * np.pi) * np.where(is_opposite, phi, np.pi - phi)
     bend = kink / (2 * np.pi) * arc
     near = (product + kink / 2) * y - bend
@@ -201,12 +206,16 @@ def _rectify(t: Floats, x: Floats, product: float, kink: float) -> tuple[Floats,
     return np.where(is_opposite, far, near), np.where(is_opposite, rest, 2 - near), slope
 
 
-def _angle_and_arc(y: Floats) -> tuple[Floats, Floats]:
-    """φ = acos(1 − y) and sin φ − φ cos φ for 0 ≤ y ≤ 1, each to a relative rounding error."""
-    phi = 2 * np.arcsin(np.sqrt(y / 2))
+def _angle(y: Floats) -> Floats:
+    """φ = acos(1 − y) for 0 ≤ y ≤ 1, to a relative rounding error."""
+    phi: Floats = 2 * np.arcsin(np.sqrt(y / 2))
+    return phi
+
+
+def _arc(phi: Floats) -> Floats:
+    """The difference sin φ − φ cos φ for 0 ≤ φ ≤ π/2, to a relative rounding error."""
     square = phi * phi
-    series = np.zeros_like(y)
+    series = np.zeros_like(phi)
     for k in range(_ARC_TERMS, 0, -1):
         series = (-1) ** (k + 1) * 2 * k / math.factorial(2 * k + 1) + square * series
-    direct = np.sin(phi) - phi * np.cos(phi)
-    return phi, np.where(phi < 0.5, phi * square * series, direct)
+    return np.where(phi < 0.5, phi * square * series, np.sin(phi) - phi * np.cos(phi))

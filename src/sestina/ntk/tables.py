@@ -58,8 +58,8 @@ class KernelTable:
     Example:
         >>> from sestina.ntk.architectures import FullyConnected
         >>> table = KernelTable.build(FullyConnected(activation="relu"), kinds=("ntk",))
-        >>> table(torch.tensor([1.0, 0.0, -1.0], dtype=torch.float64))[0].numpy().round(7).tolist()
-        [1.0, 0.1591549, 0.0]
+        >>> table(torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64))[0].numpy().round(7).tolist()
+        [1.0, 0.4711656, 0.1591549]
     """
 
     kinds: tuple[Kind, ...]
@@ -165,28 +165,30 @@ class KernelTable:
 
     def _grid_defects(self) -> Floats:
         """1 − |c| at the upper end of every interval, (half, interval)."""
-        ends = _interval_ends(self.is_graded, self.coefficients.shape[-1])[1]
+        ends = _interval_ends(self.coefficients.shape[-1], is_graded=self.is_graded)[1]
         scale, shift, start = self.placement[:, :, None]
-        return ((ends + start) ** 2 - shift) / scale
+        defects: Floats = ((ends + start) ** 2 - shift) / scale
+        return defects
 
     def _slopes(self) -> Floats:
-        """The largest |dK/dc| within each interval relative to the kernel's size, (half, interval)."""
+        """The largest |dK/dc| in each interval, relative to the kernel's size, (half, interval)."""
         degree = self.coefficients.shape[1] - 1
         powers = np.arange(degree, 0, -1.0)
         places = np.linspace(-0.5, 0.5, 5)
         powers_of_place = places[:, None] ** (powers - 1)
         slopes = np.einsum("pt,kthi->khip", powers_of_place * powers, self.coefficients[:, :-1])
-        begins, ends = _interval_ends(self.is_graded, self.coefficients.shape[-1])
+        begins, ends = _interval_ends(self.coefficients.shape[-1], is_graded=self.is_graded)
         lengths = ends - begins
         u = begins[:, None] + (places + 0.5) * lengths[:, None]
         scale, _, start = self.placement[:, :, None, None]
         root = np.maximum(u + start, 1e-300)
-        along_c = np.abs(slopes) / lengths[:, None] * scale / (2 * root)
+        with np.errstate(over="ignore"):  # infinite where the interval ends at c = ±1
+            along_c = np.abs(slopes) / lengths[:, None] * scale / (2 * root)
         sizes = np.maximum(np.asarray(self.sizes), np.finfo(np.float64).tiny)
         return np.asarray((along_c / sizes[:, None, None, None]).max(axis=(0, 3)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
     placement: Floats
     is_graded: bool
@@ -215,8 +217,7 @@ class _Curve:
         if self._rectifiers is not None:
             t = np.stack([defect[0], 2 - defect[1]])
             x = np.stack([2 - defect[0], defect[1]])
-            both = self._rectifiers.kernels_at(t, x, self._moments)
-            return both[[("nngp", "ntk").index(kind) for kind in self.kinds]]
+            return self._of_kinds(self._rectifiers.kernels_at(t, x, self._moments))
         c = np.stack([1 - defect[0], defect[1] - 1])
         q1, q2 = torch.tensor(self._variances, dtype=torch.float64)
         k12 = torch.as_tensor(self._weight * self._product * c + self._bias)
@@ -228,14 +229,22 @@ class _Curve:
 
     def _ends(self) -> list[tuple[float, float]]:
         """K(x, x) and K(x', x') of every kind."""
-        q = torch.tensor(self._variances, dtype=torch.float64)
-        with torch.no_grad():
-            if self.kinds == ("nngp",):
-                values = [self.network.nngp_diagonal(q)]
-            else:
-                kernels = self.network.diagonal(q)
-                values = [getattr(kernels, kind) for kind in self.kinds]
+        values: list[Floats]
+        if self._rectifiers is not None:
+            values = list(self._of_kinds(self._rectifiers.diagonal(np.asarray(self._moments))))
+        else:
+            q = torch.tensor(self._variances, dtype=torch.float64)
+            with torch.no_grad():
+                if self.kinds == ("nngp",):
+                    values = [self.network.nngp_diagonal(q).numpy()]
+                else:
+                    kernels = self.network.diagonal(q)
+                    values = [getattr(kernels, kind).numpy() for kind in self.kinds]
         return [(float(value[0]), float(value[1])) for value in values]
+
+    def _of_kinds(self, both: Floats) -> Floats:
+        chosen: Floats = both[[("nngp", "ntk").index(kind) for kind in self.kinds]]
+        return chosen
 
     def shifts(self) -> tuple[float, float]:
         """How far beyond c = 1 and c = −1 the first layer's correlation reaches 1 and −1."""
@@ -254,15 +263,16 @@ def _uniform_layout(shifts: tuple[float, float], precision: Precision) -> _Layou
     shift = np.asarray(shifts)
     factor = intervals / (np.sqrt(1 + shift) - np.sqrt(shift))
     placement = np.stack([factor**2, shift * factor**2, np.sqrt(shift) * factor])
-    return _Layout(placement, False, intervals)
+    return _Layout(placement=placement, is_graded=False, intervals=intervals)
 
 
 def _graded_layout(precision: Precision) -> _Layout:
     placement = np.asarray([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
-    return _Layout(placement, True, _OCTAVES * _PER_OCTAVE[precision] + 1)
+    intervals = _OCTAVES * _PER_OCTAVE[precision] + 1
+    return _Layout(placement=placement, is_graded=True, intervals=intervals)
 
 
-def _interval_ends(is_graded: bool, intervals: int) -> tuple[Floats, Floats]:
+def _interval_ends(intervals: int, *, is_graded: bool) -> tuple[Floats, Floats]:
     if not is_graded:
         ends = np.arange(intervals + 1.0)
     else:
@@ -275,14 +285,17 @@ def _interval_ends(is_graded: bool, intervals: int) -> tuple[Floats, Floats]:
 def _tabulate(curve: _Curve, layout: _Layout, precision: Precision) -> KernelTable:
     degree = _DEGREE[precision]
     nodes, to_terms, checks, check_powers = _interpolation(degree)
-    begins, ends = _interval_ends(layout.is_graded, layout.intervals)
+    begins, ends = _interval_ends(layout.intervals, is_graded=layout.is_graded)
     places = np.concatenate([nodes, checks])
     u = begins[:, None] + (places + 0.5) * (ends - begins)[:, None]
     scale, shift, start = layout.placement[:, :, None, None]
     defect = np.clip(((u + start) ** 2 - shift) / scale, 0, 1)
     at_places = curve.at_defects(defect)
     at_nodes, at_checks = np.split(at_places, [degree + 1], axis=-1)
-    coefficients = np.einsum("tp,khip->kthi", to_terms, at_nodes)
+    # Fitted from the first node's value: the rounding errors are those of what varies.
+    first = at_nodes[..., :1]
+    coefficients = np.einsum("tp,khip->kthi", to_terms, at_nodes - first)
+    coefficients[:, -1] += first[..., 0]
     misses = np.einsum("tp,kthi->khip", check_powers, coefficients) - at_checks
     sizes = np.maximum(np.asarray(curve.sizes), np.finfo(np.float64).tiny)
     return KernelTable(

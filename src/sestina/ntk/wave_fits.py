@@ -118,40 +118,39 @@ def _fitted(
     target_a: Floats, series_k: Floats, limit: float, kind: Kind, *, terms: int, width: int
 ) -> SinusoidSum:
     grid = HalfGrid.up_to(7.0, 0.02)
-    parts = evaluate(series_k, np.minimum(grid.z_g, limit)).beyond(limit, grid.z_g)
-    z_g = np.concatenate([grid.z_g, -grid.z_g])
-    ideal = np.concatenate([parts.even_g + parts.odd_g, parts.even_g - parts.odd_g])
-    ideal_slope = np.concatenate(
-        [parts.odd_slope_g + parts.even_slope_g, parts.odd_slope_g - parts.even_slope_g]
-    )
-    root_g = np.sqrt(np.tile(grid.weights_g, 2) / 2)
-    # Harmonics of an interval in which all but one unit in 10⁴ lie.
-    frequencies = math.pi / 4 * np.arange(1, terms + 1)
-    waves = np.concatenate(
-        [np.sin(z_g[:, None] * frequencies), np.cos(z_g[:, None] * frequencies)], 1
-    )
-    rows = np.column_stack([waves, np.ones_like(z_g), z_g]) * root_g[:, None]
-    values = ideal * root_g
-    if kind == "ntk":
-        turned = np.concatenate(
-            [np.cos(z_g[:, None] * frequencies), -np.sin(z_g[:, None] * frequencies)], 1
-        )
-        turned *= np.tile(frequencies, 2)
-        slopes = np.column_stack([turned, np.zeros_like(z_g), np.ones_like(z_g)]) * root_g[:, None]
-        rows, values = np.vstack([rows, slopes]), np.concatenate([values, ideal_slope * root_g])
-    solution = np.linalg.lstsq(rows, values, rcond=1e-10)[0]
-    start = np.concatenate([frequencies, solution])
     problem = _Waves(grid, kind)
 
     def residuals(parameters: Floats) -> Floats:
         bias_a = (problem.kernel(parameters) - target_a) / math.sqrt(target_a.size)
         return np.concatenate([bias_a, problem.spread(parameters) / math.sqrt(width)])
 
+    start = _harmonics(series_k, limit, grid, kind, terms)
     best = least_squares(residuals, start, x_scale="jac", max_nfev=_EVALUATIONS).x
     frequencies, sines, cosines, offset, slope = _Waves.split(best)
     return SinusoidSum(
         np.hypot(sines, cosines), frequencies, np.arctan2(cosines, sines), offset, slope
     )
+
+
+def _harmonics(series_k: Floats, limit: float, grid: HalfGrid, kind: Kind, terms: int) -> Floats:
+    """Parameters of the harmonics nearest to the ideal activation in the kernel's norm."""
+    parts = evaluate(series_k, np.minimum(grid.z_g, limit)).beyond(limit, grid.z_g)
+    z_g = np.concatenate([grid.z_g, -grid.z_g])
+    root_g = np.sqrt(np.tile(grid.weights_g, 2) / 2)
+    # Of an interval in which all but one unit in 10⁴ lie.
+    frequencies = math.pi / 4 * np.arange(1, terms + 1)
+    sine, cosine = np.sin(z_g[:, None] * frequencies), np.cos(z_g[:, None] * frequencies)
+    one, none = np.ones_like(z_g), np.zeros_like(z_g)
+    rows = np.column_stack([sine, cosine, one, z_g]) * root_g[:, None]
+    values = np.concatenate([parts.even_g + parts.odd_g, parts.even_g - parts.odd_g]) * root_g
+    if kind == "ntk":
+        turned = (frequencies * cosine, -frequencies * sine, none, one)
+        rows = np.vstack([rows, np.column_stack(turned) * root_g[:, None]])
+        slope_plus = parts.odd_slope_g + parts.even_slope_g
+        slope_minus = parts.odd_slope_g - parts.even_slope_g
+        values = np.concatenate([values, np.concatenate([slope_plus, slope_minus]) * root_g])
+    solution = np.linalg.lstsq(rows, values, rcond=1e-10)[0]
+    return np.concatenate([frequencies, solution])
 
 
 class _Waves:

@@ -8,7 +8,7 @@ has, and a one-layer ReLU network; beside them stands what their infinitely wide
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,11 @@ class _Trained:
 
 def run(book: Chapter) -> None:
     """Designs, trains, compares and draws."""
+    with _one_thread():
+        _run(book)
+
+
+def _run(book: Chapter) -> None:
     size = _QUICK if book.quick else _USUAL
     deep = FullyConnected(activation="relu", depth=4, sigma_w=_SIGMA_W, sigma_b=_SIGMA_B)
     made = _design_chapter(book, deep, size)
@@ -100,35 +105,40 @@ def run(book: Chapter) -> None:
         _relu_net(*shape, depth=1),
     )
     kernels = (made.achieved, deep.dot_product("ntk"), shallow.dot_product("ntk"))
-    with _one_thread():
-        trained = [
-            _train(net, name, data, size.epochs, book)
-            for net, name in zip(nets, names, strict=True)
-        ]
+    trained = [
+        _train(net, name, data, size.epochs, book) for net, name in zip(nets, names, strict=True)
+    ]
     predicted = [
         _predict(kernel, name, data, trained[0].curve.epochs)
         for kernel, name in zip(kernels, names, strict=True)
     ]
+    _compare(book, size, [net.num_parameters for net in nets], trained, predicted)
+
+
+def _compare(
+    book: Chapter,
+    size: _Size,
+    parameters: Sequence[int],
+    trained: Sequence[_Trained],
+    predicted: Sequence[_Trained],
+) -> None:
+    """Networks beside their kernels: designed, deep, shallow."""
     rows = [
         [
-            name,
-            net.num_parameters,
+            real.curve.name,
+            count,
             float(real.curve.train[-1]),
             float(real.curve.test[-1]),
             f"{real.accuracy:.1%}",
             float(infinite.curve.test[-1]),
             f"{infinite.accuracy:.1%}",
-            round(real.seconds, 1),
+            f"{real.seconds:.1f}",
         ]
-        for name, net, real, infinite in zip(names, nets, trained, predicted, strict=True)
+        for count, real, infinite in zip(parameters, trained, predicted, strict=True)
     ]
     headers = ["network", "parameters", "train loss", "test loss", "correct"]
-    book.table(
-        rows,
-        [*headers, "test loss, infinite width", "correct, infinite width", "seconds"],
-        caption="After training: one seed, one split",
-    )
-    ratio = nets[1].num_parameters / nets[0].num_parameters
+    headers += ["test loss, infinite width", "correct, infinite width", "seconds, one thread"]
+    book.table(rows, headers, caption="After training: one seed, one split")
     real, infinite = (
         ", ".join(f"{each.curve.test[-1]:.3f}" for each in results)
         for results in (trained, predicted)
@@ -137,7 +147,7 @@ def run(book: Chapter) -> None:
         "At infinite width the designed network and the deep one are the same predictor: test "
         f"losses {infinite}, in the order of the table. At {size.width} units they are {real}: the "
         "rest is finite width, and the chance of one initialisation. The deep network has "
-        f"{ratio:.0f} times the parameters of the designed one."
+        f"{parameters[1] / parameters[0]:.0f} times the parameters of the designed one."
     )
     book.picture(
         "training.png",

@@ -40,8 +40,11 @@ class FitCommandOptions(DataOptions):
 
     criterion: Criterion = "leave-one-out"
     """What is best: the least error with each row left out, or the greatest evidence."""
-    norms: Literal["radial", "normalise"] = "radial"
-    """What becomes of the inputs' norms: "radial" scales with them, "normalise" ignores them."""
+    norms: Literal["radial", "normalise"] | None = None
+    """What becomes of the inputs' norms: "radial" scales with them, "normalise" ignores them; by
+    default what suits the data better."""
+    bias: float | None = None
+    """Append a constant input of this times √d; by default 0 or 1, what suits the data better."""
     folds: int = 0
     """Choose anew without each of so many parts of the rows, and score it there; 0 does not."""
     rows: int = 1500
@@ -59,6 +62,7 @@ class FitCommandOptions(DataOptions):
         return FitOptions(
             criterion=self.criterion,
             form=self.norms,
+            bias=self.bias,
             folds=self.folds,
             max_rows=self.rows,
             seed=self.seed,
@@ -133,7 +137,11 @@ def _print_fit(fitted: FittedKernel) -> None:
     shares = ", ".join(
         f"{weight:.1%} {name}" for name, weight in fitted.weights.items() if weight >= _SHOWN_WEIGHT
     )
-    click.echo(f"the fitted kernel is a mixture: {shares}\n")
+    click.echo(f"the fitted kernel is a mixture: {shares}")
+    form, bias = fitted.inputs
+    appended = f"after appending a constant of {bias:g}·√d, " if bias else ""
+    back = ", and gives outputs that are scaled back" if form == "radial" else ""
+    click.echo(f"{appended}the network takes rows scaled to norm √d{back}\n")
 
 
 def _print_json(
@@ -149,6 +157,8 @@ def _print_json(
             "columns": table.features.shape[1],
             "target_column": table.target_name,
             "task": table.task,
+            "norms": fitted.inputs.form,
+            "bias": fitted.inputs.bias,
             "ridge": fitted.ridge,
             "weights": dict(fitted.weights),
             "scores": [asdict(score) for score in fitted.scores],

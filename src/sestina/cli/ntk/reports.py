@@ -12,7 +12,7 @@ import click
 from sestina.cli.output import print_json, print_table
 from sestina.core.errors import OptionError
 from sestina.core.plots import save_figure
-from sestina.core.progress import Progress, tracked
+from sestina.core.progress import Progress, silent, tracked
 from sestina.ntk.designs import Design
 from sestina.ntk.pictures import activation_picture, kernel_picture, network_picture
 
@@ -103,7 +103,8 @@ def write_all(
         progress: told before each picture.
         first: other files, with what writes them; before the pictures.
     """
-    drawn = {name: pictures[name]() for name in tracked(list(pictures), progress, "drawing")}
+    told = progress if pictures else silent
+    drawn = {name: pictures[name]() for name in tracked(list(pictures), told, "drawing")}
     for path, write in first:
         write(path)
     return [path for path, _ in first] + [

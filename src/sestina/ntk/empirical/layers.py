@@ -160,6 +160,8 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _stack_of_net(net: FullyConnectedNet) -> AffineStack | str:
+    if net.residual or net.layer_norm:
+        return "its layers are joined by more than an activation"
     activation = _elementwise(net.activation)
     if activation is None:
         return f"{type(net.activation).__name__} is not known to be elementwise"

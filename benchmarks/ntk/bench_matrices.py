@@ -1,0 +1,107 @@
+"""Forward map: full NNGP and NTK matrices in float32 against neural-tangents, one core.
+
+Ours includes all that a first call costs: the table of the angle, made for a network not seen
+before, the correction near c = ±1, and fresh memory for both results.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from benchmarks.harness import Report, Worker, alternate, at_most, bench_python, main
+from benchmarks.ntk.peers.forward_rows import rows
+from sestina.ntk.architectures import FullyConnected
+
+# Products at the 210 GFLOP/s that oneDNN reaches on one core of an AMD EPYC 9005, half of them where
+# the matrix is square, and 5 ms for writing 72 MB to fresh large pages.
+LIMITS = {True: 0.0093, False: 0.0136}
+DEPTHS = (1, 4, 20)
+
+
+def network_of(workload, *, sigma_b=None):
+    """The network that all the rows of forward kernels are about."""
+    return FullyConnected(
+        activation="relu",
+        depth=workload["depth"],
+        sigma_w=2**0.5,
+        sigma_b=workload["sigma_b"] if sigma_b is None else sigma_b,
+    )
+
+
+def inputs_of(workload):
+    """x1 and x2 as tensors; x2 is None where the matrix is square."""
+    x1 = torch.from_numpy(rows(workload, seed=0))
+    return x1, None if workload["square"] else torch.from_numpy(rows(workload, seed=1))
+
+
+def kernels(workload):
+    """Both kernels, the table and the memory of the results made anew each time."""
+    x1, x2 = inputs_of(workload)
+    counter = itertools.count()
+
+    def run():
+        # Another network each time: no table is found remembered.
+        sigma_b = workload["sigma_b"] * (1 + 1e-9 * next(counter))
+        network_of(workload, sigma_b=sigma_b).kernels(x1, x2)
+
+    return run
+
+
+def measure(report, *, what, workload, pairs, limit, target):
+    with (
+        Worker("benchmarks.ntk.bench_matrices:kernels", workload) as mine,
+        Worker(
+            "benchmarks.ntk.peers.neural_tangents_forward:kernels",
+            workload,
+            python=bench_python("ntk"),
+        ) as theirs,
+    ):
+        measured = alternate(mine, theirs, pairs=pairs)
+    report.row(what=what, workload=workload, measured=measured, limit=limit, target=target)
+
+
+def bench(report: Report) -> None:
+    for square in (True, False):
+        shape = "square" if square else "test×train"
+        for depth in DEPTHS:
+            workload = {
+                "n": 3000,
+                "d": 100,
+                "depth": depth,
+                "sigma_b": 0.1,
+                "square": square,
+                "norms": "equal",
+                "dtype": "float32",
+            }
+            measure(
+                report,
+                what=f"NNGP+NTK, {shape}, depth {depth}",
+                workload=workload,
+                pairs=20 if depth < 20 else 5,  # the peer takes seconds
+                limit=LIMITS[square],
+                target=at_most(0.05),
+            )
+    for square in (True, False):
+        workload = {
+            "n": 3000,
+            "d": 100,
+            "depth": 4,
+            "sigma_b": 0.1,
+            "square": square,
+            "norms": "unequal",
+            "dtype": "float32",
+        }
+        measure(
+            report,
+            what=f"NNGP+NTK, unequal norms, {'square' if square else 'test×train'}, depth 4",
+            workload=workload,
+            pairs=20,
+            limit=LIMITS[square],
+            target=at_most(0.15),
+        )
+
+
+if __name__ == "__main__":
+    main(bench)
