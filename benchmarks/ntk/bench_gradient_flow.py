@@ -1,7 +1,7 @@
-"""Gradient-flow prediction against real training: iris, width 8192, the mimic experiment's protocol.
+"""Gradient-flow prediction against real training: iris, width 8192, the mimic's protocol.
 
-Rows scaled to norm √d, 75 to train and 75 to test, one-hot targets, one hidden ReLU layer (σ_w² = 2,
-σ_b² = 0.01), centred, full-batch gradient descent at learning rate 0.1 for 1,021 epochs. The figure
+Rows scaled to norm √d, 75 to train and 75 to test, one-hot targets, one hidden ReLU layer
+(σ_w² = 2, σ_b² = 0.01), centred, full-batch gradient descent at learning rate 0.1 for 1,021 epochs. The figure
 is the RMS difference of the test outputs over the RMS of the predicted ones, per seed. Rows without
 a target say what width and time do to it: the difference falls like 1/√width and grows with time.
 """
@@ -19,15 +19,18 @@ from sestina.ntk.activations import ReLU
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.regression import GradientFlow
 
-SCALES = {"sigma_w": 2**0.5, "sigma_b": 0.1}
+SIGMA_W, SIGMA_B = 2**0.5, 0.1
 LEARNING_RATE = 0.1
 EPOCHS = (200, 1021, 2042)
 SEEDS = range(5)
 
 
-def differences(width, seed, flow, cross, x, y, train, test):
+def differences(width, seed, task):
     """The relative RMS difference of the test outputs after each of `EPOCHS`."""
-    net = FullyConnectedNet(x.shape[1], y.shape[1], width, ReLU(), **SCALES, seed=seed)
+    flow, cross, x, y, (train, test) = task
+    net = FullyConnectedNet(
+        x.shape[1], y.shape[1], width, ReLU(), sigma_w=SIGMA_W, sigma_b=SIGMA_B, seed=seed
+    )
     start = outputs(net, x[test])
     steps = descend(net, x[train], y[train], learning_rate=LEARNING_RATE, epochs=EPOCHS[-1] + 1)
     found = {}
@@ -35,7 +38,9 @@ def differences(width, seed, flow, cross, x, y, train, test):
         if epoch in EPOCHS:
             trained = (outputs(net, x[test]) - start).double()
             wanted = flow.mean(cross, time=epoch * LEARNING_RATE)
-            found[epoch] = float(((trained - wanted).square().mean() / wanted.square().mean()).sqrt())
+            found[epoch] = float(
+                ((trained - wanted).square().mean() / wanted.square().mean()).sqrt()
+            )
     return found
 
 
@@ -47,11 +52,11 @@ def bench(report: Report) -> None:
     train, test = data.halves
     x = torch.tensor(on_sphere(data.features))
     y = torch.tensor(data.one_hot)
-    kernel = FullyConnected(activation="relu", **SCALES).ntk(x)
+    kernel = FullyConnected(activation="relu", sigma_w=SIGMA_W, sigma_b=SIGMA_B).ntk(x)
     flow = GradientFlow(kernel[train][:, train], y[train])
-    args = (flow, kernel[test][:, train], x.float(), y.float(), train, test)
+    task = (flow, kernel[test][:, train], x.float(), y.float(), data.halves)
     for width in (1024, 8192):
-        runs = [differences(width, seed, *args) for seed in SEEDS]
+        runs = [differences(width, seed, task) for seed in SEEDS]
         for epoch in EPOCHS:
             values = [run[epoch] for run in runs]
             has_target = width == 8192 and epoch == 1021

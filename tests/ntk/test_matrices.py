@@ -281,6 +281,7 @@ def test_any_strides_are_read_in_place(name: str) -> None:
     base = torch.randn(60, 24, generator=torch.Generator().manual_seed(0))
     views = [base[::2, 4:12], base.T[3:20, ::3], base[5:30, ::3], base.flip(0)[:, :1]]
     views.append(base[:1].expand(7, 24))
+    views.append(torch.view_as_complex(base.reshape(60, 12, 2)).conj().imag)
     for view in views:
         plain = view.contiguous()
         found = kernel_matrices(network, view)
@@ -394,6 +395,30 @@ def test_learned_scales_alone_ask_for_gradients() -> None:
     assert kernels.nngp.requires_grad
 
 
+def test_learned_scales_without_gradients_are_their_numbers() -> None:
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    scale = torch.tensor(0.7, requires_grad=True)  # float32: its square must not be rounded so
+    with torch.no_grad():
+        found = kernel_matrices(RELU4.replace(sigma_w=scale, sigma_b=scale), x)
+    with_gradients = kernel_matrices(RELU4.replace(sigma_w=scale, sigma_b=scale), x)
+    plain = RELU4.replace(sigma_w=scale.item(), sigma_b=scale.item())
+    assert_close(found, plain, x)
+    assert_close(tuple(k.detach() for k in with_gradients), plain, x)
+
+
+# Forward mode makes PyTorch 2.13 script its own decompositions, which it has deprecated.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_function_transforms_see_a_differentiable_function() -> None:
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def ntk(x: Tensor) -> Tensor:
+        return kernel_matrices(RELU4, x).ntk
+
+    forward, backward = torch.func.jacfwd(ntk)(x), torch.func.jacrev(ntk)(x)
+    assert torch.allclose(forward, backward, atol=1e-12)
+    assert torch.func.hessian(ntk)(x).isfinite().all()
+
+
 # Bad input.
 
 
@@ -424,6 +449,8 @@ def test_wrong_shapes_and_dtypes_are_refused() -> None:
         kernel_matrices(RELU4, torch.ones(2, 3), torch.ones(2, 3).double())
     with pytest.raises(InvalidValueError, match="x1 is a value of type ndarray"):
         kernel_matrices(RELU4, np.ones((2, 3)))  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError, match=r"x1 is a tensor of layout.*to_dense"):
+        kernel_matrices(RELU4, torch.eye(3).to_sparse())
     with pytest.raises(UnknownNameError, match="kind"):
         kernel_matrix(RELU4, "tangent", torch.ones(2, 3))  # type: ignore[arg-type]
 

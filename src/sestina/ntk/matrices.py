@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ __all__ = ["MatrixOptions", "kernel_matrices", "kernel_matrix"]
 
 _LOG = logging.getLogger(__name__)
 
+_SCALES = ("sigma_w", "sigma_b", "readout_sigma_w", "readout_sigma_b")
 _BAND_ENTRIES = 1 << 25
 """Entries after which Ctrl-C is noticed and progress told: a quarter of a second."""
 _TORCH_TILE = 256
@@ -146,23 +147,21 @@ def _matrices(
     x2: Tensor | None,
     options: _Options,
 ) -> list[Tensor]:
-    check_matrix("x1", x1, finite=False)
-    if x2 is not None:
-        check_matrix("x2", x2, num_columns=x1.shape[1], finite=False)
-        check_matching("x1", x1, "x2", x2)
+    _check_inputs(x1, x2)
     network = network.at_input_width(x1.shape[1])
     if _wants_gradients(network, x1, x2):
-        _check_plain("gradients are wanted", "call it under torch.no_grad()", options)
+        _check_plain(options)
         for name, rows in (("x1", x1), ("x2", x2)):
             if rows is not None:
                 check_finite(name, rows)
+        work = torch_tiles.working_dtype(x1.device, x1.dtype)
+        network = _with_scales(network, lambda scale: scale.to(work))
         return torch_tiles.differentiable(network, kinds, x1, x2, options.tile or _TORCH_TILE)
     with torch.no_grad():
-        job = _Job.prepare(
-            network, kinds, x1.detach(), None if x2 is None else x2.detach(), options
-        )
-        if options.engine is not None:
-            _check_on_cpu(x1)
+        _check_engine(options.engine, x1)
+        network = _with_scales(network, lambda scale: float(scale.detach()))
+        rows2 = None if x2 is None else x2.detach()
+        job = _Job.prepare(network, kinds, x1.detach(), rows2, options)
         if options.out is not None:
             return _to_file(job, options.out)
         if options.engine is not None:
@@ -370,16 +369,32 @@ def _fill_band_of_file(task: _BandTask) -> None:
 
 
 def _wants_gradients(network: FullyConnected, x1: Tensor, x2: Tensor | None) -> bool:
+    if not all(_has_memory(rows) for rows in (x1, x2) if rows is not None):
+        return True  # a function transform's stand-in, as in torch.func.jacfwd
     if not torch.is_grad_enabled():
         return False
-    scales = (
-        network.sigma_w,
-        network.sigma_b,
-        network.readout_sigma_w,
-        network.readout_sigma_b,
-    )
+    scales = (getattr(network, name) for name in _SCALES)
     tensors = [x1, *(value for value in (x2, *scales) if isinstance(value, Tensor))]
     return any(tensor.requires_grad for tensor in (*tensors, *network.activation.parameters()))
+
+
+def _with_scales(
+    network: FullyConnected, convert: Callable[[Tensor], Tensor | float]
+) -> FullyConnected:
+    """The network with its scales converted where they are tensors."""
+    values = {name: getattr(network, name) for name in _SCALES}
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    if not tensors:
+        return network
+    return network.replace(**{name: convert(value) for name, value in tensors.items()})
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _checked_options(
@@ -409,16 +424,34 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _check_plain(problem: str, remedy: str, options: _Options) -> None:
-    for name, value in (("out", options.out), ("engine", options.engine)):
-        if value is not None:
+def _check_inputs(x1: Tensor, x2: Tensor | None) -> None:
+    check_matrix("x1", x1, finite=False)
+    if x2 is not None:
+        check_matrix("x2", x2, num_columns=x1.shape[1], finite=False)
+        check_matching("x1", x1, "x2", x2)
+    for name, rows in (("x1", x1), ("x2", x2)):
+        if rows is not None and rows.layout != torch.strided:
             raise InvalidValueError(
-                name, value, expected=f"none where {problem}", remedy=f"{remedy}, or leave it out"
+                name,
+                f"a tensor of layout {rows.layout}",
+                expected="a dense tensor",
+                remedy=f"pass {name}.to_dense()",
             )
 
 
-def _check_on_cpu(x1: Tensor) -> None:
-    if x1.device.type != "cpu":
+def _check_plain(options: _Options) -> None:
+    for name, value in (("out", options.out), ("engine", options.engine)):
+        if value is not None:
+            raise InvalidValueError(
+                name,
+                value,
+                expected="none where gradients are wanted",
+                remedy="call it under torch.no_grad(), or leave it out",
+            )
+
+
+def _check_engine(engine: Engine | None, x1: Tensor) -> None:
+    if engine is not None and x1.device.type != "cpu":
         raise InvalidValueError(
             "engine",
             f"given with inputs on {x1.device}",

@@ -56,7 +56,7 @@ def pack(rows: Tensor, num_threads: int) -> PackedRows:
             for, but make the norm of their row not finite.
         num_threads: how many threads may work.
     """
-    array = rows.detach().numpy()
+    array = rows.detach().resolve_neg().numpy()
     if array.dtype == np.float32:
         return _native.pack_floats(array, simd_level(), num_threads)
     return _native.pack_doubles(array, simd_level(), num_threads)
