@@ -81,6 +81,14 @@ def _escape_bars(
             )
 
 
+def _skip_routing(
+    app: Sphinx, what: str, name: str, obj: object, skip: object, options: object
+) -> bool | None:
+    # scikit-learn writes set_score_request and its like into every estimator, with references into
+    # its own documentation.
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def _find(app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.Node) -> object:
     """Links a name of ours to the face that exports it; names that do not exist stay broken."""
     target = node.get("reftarget", "")
@@ -100,4 +108,5 @@ def setup(app: Sphinx) -> None:
     """Registers the directive and the hooks above."""
     app.add_directive("sestina-help", CommandHelp)
     app.connect("autodoc-process-docstring", _escape_bars)
+    app.connect("autodoc-skip-member", _skip_routing)
     app.connect("missing-reference", _find)

@@ -1,7 +1,7 @@
 """The six UCI sets of the shared data, in the format and folds of Fernández-Delgado et al. (2014).
 
 Features come standardised. `conxuntos_kfold.dat` holds the rows of four folds: train, test, train,
-test, … `conxuntos.dat` holds one split in halves.
+test, … (a quarter to test; the four quarters overlap). `conxuntos.dat` holds one split in halves.
 """
 
 from __future__ import annotations

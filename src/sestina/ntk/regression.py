@@ -130,7 +130,6 @@ class GradientFlow(Generic[ArrayT]):
             that size: time still counts epochs × learning rate.
 
     Attributes:
-        eigenvalues: (n,), of Θ, ascending, rounding below zero removed.
         rate: r of `flow_rate`.
 
     Raises:

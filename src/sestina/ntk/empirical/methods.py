@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Literal, get_args
 
 from torch import Tensor, nn
@@ -82,12 +83,19 @@ def empirical_ntk(
                 [0., 0., 2.]])
     """
     _check_choices(method, axes, max_bytes)
-    check_module(module)
-    x1, second = check_inputs(module, x1, x2)
+    x1, second = check_inputs(check_module(module), x1, x2)
+    compute = _suited(module, x1, second, method, max_bytes)
+    return compute(axes=axes, progress=progress)
+
+
+def _suited(
+    module: nn.Module, x1: Tensor, x2: Tensor | None, method: Method, max_bytes: int
+) -> partial[Tensor]:
+    """What computes the kernel by this method, or by the first that can be used; takes the rest."""
     if method in {"auto", "structured"}:
         stack = _structure(module, x1)
         if isinstance(stack, AffineStack):
-            return structured_kernel(stack, x1, second, axes=axes, progress=progress)
+            return partial(structured_kernel, stack, x1, x2)
         if method == "structured":
             raise InvalidValueError(
                 "method",
@@ -96,12 +104,25 @@ def empirical_ntk(
                 remedy='use method="auto" or "contraction"',
             )
         _log.info("no structured tangent kernel: %s; contracting Jacobians", stack)
-    function = SamplewiseFunction(module, x1, second)
+    function = SamplewiseFunction(module, x1, x2)
     if method == "auto" and jacobian_bytes(function) > max_bytes // 4:
         _log.info("one sample's Jacobian takes over a quarter of max_bytes; using vector products")
         method = "vector-products"
+    return partial(_by_derivatives, function, x1, x2, method=method, max_bytes=max_bytes)
+
+
+def _by_derivatives(
+    function: SamplewiseFunction,
+    x1: Tensor,
+    x2: Tensor | None,
+    *,
+    method: Method,
+    axes: Axes,
+    max_bytes: int,
+    progress: Progress,
+) -> Tensor:
     compute = vector_product_kernel if method == "vector-products" else contracted_kernel
-    theta = compute(function, x1, second, axes=axes, max_bytes=max_bytes, progress=progress)
+    theta = compute(function, x1, x2, axes=axes, max_bytes=max_bytes, progress=progress)
     return check_finite("tangent kernel", theta)
 
 
