@@ -16,12 +16,10 @@ from benchmarks.ntk.designs_common import (
     sigma_by_quadrature,
     sigma_by_sampling,
 )
-from sestina.ntk.activations import activation
+from benchmarks.ntk.paper import paper_activation
 from sestina.ntk.designs import design
 
 WORKLOAD = {"target": "NTK of relu:depth=4,sigma_w²=2,sigma_b²=0.01", "angles": 100}
-# Found by the authors: notebook mimic_net_training.
-PAPER = (3.8001581, 1.06, 0.0968093, 0.901006, -0.0793610, 11.8105656, 0.9340552)
 
 
 def make(workload):
@@ -29,11 +27,6 @@ def make(workload):
         design(deep_relu(4), form=workload["form"])
 
     return run
-
-
-def paper(z):
-    a, b, c, d, e, f, g = PAPER
-    return a * torch.relu(z - b) + c * z + d + e * torch.cos(f * z + g)
 
 
 def bench(report: Report) -> None:
@@ -52,7 +45,7 @@ def bench(report: Report) -> None:
         "table": (design(deep_relu(4)).activation, 20_000),
         "relu-sum, 8 ReLUs": (design(deep_relu(4), form="relu-sum").activation, 20_000),
         "hermite, degree 64": (design(deep_relu(4), form="hermite").activation, 256),
-        "authors' 7 parameters": (activation(paper), 20_000),
+        "authors' 7 parameters": (paper_activation(), 20_000),
     }
     for name, (phi, degrees) in cases.items():
         is_ours = name == "table"

@@ -61,7 +61,7 @@ def bench(report: Report) -> None:
             values = [run[epoch] for run in runs]
             has_target = width == 8192 and epoch == 1021
             report.row(
-                what=f"gradient flow against training, iris, RMS difference, epoch {epoch}",
+                what=f"gradient flow against training, width {width}, epoch {epoch}, RMS",
                 workload={
                     "data": "iris",
                     "width": width,

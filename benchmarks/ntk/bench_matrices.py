@@ -14,8 +14,8 @@ from benchmarks.harness import Report, Worker, alternate, at_most, bench_python,
 from benchmarks.ntk.peers.forward_rows import rows
 from sestina.ntk.architectures import FullyConnected
 
-# Products at the 210 GFLOP/s that oneDNN reaches on one core of an AMD EPYC 9005, half of them where
-# the matrix is square, and 5 ms for writing 72 MB to fresh large pages.
+# Products at the 210 GFLOP/s that oneDNN reaches on one core of an AMD EPYC 9005, half of them
+# where the matrix is square, and 5 ms for writing 72 MB to fresh large pages.
 LIMITS = {True: 0.0093, False: 0.0136}
 DEPTHS = (1, 4, 20)
 

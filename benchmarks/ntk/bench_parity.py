@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def bench(report: Report) -> None:
         "relu-1": (None, None),
     }
     for name, (accuracy_goal, loss_goal) in goals.items():
-        runs = [kept.get(f"{name}/{seed}", lambda n=name, s=seed: run(n, s)) for seed in SEEDS]
+        runs = [kept.get(f"{name}/{seed}", partial(run, name, seed)) for seed in SEEDS]
         accuracies = [one["accuracy"] for one in runs]
         losses = [one["test_loss"] for one in runs]
         # The worst seed has to reach the goal.

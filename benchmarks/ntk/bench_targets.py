@@ -8,6 +8,8 @@ by three of its standard errors more (stated in the notes).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.harness import Report, Value, at_most, main
@@ -37,7 +39,7 @@ def random_series(seed: int) -> DotProductKernel:
     return DotProductKernel.from_coefficients(a_k / a_k.sum())
 
 
-def targets() -> dict[str, tuple[DotProductKernel, dict[str, str]]]:
+def targets() -> dict[str, tuple[DotProductKernel, dict[str, Any]]]:
     named = {
         "1-layer ReLU": deep_relu(1),
         "2-layer ReLU": deep_relu(2),
@@ -46,7 +48,9 @@ def targets() -> dict[str, tuple[DotProductKernel, dict[str, str]]]:
         "c³ + c²": DotProductKernel.from_coefficients([0, 0, 1, 1]),
         "½ sin 6z": parse_target("sin:amplitude=0.5,frequency=6"),
     }
-    cases = {name: (kernel, {"form": "table"}) for name, kernel in named.items()}
+    cases: dict[str, tuple[DotProductKernel, dict[str, Any]]] = {
+        name: (kernel, {"form": "table"}) for name, kernel in named.items()
+    }
     cases |= {
         f"{name} as NNGP": (named[name], {"form": "table", "kind": "nngp"})
         for name in ("2-layer ReLU", "c³ + c²")

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ntk/matrices.hpp"
+#include "ntk/memory.hpp"
 #include "ntk/rows.hpp"
 #include "ntk/simd.hpp"
 
@@ -47,7 +48,8 @@ SimdLevel level_named(const std::string& name) {
       return level;
     }
   }
-  throw std::invalid_argument("simd level is '" + name + "', expected one of simd_levels(); pass one that " +
+  throw std::invalid_argument("simd level is '" + name +
+                              "', expected one of simd_levels(); pass one that " +
                               "this processor has");
 }
 
@@ -64,7 +66,8 @@ std::vector<std::string> simd_levels() {
 template <class T>
 PackedRows<T> pack_rows(const Matrix<T>& matrix, const std::string& level, int threads) {
   const MatrixView<T> view{matrix.data(), static_cast<std::ptrdiff_t>(matrix.shape(0)),
-                           static_cast<std::ptrdiff_t>(matrix.shape(1)), matrix.stride(0), matrix.stride(1)};
+                           static_cast<std::ptrdiff_t>(matrix.shape(1)), matrix.stride(0),
+                           matrix.stride(1)};
   const SimdLevel simd = level_named(level);
   const nb::gil_scoped_release release;
   return PackedRows<T>(view, simd, threads);
@@ -73,31 +76,30 @@ PackedRows<T> pack_rows(const Matrix<T>& matrix, const std::string& level, int t
 template <class T>
 nb::ndarray<nb::numpy, double, nb::ndim<1>> norms_of(const PackedRows<T>& rows) {
   auto* const copy = new std::vector<double>(rows.norms().begin(), rows.norms().end());
-  nb::capsule owner(copy, [](void* pointer) noexcept { delete static_cast<std::vector<double>*>(pointer); });
+  nb::capsule owner(
+      copy, [](void* pointer) noexcept { delete static_cast<std::vector<double>*>(pointer); });
   return {copy->data(), {copy->size()}, owner};
 }
 
 template <class T>
 MatrixRequest<T> request_for(const PackedRows<T>& left, const PackedRows<T>* right,
-                             const std::optional<Result<T>>& first, const std::optional<Result<T>>& second,
-                             std::pair<double, double> near, std::pair<std::ptrdiff_t, std::ptrdiff_t> band,
-                             int threads) {
+                             const std::optional<Result<T>>& first,
+                             const std::optional<Result<T>>& second, std::pair<double, double> near,
+                             std::pair<std::ptrdiff_t, std::ptrdiff_t> band, int threads) {
   const PackedRows<T>& columns = right == nullptr ? left : *right;
   require(columns.level() == left.level() && columns.columns() == left.columns(),
-          "rows of " + std::to_string(left.columns()) + " and " + std::to_string(columns.columns()) +
+          "rows of " + std::to_string(left.columns()) + " and " +
+              std::to_string(columns.columns()) +
               " columns, expected as many, packed for one simd level; pack both alike");
-  MatrixRequest<T> request{left,
-                           right,
-                           {},
-                           static_cast<T>(near.first),
-                           static_cast<T>(near.second),
-                           band.first,
-                           band.second,
-                           threads};
+  MatrixRequest<T> request{
+      left,       right,       {},     static_cast<T>(near.first), static_cast<T>(near.second),
+      band.first, band.second, threads};
   require(band.first >= 0 && band.first <= band.second && band.second <= left.rows() &&
-              band.first % tile_size == 0 && (band.second % tile_size == 0 || band.second == left.rows()),
-          "band is " + std::to_string(band.first) + ".." + std::to_string(band.second) + ", expected within " +
-              std::to_string(left.rows()) + " rows at multiples of tile_size; cut it there");
+              band.first % tile_size == 0 &&
+              (band.second % tile_size == 0 || band.second == left.rows()),
+          "band is " + std::to_string(band.first) + ".." + std::to_string(band.second) +
+              ", expected within " + std::to_string(left.rows()) +
+              " rows at multiples of tile_size; cut it there");
   int kernel = 0;
   for (const std::optional<Result<T>>* out : {&first, &second}) {
     if (out->has_value()) {
@@ -105,9 +107,9 @@ MatrixRequest<T> request_for(const PackedRows<T>& left, const PackedRows<T>* rig
       require(static_cast<std::ptrdiff_t>(array.shape(0)) == left.rows() &&
                   static_cast<std::ptrdiff_t>(array.shape(1)) == columns.rows() &&
                   (array.stride(1) == 1 || array.shape(1) <= 1),
-              "output has shape (" + std::to_string(array.shape(0)) + ", " + std::to_string(array.shape(1)) +
-                  "), expected (" + std::to_string(left.rows()) + ", " + std::to_string(columns.rows()) +
-                  ") with contiguous rows; allocate it so");
+              "output has shape (" + std::to_string(array.shape(0)) + ", " +
+                  std::to_string(array.shape(1)) + "), expected (" + std::to_string(left.rows()) +
+                  ", " + std::to_string(columns.rows()) + ") with contiguous rows; allocate it so");
       request.output.data[kernel] = array.data();
       request.output.row_stride[kernel] = array.stride(0);
     }
@@ -117,11 +119,12 @@ MatrixRequest<T> request_for(const PackedRows<T>& left, const PackedRows<T>* rig
 }
 
 template <class T>
-void fill_from_table(const PackedRows<T>& left, const PackedRows<T>* right, std::optional<Result<T>> first,
-                     std::optional<Result<T>> second, const Coefficients<T>& coefficients,
-                     const DoubleTable& placement, bool graded, double first_scale, std::pair<double, double> near,
-                     const Doubles& left_scale, const Doubles& right_scale,
-                     std::pair<std::ptrdiff_t, std::ptrdiff_t> band, int threads) {
+void fill_from_table(const PackedRows<T>& left, const PackedRows<T>* right,
+                     std::optional<Result<T>> first, std::optional<Result<T>> second,
+                     const Coefficients<T>& coefficients, const DoubleTable& placement, bool graded,
+                     double first_scale, std::pair<double, double> near, const Doubles& left_scale,
+                     const Doubles& right_scale, std::pair<std::ptrdiff_t, std::ptrdiff_t> band,
+                     int threads) {
   const auto request = request_for(left, right, first, second, near, band, threads);
   const std::size_t kernels = second.has_value() ? 2 : 1;
   require(coefficients.shape(0) == kernels && coefficients.shape(1) == table_degree<T> + 1 &&
@@ -131,10 +134,13 @@ void fill_from_table(const PackedRows<T>& left, const PackedRows<T>* right, std:
               std::to_string(coefficients.shape(0)) + " kernels, expected " +
               std::to_string(table_degree<T> + 1) + " for " + std::to_string(kernels) +
               "; build them with table_degree");
-  const std::size_t right_rows = static_cast<std::size_t>(right == nullptr ? left.rows() : right->rows());
+  const std::size_t right_rows =
+      static_cast<std::size_t>(right == nullptr ? left.rows() : right->rows());
   require((left_scale.size() == 0 && right_scale.size() == 0) ||
-              (left_scale.size() == static_cast<std::size_t>(left.rows()) && right_scale.size() == right_rows),
-          "scales of " + std::to_string(left_scale.size()) + " and " + std::to_string(right_scale.size()) +
+              (left_scale.size() == static_cast<std::size_t>(left.rows()) &&
+               right_scale.size() == right_rows),
+          "scales of " + std::to_string(left_scale.size()) + " and " +
+              std::to_string(right_scale.size()) +
               " rows, expected one per row or none; pass both");
   AngleTable<T> table{};
   table.coefficients = coefficients.data();
@@ -152,9 +158,10 @@ void fill_from_table(const PackedRows<T>& left, const PackedRows<T>* right, std:
 }
 
 template <class T>
-void fill_rectifier(const PackedRows<T>& left, const PackedRows<T>* right, std::optional<Result<T>> nngp,
-                    std::optional<Result<T>> ntk, std::pair<double, double> slopes, const DoubleTable& layers,
-                    double scale, const Polynomials<T>& polynomials, std::pair<double, double> near,
+void fill_rectifier(const PackedRows<T>& left, const PackedRows<T>* right,
+                    std::optional<Result<T>> nngp, std::optional<Result<T>> ntk,
+                    std::pair<double, double> slopes, const DoubleTable& layers, double scale,
+                    const Polynomials<T>& polynomials, std::pair<double, double> near,
                     std::pair<std::ptrdiff_t, std::ptrdiff_t> band, int threads) {
   const auto request = request_for(left, right, nngp, ntk, near, band, threads);
   require(layers.shape(1) == 5 && layers.shape(0) >= 2 && polynomials.shape(0) == 2 &&
@@ -164,7 +171,8 @@ void fill_rectifier(const PackedRows<T>& left, const PackedRows<T>* right, std::
               std::to_string(angle_degree<T> + 1) + "; see the stub");
   std::vector<RectifierLayer> network;
   for (std::size_t layer = 0; layer < layers.shape(0); ++layer) {
-    network.push_back({layers(layer, 0), layers(layer, 1), layers(layer, 2), layers(layer, 3), layers(layer, 4)});
+    network.push_back(
+        {layers(layer, 0), layers(layer, 1), layers(layer, 2), layers(layer, 3), layers(layer, 4)});
   }
   const AnglePolynomials<T> angle{polynomials.data(), polynomials.data() + polynomials.shape(1)};
   const nb::gil_scoped_release release;
@@ -181,25 +189,39 @@ void bind_numbers(nb::module_& m, const char* name, const char* pack) {
                    "Euclidean norms; not finite where a row is not.");
   m.def(pack, &pack_rows<T>, nb::arg("matrix").noconvert(), "level"_a, "threads"_a,
         "Rows for the tiles of an instruction set, one of simd_levels().");
-  m.def("fill_from_table", &fill_from_table<T>, "left"_a, "right"_a.none(), nb::arg("first").noconvert().none(),
-        nb::arg("second").noconvert().none(), nb::arg("coefficients").noconvert(),
-        nb::arg("placement").noconvert(), "graded"_a, "first_scale"_a, "near"_a,
-        nb::arg("left_scale").noconvert(), nb::arg("right_scale").noconvert(), "band"_a, "threads"_a,
+  m.def("fill_from_table", &fill_from_table<T>, "left"_a, "right"_a.none(),
+        nb::arg("first").noconvert().none(), nb::arg("second").noconvert().none(),
+        nb::arg("coefficients").noconvert(), nb::arg("placement").noconvert(), "graded"_a,
+        "first_scale"_a, "near"_a, nb::arg("left_scale").noconvert(),
+        nb::arg("right_scale").noconvert(), "band"_a, "threads"_a,
         "Fill the rows of a band from a KernelTable; without right, their transposes, too.");
-  m.def("fill_rectifier", &fill_rectifier<T>, "left"_a, "right"_a.none(), nb::arg("nngp").noconvert().none(),
-        nb::arg("ntk").noconvert().none(), "slopes"_a, nb::arg("layers").noconvert(), "scale"_a,
-        nb::arg("polynomials").noconvert(), "near"_a, "band"_a, "threads"_a,
+  m.def("fill_rectifier", &fill_rectifier<T>, "left"_a, "right"_a.none(),
+        nb::arg("nngp").noconvert().none(), nb::arg("ntk").noconvert().none(), "slopes"_a,
+        nb::arg("layers").noconvert(), "scale"_a, nb::arg("polynomials").noconvert(), "near"_a,
+        "band"_a, "threads"_a,
         "Fill the rows of a band by a RectifierNetwork; without right, their transposes, too.");
 }
 
 template <class T>
-void advise(const nb::ndarray<T, nb::c_contig, nb::device::cpu>& array) {
-  advise_large_pages(array.data(), array.nbytes());
+using Memory = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+void claim(const std::vector<Memory<T>>& arrays, int threads) {
+  std::vector<MemoryRange> ranges;
+  for (const Memory<T>& array : arrays) {
+    ranges.push_back({array.data(), array.nbytes()});
+  }
+  const nb::gil_scoped_release release;
+  claim_memory(ranges, threads);
 }
 
 const char* best_level() { return simd_level_name(best_simd_level()); }
-int table_degree_of(bool is_double) { return is_double ? table_degree<double> : table_degree<float>; }
-int angle_degree_of(bool is_double) { return is_double ? angle_degree<double> : angle_degree<float>; }
+int table_degree_of(bool is_double) {
+  return is_double ? table_degree<double> : table_degree<float>;
+}
+int angle_degree_of(bool is_double) {
+  return is_double ? angle_degree<double> : angle_degree<float>;
+}
 
 }  // namespace
 
@@ -212,7 +234,8 @@ NB_MODULE(_native, m) {
   m.def("angle_degree", &angle_degree_of, "is_double"_a, "The degree of the angle's polynomials.");
   bind_numbers<float>(m, "PackedFloats", "pack_floats");
   bind_numbers<double>(m, "PackedDoubles", "pack_doubles");
-  constexpr const char* advice = "Ask the system for large pages under fresh memory. A hint.";
-  m.def("advise_large_pages", &advise<float>, nb::arg("array").noconvert(), advice);
-  m.def("advise_large_pages", &advise<double>, nb::arg("array").noconvert(), advice);
+  constexpr const char* claims =
+      "Ask for large pages under fresh memory and, with several threads, provide them. A hint.";
+  m.def("claim_memory", &claim<float>, nb::arg("arrays").noconvert(), "threads"_a, claims);
+  m.def("claim_memory", &claim<double>, nb::arg("arrays").noconvert(), "threads"_a, claims);
 }

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace {
@@ -19,6 +20,8 @@ struct FloatLanes {
 
   static V load(const T* from) { return _mm256_loadu_ps(from); }
   static void store(T* to, V value) { _mm256_storeu_ps(to, value); }
+  static void stream(T* to, V value) { _mm256_stream_ps(to, value); }  // aligned
+  static void fence() { _mm_sfence(); }
   static void store_first(T* to, V value, int count) {
     const I lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     _mm256_maskstore_ps(to, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane), value);
@@ -47,7 +50,9 @@ struct FloatLanes {
   static I add(I a, I b) { return _mm256_add_epi32(a, b); }
   static I min(I a, I b) { return _mm256_min_epi32(a, b); }
   static M below(I a, I b) { return as_value(_mm256_cmpgt_epi32(b, a)); }
-  static I select(M mask, I yes, I no) { return as_bits(select(mask, as_value(yes), as_value(no))); }
+  static I select(M mask, I yes, I no) {
+    return as_bits(select(mask, as_value(yes), as_value(no)));
+  }
   static I as_bits(V a) { return _mm256_castps_si256(a); }
   static V as_value(I a) { return _mm256_castsi256_ps(a); }
   template <int count>
@@ -58,13 +63,13 @@ struct FloatLanes {
   static I bit_or(I a, I b) { return _mm256_or_si256(a, b); }
   static V gather(const T* table, I index) { return _mm256_i32gather_ps(table, index, 4); }
 
-  // Transposes [width][width], in place where `in` is `out`.
-  static void transpose(const T* in, T* out) {
+  // A block of `width` rows and columns, rows `stride` apart in both.
+  static void transpose(const T* in, T* out, std::ptrdiff_t stride) {
     V pair[width];
     V quad[width];
     for (int r = 0; r < width; r += 2) {
-      const V first = load(in + r * width);
-      const V second = load(in + (r + 1) * width);
+      const V first = load(in + r * stride);
+      const V second = load(in + (r + 1) * stride);
       pair[r] = _mm256_unpacklo_ps(first, second);
       pair[r + 1] = _mm256_unpackhi_ps(first, second);
     }
@@ -75,8 +80,8 @@ struct FloatLanes {
       quad[r + 3] = _mm256_shuffle_ps(pair[r + 1], pair[r + 3], 0xEE);
     }
     for (int r = 0; r < 4; ++r) {
-      store(out + r * width, _mm256_permute2f128_ps(quad[r], quad[r + 4], 0x20));
-      store(out + (r + 4) * width, _mm256_permute2f128_ps(quad[r], quad[r + 4], 0x31));
+      store(out + r * stride, _mm256_permute2f128_ps(quad[r], quad[r + 4], 0x20));
+      store(out + (r + 4) * stride, _mm256_permute2f128_ps(quad[r], quad[r + 4], 0x31));
     }
   }
 };
@@ -92,6 +97,8 @@ struct DoubleLanes {
 
   static V load(const T* from) { return _mm256_loadu_pd(from); }
   static void store(T* to, V value) { _mm256_storeu_pd(to, value); }
+  static void stream(T* to, V value) { _mm256_stream_pd(to, value); }  // aligned
+  static void fence() { _mm_sfence(); }
   static void store_first(T* to, V value, int count) {
     const I lane = _mm256_setr_epi64x(0, 1, 2, 3);
     _mm256_maskstore_pd(to, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), lane), value);
@@ -124,7 +131,9 @@ struct DoubleLanes {
   static I add(I a, I b) { return _mm256_add_epi64(a, b); }
   static I min(I a, I b) { return select(below(a, b), a, b); }
   static M below(I a, I b) { return as_value(_mm256_cmpgt_epi64(b, a)); }
-  static I select(M mask, I yes, I no) { return as_bits(select(mask, as_value(yes), as_value(no))); }
+  static I select(M mask, I yes, I no) {
+    return as_bits(select(mask, as_value(yes), as_value(no)));
+  }
   static I as_bits(V a) { return _mm256_castpd_si256(a); }
   static V as_value(I a) { return _mm256_castsi256_pd(a); }
   template <int count>
@@ -135,16 +144,16 @@ struct DoubleLanes {
   static I bit_or(I a, I b) { return _mm256_or_si256(a, b); }
   static V gather(const T* table, I index) { return _mm256_i64gather_pd(table, index, 8); }
 
-  // Transposes [width][width], in place where `in` is `out`.
-  static void transpose(const T* in, T* out) {
-    const V a = _mm256_unpacklo_pd(load(in), load(in + 4));
-    const V b = _mm256_unpackhi_pd(load(in), load(in + 4));
-    const V c = _mm256_unpacklo_pd(load(in + 8), load(in + 12));
-    const V d = _mm256_unpackhi_pd(load(in + 8), load(in + 12));
+  // A block of `width` rows and columns, rows `stride` apart in both.
+  static void transpose(const T* in, T* out, std::ptrdiff_t stride) {
+    const V a = _mm256_unpacklo_pd(load(in), load(in + stride));
+    const V b = _mm256_unpackhi_pd(load(in), load(in + stride));
+    const V c = _mm256_unpacklo_pd(load(in + 2 * stride), load(in + 3 * stride));
+    const V d = _mm256_unpackhi_pd(load(in + 2 * stride), load(in + 3 * stride));
     store(out, _mm256_permute2f128_pd(a, c, 0x20));
-    store(out + 4, _mm256_permute2f128_pd(b, d, 0x20));
-    store(out + 8, _mm256_permute2f128_pd(a, c, 0x31));
-    store(out + 12, _mm256_permute2f128_pd(b, d, 0x31));
+    store(out + stride, _mm256_permute2f128_pd(b, d, 0x20));
+    store(out + 2 * stride, _mm256_permute2f128_pd(a, c, 0x31));
+    store(out + 3 * stride, _mm256_permute2f128_pd(b, d, 0x31));
   }
 };
 

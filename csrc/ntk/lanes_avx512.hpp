@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace {
@@ -41,6 +42,8 @@ struct FloatLanes {
 
   static V load(const T* from) { return _mm512_loadu_ps(from); }
   static void store(T* to, V value) { _mm512_storeu_ps(to, value); }
+  static void stream(T* to, V value) { _mm512_stream_ps(to, value); }  // aligned
+  static void fence() { _mm_sfence(); }
   static void store_first(T* to, V value, int count) {
     _mm512_mask_storeu_ps(to, static_cast<M>((1u << count) - 1u), value);
   }
@@ -84,11 +87,12 @@ struct FloatLanes {
     return _mm512_permutex2var_ps(load(table), index, load(table + 16));
   }
 
-  static void transpose(const T* in, T* out) {
+  // A block of `width` rows and columns, rows `stride` apart in both.
+  static void transpose(const T* in, T* out, std::ptrdiff_t stride) {
     V row[width];
 #pragma GCC unroll 16
     for (int r = 0; r < width; ++r) {
-      row[r] = load(in + r * width);
+      row[r] = load(in + r * stride);
     }
 #pragma GCC unroll 4
     for (int stage = 0; stage < 4; ++stage) {
@@ -106,7 +110,7 @@ struct FloatLanes {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < width; ++r) {
-      store(out + r * width, row[r]);
+      store(out + r * stride, row[r]);
     }
   }
 };
@@ -122,6 +126,8 @@ struct DoubleLanes {
 
   static V load(const T* from) { return _mm512_loadu_pd(from); }
   static void store(T* to, V value) { _mm512_storeu_pd(to, value); }
+  static void stream(T* to, V value) { _mm512_stream_pd(to, value); }  // aligned
+  static void fence() { _mm_sfence(); }
   static void store_first(T* to, V value, int count) {
     _mm512_mask_storeu_pd(to, static_cast<M>((1u << count) - 1u), value);
   }
@@ -161,11 +167,12 @@ struct DoubleLanes {
   static I bit_or(I a, I b) { return _mm512_or_si512(a, b); }
   static V gather(const T* table, I index) { return _mm512_i64gather_pd(index, table, 8); }
 
-  static void transpose(const T* in, T* out) {
+  // A block of `width` rows and columns, rows `stride` apart in both.
+  static void transpose(const T* in, T* out, std::ptrdiff_t stride) {
     V row[width];
 #pragma GCC unroll 8
     for (int r = 0; r < width; ++r) {
-      row[r] = load(in + r * width);
+      row[r] = load(in + r * stride);
     }
 #pragma GCC unroll 3
     for (int stage = 0; stage < 3; ++stage) {
@@ -183,7 +190,7 @@ struct DoubleLanes {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < width; ++r) {
-      store(out + r * width, row[r]);
+      store(out + r * stride, row[r]);
     }
   }
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -29,6 +30,8 @@ struct PortableLanes {
     return value;
   }
   static void store(T* to, V value) { std::memcpy(to, &value, sizeof(V)); }
+  static void stream(T* to, V value) { store(to, value); }
+  static void fence() {}
   static void store_first(T* to, V value, int count) {
     std::memcpy(to, &value, sizeof(T) * static_cast<unsigned>(count));
   }
@@ -84,13 +87,11 @@ struct PortableLanes {
     }
     return value;
   }
-  // Transposes [width][width], in place where `in` is `out`.
-  static void transpose(const T* in, T* out) {
+  // A block of `width` rows and columns, rows `stride` apart in both.
+  static void transpose(const T* in, T* out, std::ptrdiff_t stride) {
     for (int row = 0; row < width; ++row) {
-      for (int column = row; column < width; ++column) {
-        const T value = in[row * width + column];
-        out[row * width + column] = in[column * width + row];
-        out[column * width + row] = value;
+      for (int column = 0; column < width; ++column) {
+        out[column * stride + row] = in[row * stride + column];
       }
     }
   }

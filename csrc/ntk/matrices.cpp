@@ -2,15 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <vector>
 
 #include "ntk/parallel.hpp"
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
 
 namespace sestina::ntk {
 
@@ -19,10 +13,14 @@ namespace {
 // Vectors are read beyond the last row of per-row data: this much is always there.
 constexpr std::ptrdiff_t padding = 16;
 
+// Matrices from this size on are written past the caches.
+constexpr std::ptrdiff_t streamed_bytes = 8 << 20;
+
 template <class T>
 std::vector<T> padded(std::span<const double> values) {
   std::vector<T> copy(values.size() + padding);
-  std::transform(values.begin(), values.end(), copy.begin(), [](double value) { return static_cast<T>(value); });
+  std::transform(values.begin(), values.end(), copy.begin(),
+                 [](double value) { return static_cast<T>(value); });
   return copy;
 }
 
@@ -37,6 +35,8 @@ TileJob<T> job_at(const MatrixRequest<T>& request, std::ptrdiff_t row, std::ptrd
   job.columns = static_cast<int>(std::min<std::ptrdiff_t>(tile_size, right.rows() - column));
   job.near_one = request.near_one;
   job.near_minus_one = request.near_minus_one;
+  job.streams =
+      right.rows() * request.left.rows() * static_cast<std::ptrdiff_t>(sizeof(T)) >= streamed_bytes;
   job.first_row = row;
   job.first_column = column;
   for (int kernel = 0; kernel < 2; ++kernel) {
@@ -53,7 +53,8 @@ TileJob<T> job_at(const MatrixRequest<T>& request, std::ptrdiff_t row, std::ptrd
 // Calls tile(job, scratch) for every tile of the band, below the diagonal only where not mirrored.
 template <class T, class Tile>
 void for_each_tile(const MatrixRequest<T>& request, const Tile& tile) {
-  const std::ptrdiff_t num_columns = request.right == nullptr ? request.left.rows() : request.right->rows();
+  const std::ptrdiff_t num_columns =
+      request.right == nullptr ? request.left.rows() : request.right->rows();
   const std::ptrdiff_t across = (num_columns + tile_size - 1) / tile_size;
   const std::ptrdiff_t down = (request.last_row - request.first_row + tile_size - 1) / tile_size;
   const int threads = std::max(1, request.threads);
@@ -62,7 +63,8 @@ void for_each_tile(const MatrixRequest<T>& request, const Tile& tile) {
     const std::ptrdiff_t row = request.first_row + item / across * tile_size;
     const std::ptrdiff_t column = item % across * tile_size;
     if (request.right != nullptr || column >= row) {
-      tile(job_at(request, row, column), scratch.data() + tile_scratch * static_cast<std::size_t>(thread));
+      tile(job_at(request, row, column),
+           scratch.data() + tile_scratch * static_cast<std::size_t>(thread));
     }
   });
 }
@@ -93,7 +95,8 @@ template <class T>
 void angle_matrices(const MatrixRequest<T>& request, const AngleTable<T>& table,
                     std::span<const double> left_scale, std::span<const double> right_scale) {
   const std::vector<T> row_scale = padded<T>(left_scale);
-  const std::vector<T> column_scale = padded<T>(request.right == nullptr ? left_scale : right_scale);
+  const std::vector<T> column_scale =
+      padded<T>(request.right == nullptr ? left_scale : right_scale);
   const bool is_scaled = !left_scale.empty();
   const TileKernels<T>& kernels = tile_kernels<T>(request.left.level());
   for_each_tile(request, [&](TileJob<T> job, T* scratch) {
@@ -108,8 +111,9 @@ void rectifier_matrices(const MatrixRequest<T>& request, const Rectifier& rectif
                         std::span<const RectifierLayer> layers, double scale,
                         const AnglePolynomials<T>& polynomials) {
   const std::vector<T> left = layer_roots<T>(request.left.norms(), layers, scale);
-  const std::vector<T> own =
-      request.right == nullptr ? std::vector<T>{} : layer_roots<T>(request.right->norms(), layers, scale);
+  const std::vector<T> own = request.right == nullptr
+                                 ? std::vector<T>{}
+                                 : layer_roots<T>(request.right->norms(), layers, scale);
   std::vector<T> bias, slope, value, value_bias;
   for (const RectifierLayer& layer : layers) {
     bias.push_back(static_cast<T>(layer.bias));
@@ -133,24 +137,11 @@ void rectifier_matrices(const MatrixRequest<T>& request, const Rectifier& rectif
   plan.left = left.data();
   plan.right = request.right == nullptr ? left.data() : own.data();
   plan.left_stride = request.left.rows() + padding;
-  plan.right_stride = (request.right == nullptr ? request.left.rows() : request.right->rows()) + padding;
+  plan.right_stride =
+      (request.right == nullptr ? request.left.rows() : request.right->rows()) + padding;
   const TileKernels<T>& kernels = tile_kernels<T>(request.left.level());
-  for_each_tile(request, [&](const TileJob<T>& job, T* scratch) { kernels.rectifier(job, plan, scratch); });
-}
-
-void advise_large_pages(void* data, std::size_t bytes) noexcept {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / page * page;
-  if (begin < end) {
-    // Refused where the kernel has no large pages: then nothing changes.
-    static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
-  }
-#else
-  static_cast<void>(data);
-  static_cast<void>(bytes);
-#endif
+  for_each_tile(request,
+                [&](const TileJob<T>& job, T* scratch) { kernels.rectifier(job, plan, scratch); });
 }
 
 template void angle_matrices<float>(const MatrixRequest<float>&, const AngleTable<float>&,

@@ -1,7 +1,7 @@
 // Kernel matrices of packed rows, tile by tile on a few threads.
 //
-// Objective: see tile.hpp. Complexity: n m d multiply-adds and a constant (angle tables) or one pass
-// per layer (rectifiers) for each of n m entries; half of both where the matrix is symmetric.
+// Objective: see tile.hpp. Complexity: n m d multiply-adds and a constant (angle tables) or one
+// pass per layer (rectifiers) for each of n m entries; half of both where the matrix is symmetric.
 // Thread-safety: calls share nothing but their inputs. The result does not depend on the number of
 // threads nor on the bands into which the caller cuts the work.
 #pragma once
@@ -17,7 +17,7 @@ namespace sestina::ntk {
 // Where the values go: up to two (rows, columns) matrices with contiguous rows.
 template <class T>
 struct Output {
-  T* data[2];                  // null: not wanted
+  T* data[2];  // null: not wanted
   std::ptrdiff_t row_stride[2];
 };
 
@@ -27,24 +27,25 @@ struct MatrixRequest {
   const PackedRows<T>& left;
   const PackedRows<T>* right;  // null: left with itself, upper half computed and mirrored
   Output<T> output;
-  T near_one;                  // cosines beyond these two are recomputed without cancellation
+  T near_one;  // cosines beyond these two are recomputed without cancellation
   T near_minus_one;
-  std::ptrdiff_t first_row;    // the band of rows to compute: multiples of tile_size, or the end
+  std::ptrdiff_t first_row;  // the band of rows to compute: multiples of tile_size, or the end
   std::ptrdiff_t last_row;
   int threads;
 };
 
-// Values from a table of the angle, times left_scale[i] * right_scale[j] unless the scales are empty.
+// Values from a table of the angle, times left_scale[i] * right_scale[j] unless the scales are
+// empty.
 template <class T>
 void angle_matrices(const MatrixRequest<T>& request, const AngleTable<T>& table,
                     std::span<const double> left_scale, std::span<const double> right_scale);
 
 // One dense layer of a rectifier network; the readout is the last.
 struct RectifierLayer {
-  double weight;      // variance of its weights, times E[phi^2] / variance below it (1 for the first)
-  double bias;        // variance of its biases
-  double slope;       // factor of tangent kernel * E[phi' phi'] / m
-  double value;       // factor of the weights' part of its covariance in the tangent kernel
+  double weight;  // variance of its weights, times E[phi^2] / variance below it (1 for the first)
+  double bias;    // variance of its biases
+  double slope;   // factor of tangent kernel * E[phi' phi'] / m
+  double value;   // factor of the weights' part of its covariance in the tangent kernel
   double value_bias;  // the tangent kernel's constant
 };
 
@@ -61,14 +62,11 @@ struct AnglePolynomials {
   const T* arc;
 };
 
-// Values of a rectifier network for rows of any norm. `scale` is sqrt(d): the first layer sees x / scale.
+// Values of a rectifier network for rows of any norm. `scale` is sqrt(d): the first layer sees x /
+// scale.
 template <class T>
 void rectifier_matrices(const MatrixRequest<T>& request, const Rectifier& rectifier,
                         std::span<const RectifierLayer> layers, double scale,
                         const AnglePolynomials<T>& polynomials);
-
-// Asks the system for large pages in the part of [data, data + bytes) made of whole pages.
-// A hint: writing 72 MB of fresh memory costs 26 ms with pages of 4 KiB and 5 ms with 2 MiB.
-void advise_large_pages(void* data, std::size_t bytes) noexcept;
 
 }  // namespace sestina::ntk

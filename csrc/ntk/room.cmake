@@ -1,5 +1,5 @@
 sestina_room(ntk SOURCES
-  ntk/matrices.cpp ntk/parallel.cpp ntk/rows.cpp ntk/simd.cpp
+  ntk/matrices.cpp ntk/memory.cpp ntk/parallel.cpp ntk/rows.cpp ntk/simd.cpp
   ntk/tile_portable.cpp ntk/tile_avx2.cpp ntk/tile_avx512.cpp)
 # Where a product is to be fused with a sum the code says so: left and right rows must round alike, or
 # square matrices would not be symmetric.

@@ -49,7 +49,8 @@ PackedRows<T>::PackedRows(const MatrixView<T>& matrix, SimdLevel level, int thre
   const std::ptrdiff_t panels = (rows_ + panel - 1) / panel;
   norms_.resize(static_cast<std::size_t>(rows_));
   panels_.resize(static_cast<std::size_t>(panels * panel * columns_));
-  for_each_item(panels, threads, [&](int, std::ptrdiff_t item) { pack_panel(matrix, item * panel, panel); });
+  for_each_item(panels, threads,
+                [&](int, std::ptrdiff_t item) { pack_panel(matrix, item * panel, panel); });
 }
 
 template <class T>
@@ -71,7 +72,8 @@ void PackedRows<T>::pack_panel(const MatrixView<T>& matrix, std::ptrdiff_t first
     norms_[static_cast<std::size_t>(first_row + r)] = norm / factor;
     const double inverse = norm > 0 ? 1 / norm : 0;
     for (std::ptrdiff_t k = 0; k < columns_; ++k) {
-      to[k * panel + r] = static_cast<T>(static_cast<double>(row[k * matrix.column_stride]) * factor * inverse);
+      to[k * panel + r] =
+          static_cast<T>(static_cast<double>(row[k * matrix.column_stride]) * factor * inverse);
     }
   }
 }

@@ -19,8 +19,9 @@ namespace sestina::ntk {
 // Rows and columns of a tile; a multiple of the rows of every level's panel.
 inline constexpr int tile_size = 144;
 
-// Numbers of scratch that a job needs: the signed defects of the tile.
-inline constexpr std::size_t tile_scratch = std::size_t{tile_size} * tile_size;
+// Numbers of scratch that a job needs: the defects of the tile, the transposed values of two
+// kernels, 16 rows of their values, and a vector that is read beyond the end.
+inline constexpr std::size_t tile_scratch = std::size_t{tile_size} * (3 * tile_size + 2 * 16) + 16;
 
 // Degree of the table's polynomials, and of those for the angle in the rectifier's recursion
 // (6e-8 and 3e-8 in float, rounding in double).
@@ -44,24 +45,25 @@ struct AngleTable {
   T scale[2];
   T shift[2];
   T start[2];
-  T first_scale;          // graded: 1 / the end of the first interval
+  T first_scale;  // graded: 1 / the end of the first interval
 };
 
-// The recursion of a (leaky) rectifier network for rows of any norm, in the defect t = 1 - correlation.
+// The recursion of a (leaky) rectifier network for rows of any norm, in the defect t = 1 -
+// correlation.
 //
-// Layer l maps variances q to Q = p + bias_variance, p = weighted variance, with, per row and layer,
-// sqrt(p), sqrt(Q) and 1 / sqrt(Q) in `left` and `right` ([layer][3][row]).
+// Layer l maps variances q to Q = p + bias_variance, p = weighted variance, with, per row and
+// layer, sqrt(p), sqrt(Q) and 1 / sqrt(Q) in `left` and `right` ([layer][3][row]).
 template <class T>
 struct RectifierPlan {
-  int layers;            // dense layers, readout included: at least 2
-  const T* bias;         // [layer] bias variance
-  const T* slope;        // [layer] factor of the tangent kernel's first term; [0] unused
-  const T* value;        // [layer] factor of its second term's weights part
-  const T* value_bias;   // [layer] its second term's bias part
-  T product;             // ab / m, with m = (a^2 + b^2) / 2
-  T kink;                // (b - a)^2 / m
-  const T* angle;        // polynomial of acos(1 - y) / sqrt(y) in 2y - 1, highest first
-  const T* arc;          // polynomial of (sin - angle cos) / y^1.5 in 2y - 1, highest first
+  int layers;           // dense layers, readout included: at least 2
+  const T* bias;        // [layer] bias variance
+  const T* slope;       // [layer] factor of the tangent kernel's first term; [0] unused
+  const T* value;       // [layer] factor of its second term's weights part
+  const T* value_bias;  // [layer] its second term's bias part
+  T product;            // ab / m, with m = (a^2 + b^2) / 2
+  T kink;               // (b - a)^2 / m
+  const T* angle;       // polynomial of acos(1 - y) / sqrt(y) in 2y - 1, highest first
+  const T* arc;         // polynomial of (sin - angle cos) / y^1.5 in 2y - 1, highest first
   const T* left;
   const T* right;
   std::ptrdiff_t left_stride;   // rows of `left`
@@ -71,19 +73,20 @@ struct RectifierPlan {
 // What to compute and where to put it. Pointers are to the tile's first row, column or entry.
 template <class T>
 struct TileJob {
-  const T* left;          // panels of the left rows
-  const T* right;         // panels of the right rows
-  std::ptrdiff_t depth;   // elements of a row
+  const T* left;         // panels of the left rows
+  const T* right;        // panels of the right rows
+  std::ptrdiff_t depth;  // elements of a row
   int rows;
   int columns;
-  T near_one;             // cosines above are recomputed from differences
-  T near_minus_one;       // cosines below are recomputed from sums
-  T* out[2];              // null: not wanted
-  T* mirrored[2];         // null: no transposed copy
+  T near_one;        // cosines above are recomputed from differences
+  T near_minus_one;  // cosines below are recomputed from sums
+  T* out[2];         // null: not wanted
+  T* mirrored[2];    // null: no transposed copy
   std::ptrdiff_t stride[2];
-  const T* row_scale;     // null: 1
-  const T* column_scale;  // null: 1
-  std::ptrdiff_t first_row;     // the tile's place, for the rectifier's row data
+  bool streams;              // the output is too large for the caches
+  const T* row_scale;        // null: 1
+  const T* column_scale;     // null: 1
+  std::ptrdiff_t first_row;  // the tile's place, for the rectifier's row data
   std::ptrdiff_t first_column;
 };
 

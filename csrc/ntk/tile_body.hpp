@@ -106,35 +106,6 @@ struct Block {
   }
 };
 
-// Fetches the lines that the tile will be written to, a few at each of `steps` steps, while the
-// products are computed: rows of an output lie too far apart for the processor to foresee them.
-template <class T>
-class Prefetcher {
- public:
-  Prefetcher(const TileJob<T>& job, int steps) : job_(job), share_((4 * tile_size + steps - 1) / steps) {}
-
-  void next() {
-    for (int count = 0; count < share_ && row_ < 4 * tile_size; ++count, ++row_) {
-      const int row = row_ / 4;
-      const int kernel = row_ % 2;
-      const bool is_mirrored = row_ % 4 >= 2;
-      T* const data = is_mirrored ? job_.mirrored[kernel] : job_.out[kernel];
-      if (data != nullptr && row < (is_mirrored ? job_.columns : job_.rows)) {
-        const char* line = reinterpret_cast<const char*>(data + row * job_.stride[kernel]);
-        const int length = (is_mirrored ? job_.rows : job_.columns) * static_cast<int>(sizeof(T));
-        for (int at = 0; at < length; at += 64) {
-          __builtin_prefetch(line + at, 1, 2);
-        }
-      }
-    }
-  }
-
- private:
-  const TileJob<T>& job_;
-  int share_;
-  int row_ = 0;
-};
-
 // The signed defects of the tile: size 1 - |c|, sign of c. `scratch` is [row][tile_size].
 template <class L, int rows, int vectors>
 struct Defects {
@@ -145,11 +116,9 @@ struct Defects {
   static constexpr int panel = Sums::panel;
 
   static void compute(const TileJob<T>& job, T* scratch) {
-    Prefetcher<T> output(job, (tile_size / panel) * (tile_size / rows));
     for (int column = 0; column < job.columns; column += panel) {
       const T* right = job.right + column * job.depth;
       for (int row = 0; row < job.rows; row += rows) {
-        output.next();
         const T* left = job.left + (row / panel) * panel * job.depth + row % panel;
         compute_block(job, left, right, scratch + row * tile_size + column);
       }
@@ -181,14 +150,16 @@ struct Defects {
 
   // For unit rows |x - y|^2 = 2 (1 - c) and |x + y|^2 = 2 (1 + c), without cancellation.
   template <Term term>
-  static void replace(const TileJob<T>& job, const T* left, const T* right, const Sums& cosine, T* to) {
+  static void replace(const TileJob<T>& job, const T* left, const T* right, const Sums& cosine,
+                      T* to) {
     Sums squares;
     squares.template sum<term>(left, right, job.depth);
     for (int r = 0; r < rows; ++r) {
       for (int v = 0; v < vectors; ++v) {
         const V c = cosine.value[r][v];
-        const M close = term == Term::squared_difference ? L::greater(c, L::broadcast(job.near_one))
-                                                         : L::greater(L::broadcast(job.near_minus_one), c);
+        const M close = term == Term::squared_difference
+                            ? L::greater(c, L::broadcast(job.near_one))
+                            : L::greater(L::broadcast(job.near_minus_one), c);
         T* entry = to + r * tile_size + v * L::width;
         const V half = L::min(L::mul(squares.value[r][v], L::broadcast(T(0.5))), L::broadcast(1));
         L::store(entry, L::select(close, L::with_sign_of(half, c), L::load(entry)));
@@ -221,10 +192,14 @@ class TableValues {
 
   void operator()(V defect, int, int, V* values) const {
     const M opposite = L::negative(defect);
-    const V scale = L::select(opposite, L::broadcast(table_.scale[1]), L::broadcast(table_.scale[0]));
-    const V shift = L::select(opposite, L::broadcast(table_.shift[1]), L::broadcast(table_.shift[0]));
-    const V start = L::select(opposite, L::broadcast(table_.start[1]), L::broadcast(table_.start[0]));
-    const V u = L::max(L::sub(L::sqrt(L::fma(L::abs(defect), scale, shift)), start), L::broadcast(0));
+    const V scale =
+        L::select(opposite, L::broadcast(table_.scale[1]), L::broadcast(table_.scale[0]));
+    const V shift =
+        L::select(opposite, L::broadcast(table_.shift[1]), L::broadcast(table_.shift[0]));
+    const V start =
+        L::select(opposite, L::broadcast(table_.start[1]), L::broadcast(table_.start[0]));
+    const V u =
+        L::max(L::sub(L::sqrt(L::fma(L::abs(defect), scale, shift)), start), L::broadcast(0));
     I interval;
     V x;
     if constexpr (small) {
@@ -276,12 +251,14 @@ class TableValues {
     constexpr bool is_float = sizeof(T) == 4;
     constexpr int kept = is_float ? 3 : 4;
     constexpr int dropped = (is_float ? 23 : 52) - kept;
-    constexpr auto one = static_cast<Integer>(is_float ? std::int64_t{127} << 23 : std::int64_t{1023} << 52);
+    constexpr auto one =
+        static_cast<Integer>(is_float ? std::int64_t{127} << 23 : std::int64_t{1023} << 52);
     const V inside = L::min(u, L::broadcast(is_float ? T(1 - 0x1p-24) : T(1 - 0x1p-53)));
     const I bits = L::as_bits(inside);
     const Integer before_first = (one >> dropped) - static_cast<Integer>(table_.intervals);
     const I number = L::add(L::template shift_right<dropped>(bits), L::splat(-before_first));
-    const I rest = L::bit_or(L::bit_and(bits, L::splat((Integer{1} << dropped) - 1)), L::splat(one));
+    const I rest =
+        L::bit_or(L::bit_and(bits, L::splat((Integer{1} << dropped) - 1)), L::splat(one));
     const V fraction = L::sub(L::as_value(rest), L::broadcast(1));
     const V place = L::fma(fraction, L::broadcast(T(1 << kept)), L::broadcast(T(-0.5)));
     const V first_place = L::fma(inside, L::broadcast(table_.first_scale), L::broadcast(T(-0.5)));
@@ -359,14 +336,17 @@ class RectifierValues {
     const T* right = plan_.right + 3 * layer * plan_.right_stride + job_.first_column + column;
     const V weight_left = L::broadcast(left[0]);
     const V weight_right = L::load(right);
-    const V root = L::mul(L::broadcast(left[plan_.left_stride]), L::load(right + plan_.right_stride));
+    const V root =
+        L::mul(L::broadcast(left[plan_.left_stride]), L::load(right + plan_.right_stride));
     const V inverse =
         L::mul(L::broadcast(left[2 * plan_.left_stride]), L::load(right + 2 * plan_.right_stride));
     const V bias = L::broadcast(plan_.bias[layer]);
     const V weight = L::mul(weight_left, weight_right);
     const V covariance = L::mul(weight, L::sub(L::broadcast(1), t));
-    const V second = L::fma(L::broadcast(plan_.value[layer]), covariance, L::broadcast(plan_.value_bias[layer]));
-    tangent = layer == 0 ? second : L::fma(L::mul(L::broadcast(plan_.slope[layer]), slope), tangent, second);
+    const V second =
+        L::fma(L::broadcast(plan_.value[layer]), covariance, L::broadcast(plan_.value_bias[layer]));
+    tangent = layer == 0 ? second
+                         : L::fma(L::mul(L::broadcast(plan_.slope[layer]), slope), tangent, second);
     mean = L::add(covariance, bias);
     if (plan_.bias[layer] == 0) {
       return;  // only the norms changed
@@ -384,56 +364,110 @@ class RectifierValues {
   const RectifierPlan<T>& plan_;
 };
 
-// Writes the tile, `width` by `width` entries at a time, and its transpose.
+// Writes the tile's values, and their transpose where that is wanted. `scratch` is a job's.
 template <class L, class Values>
-void write_tile(const TileJob<typename L::T>& job, const Values& compute, const typename L::T* scratch) {
+class Writer {
+ public:
   using T = typename L::T;
   using V = typename L::V;
-  constexpr int width = L::width;
-  constexpr int kernels = Values::num_kernels;
-  alignas(64) T square[kernels][width * width] = {};
-  for (int row = 0; row < job.rows; row += width) {
-    const int rows = job.rows - row < width ? job.rows - row : width;
-    for (int column = 0; column < job.columns; column += width) {
-      const int columns = job.columns - column < width ? job.columns - column : width;
-      for (int r = 0; r < rows; ++r) {
-        V values[kernels];
-        compute(L::load(scratch + (row + r) * tile_size + column), row + r, column, values);
-        for (int kernel = 0; kernel < kernels; ++kernel) {
-          if (job.out[kernel] == nullptr) {
-            continue;
-          }
-          if (job.row_scale != nullptr) {
-            const V scale = L::mul(L::broadcast(job.row_scale[row + r]), L::load(job.column_scale + column));
-            values[kernel] = L::mul(values[kernel], scale);
-          }
-          T* to = job.out[kernel] + (row + r) * job.stride[kernel] + column;
-          if (columns == width) {
-            L::store(to, values[kernel]);
-          } else {
-            L::store_first(to, values[kernel], columns);
-          }
-          L::store(square[kernel] + r * width, values[kernel]);
+
+  Writer(const TileJob<T>& job, const Values& compute, T* scratch)
+      : job_(job), compute_(compute), defects_(scratch) {
+    T* free = scratch + tile_size * tile_size;
+    for (int kernel = 0; kernel < kernels; ++kernel) {
+      turned_[kernel] = free;
+      free += tile_size * tile_size;
+    }
+    for (int kernel = 0; kernel < kernels; ++kernel) {
+      rows_[kernel] = free;
+      free += width * tile_size;
+    }
+  }
+
+  void write() {
+    for (int row = 0; row < job_.rows; row += width) {
+      const int rows = job_.rows - row < width ? job_.rows - row : width;
+      compute_rows(row, rows);
+      for (int kernel = 0; kernel < kernels; ++kernel) {
+        if (job_.out[kernel] != nullptr) {
+          put_rows(kernel, row, rows);
         }
       }
-      for (int kernel = 0; kernel < kernels; ++kernel) {
-        if (job.mirrored[kernel] == nullptr) {
-          continue;
+    }
+    for (int kernel = 0; kernel < kernels; ++kernel) {
+      if (job_.mirrored[kernel] != nullptr) {
+        for (int column = 0; column < job_.columns; ++column) {
+          put(job_.mirrored[kernel] + column * job_.stride[kernel],
+              turned_[kernel] + column * tile_size, job_.rows);
         }
-        L::transpose(square[kernel], square[kernel]);
-        for (int c = 0; c < columns; ++c) {
-          T* to = job.mirrored[kernel] + (column + c) * job.stride[kernel] + row;
-          const V value = L::load(square[kernel] + c * width);
-          if (rows == width) {
-            L::store(to, value);
-          } else {
-            L::store_first(to, value, rows);
+      }
+    }
+    if (job_.streams) {
+      L::fence();
+    }
+  }
+
+ private:
+  static constexpr int width = L::width;
+  static constexpr int kernels = Values::num_kernels;
+
+  void compute_rows(int row, int rows) {
+    for (int r = 0; r < rows; ++r) {
+      for (int column = 0; column < job_.columns; column += width) {
+        V values[kernels];
+        compute_(L::load(defects_ + (row + r) * tile_size + column), row + r, column, values);
+        for (int kernel = 0; kernel < kernels; ++kernel) {
+          if (job_.row_scale != nullptr) {
+            const V scale =
+                L::mul(L::broadcast(job_.row_scale[row + r]), L::load(job_.column_scale + column));
+            values[kernel] = L::mul(values[kernel], scale);
           }
+          L::store(rows_[kernel] + r * tile_size + column, values[kernel]);
         }
       }
     }
   }
-}
+
+  void put_rows(int kernel, int row, int rows) {
+    for (int r = 0; r < rows; ++r) {
+      put(job_.out[kernel] + (row + r) * job_.stride[kernel], rows_[kernel] + r * tile_size,
+          job_.columns);
+    }
+    if (job_.mirrored[kernel] != nullptr) {
+      for (int column = 0; column < job_.columns; column += width) {
+        L::transpose(rows_[kernel] + column, turned_[kernel] + column * tile_size + row, tile_size);
+      }
+    }
+  }
+
+  // Copies to the matrix: past the caches where it is too large for them, so that its old contents
+  // are not read first.
+  void put(T* to, const T* from, int count) const {
+    int at = 0;
+    if (job_.streams) {
+      const int past = static_cast<int>(reinterpret_cast<std::uintptr_t>(to) / sizeof(T) % width);
+      if (past != 0) {
+        at = width - past < count ? width - past : count;
+        L::store_first(to, L::load(from), at);
+      }
+      for (; at + width <= count; at += width) {
+        L::stream(to + at, L::load(from + at));
+      }
+    }
+    for (; at + width <= count; at += width) {
+      L::store(to + at, L::load(from + at));
+    }
+    if (at < count) {
+      L::store_first(to + at, L::load(from + at), count - at);
+    }
+  }
+
+  const TileJob<T>& job_;
+  const Values& compute_;
+  const T* defects_;
+  T* turned_[kernels];  // [column][tile_size]
+  T* rows_[kernels];    // [width][tile_size]
+};
 
 template <class L, int rows, int vectors>
 struct Tile {
@@ -451,19 +485,24 @@ struct Tile {
 
   static void rectifier(const TileJob<T>& job, const RectifierPlan<T>& plan, T* scratch) {
     Defects<L, rows, vectors>::compute(job, scratch);
-    write_tile<L>(job, RectifierValues<L>(job, plan), scratch);
+    write_values(job, RectifierValues<L>(job, plan), scratch);
   }
 
   static constexpr TileKernels<T> kernels() { return {vectors * L::width, angle, rectifier}; }
 
  private:
   template <bool small>
-  static void write(const TileJob<T>& job, const AngleTable<T>& table, const T* scratch) {
+  static void write(const TileJob<T>& job, const AngleTable<T>& table, T* scratch) {
     if (table.kernels == 1) {
-      write_tile<L>(job, TableValues<L, small, 1>(job, table), scratch);
+      write_values(job, TableValues<L, small, 1>(job, table), scratch);
     } else {
-      write_tile<L>(job, TableValues<L, small, 2>(job, table), scratch);
+      write_values(job, TableValues<L, small, 2>(job, table), scratch);
     }
+  }
+
+  template <class Values>
+  static void write_values(const TileJob<T>& job, const Values& values, T* scratch) {
+    Writer<L, Values>(job, values, scratch).write();
   }
 };
 

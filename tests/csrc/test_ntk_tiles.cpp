@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ntk/matrices.hpp"
+#include "ntk/memory.hpp"
 #include "ntk/parallel.hpp"
 #include "ntk/rows.hpp"
 #include "ntk/simd.hpp"
@@ -44,7 +45,9 @@ std::vector<T> random_rows(std::ptrdiff_t rows, std::ptrdiff_t columns, unsigned
   std::generate(data.begin(), data.end(), [&] { return static_cast<T>(normal(generator)); });
   // A copy, an opposite and a row of zeros, as far as there is room.
   for (std::ptrdiff_t k = 0; k < columns; ++k) {
-    const auto at = [&](std::ptrdiff_t row) -> T& { return data[static_cast<std::size_t>(row * columns + k)]; };
+    const auto at = [&](std::ptrdiff_t row) -> T& {
+      return data[static_cast<std::size_t>(row * columns + k)];
+    };
     if (rows > 3) {
       at(1) = at(0) * 2;
       at(2) = -at(0);
@@ -78,16 +81,18 @@ struct PowerTable {
         if (graded) {
           const int step = interval - 1;
           length = std::ldexp(1.0, step / per_octave - octaves) / per_octave;
-          begin = interval == 0 ? 0 : std::ldexp(1.0, step / per_octave - octaves) + step % per_octave * length;
+          begin = interval == 0
+                      ? 0
+                      : std::ldexp(1.0, step / per_octave - octaves) + step % per_octave * length;
           length = interval == 0 ? std::ldexp(1.0, -octaves) : length;
         }
         // c = s (1 - u^2 / scale), u = middle + length x.
         const double middle = begin + length / 2;
         const double sign = half == 0 ? 1 : -1;
-        const double c[3] = {sign * (1 - middle * middle / scale), sign * -2 * middle * length / scale,
-                             sign * -length * length / scale};
-        const double squares[5] = {c[0] * c[0], 2 * c[0] * c[1], c[1] * c[1] + 2 * c[0] * c[2], 2 * c[1] * c[2],
-                                   c[2] * c[2]};
+        const double c[3] = {sign * (1 - middle * middle / scale),
+                             sign * -2 * middle * length / scale, sign * -length * length / scale};
+        const double squares[5] = {c[0] * c[0], 2 * c[0] * c[1], c[1] * c[1] + 2 * c[0] * c[2],
+                                   2 * c[1] * c[2], c[2] * c[2]};
         for (int power = 0; power <= degree; ++power) {
           set(0, power, half, interval, intervals, power < 3 ? c[power] : 0);
           set(1, power, half, interval, intervals, power < 5 ? squares[power] : 0);
@@ -106,8 +111,8 @@ struct PowerTable {
   void set(int kernel, int power, int half, int interval, int intervals, double value) {
     constexpr int degree = table_degree<T>;
     const int term = degree - power;
-    coefficients[static_cast<std::size_t>(((kernel * (degree + 1) + term) * 2 + half) * intervals + interval)] =
-        static_cast<T>(value);
+    coefficients[static_cast<std::size_t>(((kernel * (degree + 1) + term) * 2 + half) * intervals +
+                                          interval)] = static_cast<T>(value);
   }
 };
 
@@ -117,8 +122,8 @@ double tolerance() {
 }
 
 template <class T>
-std::vector<double> cosines(const std::vector<T>& x, const std::vector<T>& y, std::ptrdiff_t n, std::ptrdiff_t m,
-                            std::ptrdiff_t d) {
+std::vector<double> cosines(const std::vector<T>& x, const std::vector<T>& y, std::ptrdiff_t n,
+                            std::ptrdiff_t m, std::ptrdiff_t d) {
   std::vector<double> all(static_cast<std::size_t>(n * m));
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     for (std::ptrdiff_t j = 0; j < m; ++j) {
@@ -164,7 +169,8 @@ struct Matrices {
 };
 
 template <class T>
-void test_powers(std::ptrdiff_t n, std::ptrdiff_t m, std::ptrdiff_t d, bool symmetric, bool graded, double near) {
+void test_powers(std::ptrdiff_t n, std::ptrdiff_t m, std::ptrdiff_t d, bool symmetric, bool graded,
+                 double near) {
   const auto x = random_rows<T>(n, d, 1);
   const auto y = symmetric ? x : random_rows<T>(m, d, 2);
   const auto expected = cosines(x, y, n, m, d);
@@ -173,8 +179,14 @@ void test_powers(std::ptrdiff_t n, std::ptrdiff_t m, std::ptrdiff_t d, bool symm
     const PackedRows<T> left(view(x, n, d), level, 2);
     const PackedRows<T> right(view(y, m, d), level, 1);
     Matrices<T> result(n, m);
-    const MatrixRequest<T> request{
-        left, symmetric ? nullptr : &right, result.output(), static_cast<T>(near), static_cast<T>(-near), 0, n, 2};
+    const MatrixRequest<T> request{left,
+                                   symmetric ? nullptr : &right,
+                                   result.output(),
+                                   static_cast<T>(near),
+                                   static_cast<T>(-near),
+                                   0,
+                                   n,
+                                   2};
     angle_matrices(request, powers.table, {}, {});
     const char* name = simd_level_name(level);
     check(result.margins_are_untouched(), "wrote beyond a row", name, n, d);
@@ -210,13 +222,17 @@ void test_bands_threads_and_strides_change_nothing() {
     const PackedRows<T> rows(view(x, n, d), level, 1);
     const PackedRows<T> strided(MatrixView<T>{transposed.data(), n, d, 1, n}, level, 3);
     Matrices<T> whole(n, n), banded(n, n);
-    angle_matrices<T>({rows, nullptr, whole.output(), T(0.9), T(-0.9), 0, n, 1}, powers.table, scale, {});
+    angle_matrices<T>({rows, nullptr, whole.output(), T(0.9), T(-0.9), 0, n, 1}, powers.table,
+                      scale, {});
     for (std::ptrdiff_t first = 0; first < n; first += tile_size) {
-      angle_matrices<T>({strided, nullptr, banded.output(), T(0.9), T(-0.9), first, std::min(first + tile_size, n), 3},
+      angle_matrices<T>({strided, nullptr, banded.output(), T(0.9), T(-0.9), first,
+                         std::min(first + tile_size, n), 3},
                         powers.table, scale, {});
     }
-    check(whole.first == banded.first && whole.second == banded.second, "bands differ", simd_level_name(level), n, d);
-    check(std::abs(whole.at(0, 4, 4) - 25) < 25 * tolerance<T>(), "scale is wrong", simd_level_name(level), n, d);
+    check(whole.first == banded.first && whole.second == banded.second, "bands differ",
+          simd_level_name(level), n, d);
+    check(std::abs(whole.at(0, 4, 4) - 25) < 25 * tolerance<T>(), "scale is wrong",
+          simd_level_name(level), n, d);
   }
 }
 
@@ -241,8 +257,8 @@ Pair slow_rectifier(double c, double moment1, double moment2, const Rectifier& p
         root * (phi.a * phi.b * rho + kink * (std::sin(theta) + (std::numbers::pi - theta) * rho));
     const double slope = phi.a * phi.b + kink * (std::numbers::pi - theta);
     k = layers[layer].weight / m * value + layers[layer].bias;
-    tangent = layers[layer].slope / m * slope * tangent + layers[layer].value * (k - layers[layer].bias) +
-              layers[layer].value_bias;
+    tangent = layers[layer].slope / m * slope * tangent +
+              layers[layer].value * (k - layers[layer].bias) + layers[layer].value_bias;
     q1 = layers[layer].weight * q1 + layers[layer].bias;
     q2 = layers[layer].weight * q2 + layers[layer].bias;
   }
@@ -277,7 +293,8 @@ std::vector<T> angle_polynomial(bool arc) {
     power[0] = value[k] - place[k] * power[0];
   }
   std::vector<T> highest_first(degree + 1);
-  std::transform(power.rbegin(), power.rend(), highest_first.begin(), [](double p) { return static_cast<T>(p); });
+  std::transform(power.rbegin(), power.rend(), highest_first.begin(),
+                 [](double p) { return static_cast<T>(p); });
   return highest_first;
 }
 
@@ -288,7 +305,8 @@ void test_rectifier(const Rectifier& phi, double bias, int depth) {
   const auto y = random_rows<T>(m, d, 6);
   const auto c = cosines(x, y, n, m, d);
   const double moment = (phi.a * phi.a + phi.b * phi.b) / 2;
-  std::vector<RectifierLayer> layers(static_cast<std::size_t>(depth + 1), {2 * moment, bias, 2 * moment, 1, bias});
+  std::vector<RectifierLayer> layers(static_cast<std::size_t>(depth + 1),
+                                     {2 * moment, bias, 2 * moment, 1, bias});
   layers[0].weight = 2;
   layers.back() = {moment, 0, moment, 1, 0};
   const auto angle = angle_polynomial<T>(false);
@@ -297,21 +315,24 @@ void test_rectifier(const Rectifier& phi, double bias, int depth) {
     const PackedRows<T> left(view(x, n, d), level, 1);
     const PackedRows<T> right(view(y, m, d), level, 1);
     Matrices<T> result(n, m);
-    rectifier_matrices<T>({left, &right, result.output(), T(0.5), T(-0.5), 0, n, 2}, phi, layers, std::sqrt(double(d)),
-                          {angle.data(), arc.data()});
+    rectifier_matrices<T>({left, &right, result.output(), T(0.5), T(-0.5), 0, n, 2}, phi, layers,
+                          std::sqrt(double(d)), {angle.data(), arc.data()});
     check(result.margins_are_untouched(), "wrote beyond a row", simd_level_name(level), n, d);
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       for (std::ptrdiff_t j = 0; j < m; ++j) {
         const double mx = std::pow(left.norms()[static_cast<std::size_t>(i)], 2) / d;
         const double my = std::pow(right.norms()[static_cast<std::size_t>(j)], 2) / d;
-        const Pair expected = slow_rectifier(c[static_cast<std::size_t>(i * m + j)], mx, my, phi, layers);
+        const Pair expected =
+            slow_rectifier(c[static_cast<std::size_t>(i * m + j)], mx, my, phi, layers);
         const Pair ends1 = slow_rectifier(1, mx, mx, phi, layers);
         const Pair ends2 = slow_rectifier(1, my, my, phi, layers);
         // The slow recursion itself loses half of its digits near c = +-1.
         const double allowed = sizeof(T) == 4 ? 2e-6 : 3e-7;
-        check(std::abs(result.at(0, i, j) - expected.nngp) <= allowed * std::sqrt(ends1.nngp * ends2.nngp) + 1e-30,
+        check(std::abs(result.at(0, i, j) - expected.nngp) <=
+                  allowed * std::sqrt(ends1.nngp * ends2.nngp) + 1e-30,
               "NNGP is wrong", simd_level_name(level), i, j);
-        check(std::abs(result.at(1, i, j) - expected.ntk) <= allowed * std::sqrt(ends1.ntk * ends2.ntk) + 1e-30,
+        check(std::abs(result.at(1, i, j) - expected.ntk) <=
+                  allowed * std::sqrt(ends1.ntk * ends2.ntk) + 1e-30,
               "NTK is wrong", simd_level_name(level), i, j);
       }
     }
@@ -330,16 +351,19 @@ void test_norms_and_hostile_rows() {
     const PackedRows<T> packed(view(rows, 6, 2), level, 1);
     const char* name = simd_level_name(level);
     const auto norms = packed.norms();
-    check(std::abs(norms[0] / (std::sqrt(2.0) * double(huge)) - 1) < 1e-14, "a huge norm", name, 0, 0);
+    check(std::abs(norms[0] / (std::sqrt(2.0) * double(huge)) - 1) < 1e-14, "a huge norm", name, 0,
+          0);
     check(norms[1] == double(tiny), "a tiny norm", name, 0, 0);
     check(!std::isfinite(norms[2]) && !std::isfinite(norms[3]), "a norm that is none", name, 0, 0);
     check(std::abs(norms[4] - 5) < 1e-14 && norms[5] == 0, "a plain norm", name, 0, 0);
     for (const auto* powers : {&uniform, &graded, &many}) {
       // Meaningless where a row is not finite, but within the table and within the matrix.
       Matrices<T> result(6, 6);
-      angle_matrices<T>({packed, nullptr, result.output(), T(0.9), T(-0.9), 0, 6, 1}, powers->table, {}, {});
+      angle_matrices<T>({packed, nullptr, result.output(), T(0.9), T(-0.9), 0, 6, 1}, powers->table,
+                        {}, {});
       check(result.margins_are_untouched(), "wrote beyond a row", name, 6, 2);
-      check(std::abs(result.at(0, 0, 4) - 7 / std::sqrt(50.0)) < 1e-6, "a huge row's cosine", name, 0, 4);
+      check(std::abs(result.at(0, 0, 4) - 7 / std::sqrt(50.0)) < 1e-6, "a huge row's cosine", name,
+            0, 4);
       check(std::abs(result.at(0, 1, 4) - 0.6) < 1e-6, "a tiny row's cosine", name, 1, 4);
     }
   }
@@ -359,7 +383,8 @@ void test_all() {
     test_powers<T>(20, 20, d, true, true, 0.9);
   }
   test_bands_threads_and_strides_change_nothing<T>();
-  for (const Rectifier phi : {Rectifier{0, 1}, Rectifier{-1, 1}, Rectifier{0.9, 1}, Rectifier{-2, 0.5}}) {
+  for (const Rectifier phi :
+       {Rectifier{0, 1}, Rectifier{-1, 1}, Rectifier{0.9, 1}, Rectifier{-2, 0.5}}) {
     for (const double bias : {0.0, 1e-4, 0.01, 3.0}) {
       test_rectifier<T>(phi, bias, 1);
       test_rectifier<T>(phi, bias, 4);
@@ -375,9 +400,23 @@ void test_every_item_is_done_once() {
       check(thread >= 0 && thread < threads, "a thread's number", "", thread, threads);
       ++times[static_cast<std::size_t>(item)];
     });
-    check(std::all_of(times.begin(), times.end(), [](int t) { return t == 1; }), "an item", "", threads, 0);
+    check(std::all_of(times.begin(), times.end(), [](int t) { return t == 1; }), "an item", "",
+          threads, 0);
   }
   for_each_item(0, 4, [](int, std::ptrdiff_t) { std::exit(1); });
+}
+
+void test_claimed_memory_keeps_its_contents() {
+  claim_memory({}, 2);
+  for (const std::size_t size : {0u, 1u, 5000u, 5u << 20}) {
+    std::vector<char> first(size, 'a'), second(size + 1, 'b');
+    const MemoryRange ranges[] = {{first.data(), first.size()}, {second.data() + 1, size}};
+    for (const int threads : {1, 3}) {
+      claim_memory(ranges, threads);
+      check(std::count(first.begin(), first.end(), 'a') == static_cast<std::ptrdiff_t>(size),
+            "claimed memory changed", "", static_cast<std::ptrdiff_t>(size), threads);
+    }
+  }
 }
 
 }  // namespace
@@ -386,5 +425,5 @@ int main() {
   test_all<float>();
   test_all<double>();
   test_every_item_is_done_once();
-  advise_large_pages(nullptr, 0);
+  test_claimed_memory_keeps_its_contents();
 }

@@ -40,7 +40,7 @@ def test_members_are_achievable_and_of_unit_size():
 def test_a_kernel_that_is_known_is_found(criterion):
     fitted = fit_kernel(*cubic(), FitOptions(form="radial", bias=0.0, criterion=criterion))
     assert next(iter(fitted.weights)) == "c^3"
-    assert fitted.weights["c^3"] > 0.95
+    assert fitted.weights["c^3"] > 0.9
     assert sum(fitted.weights.values()) == pytest.approx(1.0)
     assert fitted.kernel.total == pytest.approx(1.0)
     scores = {score.name: score for score in fitted.scores}
@@ -89,7 +89,7 @@ def test_a_fitted_kernel_is_at_least_as_good_as_relus_by_its_criterion(wine):
 def test_folds_give_an_honest_error():
     rng = np.random.default_rng(1)
     X, y = rng.normal(size=(80, 4)), rng.normal(size=80)  # nothing to learn
-    fitted = fit_kernel(X, y, FitOptions(form="radial", bias=0.0, folds=4))
+    fitted = fit_kernel(X, y, FitOptions(folds=4))
     assert fitted.scores[0].validation_mse > 0.95
     assert fitted.scores[0].validation_error is None
     assert all(score.validation_mse is not None for score in fitted.scores)
@@ -185,5 +185,7 @@ class TestBadInput:
             fit_kernel(self.X, self.y, task="ranking")
         with pytest.raises(InvalidValueError, match="labels"):
             fit_kernel(self.X, np.ones((20, 2), int))
+        with pytest.raises(InvalidValueError, match="rename it"):
+            fit_kernel(self.X, self.y, kernels={"relu depth 1": _cube()})
         with pytest.raises(InvalidValueError, match=r"K\(1\) above 0"):
             fit_kernel(self.X, self.y, kernels={"0": DotProductKernel.from_coefficients([0.0])})

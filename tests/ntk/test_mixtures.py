@@ -80,7 +80,8 @@ def test_the_best_mixture_beats_every_member(criterion):
     value = quality(mixture.weights @ triangles, targets, mixture.ridge).value(criterion)
     for triangle in triangles:
         ridge = best_ridge(triangle, targets, criterion)
-        assert value <= quality(triangle, targets, ridge).value(criterion) + 1e-6
+        # Even weights are favoured: by 0.03/30 log w for each of three kernels.
+        assert value <= quality(triangle, targets, ridge).value(criterion) + 0.01
     assert told[0] == (0, 60)
     assert told[-1] == (60, 60)
 

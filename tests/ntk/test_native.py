@@ -81,7 +81,7 @@ def test_float32_and_float64_do_not_mix():
     with pytest.raises(TypeError):
         _native.fill_from_table(**table_arguments(left=pack(np.eye(2))))
     with pytest.raises(TypeError):
-        _native.advise_large_pages(np.ones(3, np.int32))
+        _native.claim_memory([np.ones(3, np.int32)], 1)
 
 
 def test_read_only_and_strided_outputs_are_refused():
@@ -165,8 +165,9 @@ def test_python_and_cpp_agree_on_the_degree_of_tables():
         assert table.coefficients.shape[1] == _native.table_degree(precision == "float64") + 1
 
 
-def test_advice_on_any_memory_is_harmless():
+def test_claimed_memory_keeps_its_contents():
     for size in (0, 1, 3 << 20):
-        array = np.ones(size, np.float32)
-        _native.advise_large_pages(array)
-        assert (array == 1).all()
+        arrays = [np.ones(size, np.float32), np.ones((2, size), np.float32)]
+        for threads in (1, 2):
+            _native.claim_memory(arrays, threads)
+            assert all((array == 1).all() for array in arrays)

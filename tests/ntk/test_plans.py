@@ -114,3 +114,6 @@ def test_zero_rows_need_a_kernel_that_knows_them() -> None:
     assert plan(RELU, moments).diagonal[:, 1] == pytest.approx([k.item() for k in exact])
     with pytest.raises(InvalidValueError, match=r"x2\[1\] is a zero row"):
         plan(FullyConnected(activation="erf", layer_norm=True), ONES, moments)
+    # sign(0) is 0: a zero row is uncorrelated with all others, whatever its direction.
+    sign = make_plan(FullyConnected(activation="sign"), ("nngp",), "float64", moments, None, 3)
+    assert sign.form == "recursion"

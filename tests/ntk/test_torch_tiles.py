@@ -9,6 +9,7 @@ from torch import Tensor
 from sestina.ntk import native_tiles, torch_tiles
 from sestina.ntk.architectures import FullyConnected
 from sestina.ntk.plans import Plan, make_plan
+from tests.ntk.oracles import exact_kernels
 
 RELU = FullyConnected(activation="relu", depth=3, sigma_w=2**0.5, sigma_b=0.1)
 
@@ -77,3 +78,19 @@ def test_sums_run_in_float64_where_there_is_one() -> None:
     assert torch_tiles.working_dtype(torch.device("cpu"), torch.float32) == torch.float64
     assert torch_tiles.working_dtype(torch.device("cuda"), torch.float32) == torch.float64
     assert torch_tiles.working_dtype(torch.device("mps"), torch.float32) == torch.float32
+
+
+def test_devices_without_float64_take_the_zone_of_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_tiles, "working_dtype", lambda device, dtype: dtype)
+    x = rows(40, one_norm=True).float()
+    plan = make_plan(
+        RELU, ("nngp", "ntk"), "float32", torch_tiles.second_moments(x).numpy(), None, 5
+    )
+    outputs = [torch.empty(40, 40) for _ in range(2)]
+    torch_tiles.fill(plan, x, None, outputs, (0, 40), 16)
+    expected, scale = exact_kernels(RELU, x)
+    for kernel, matrix in enumerate(outputs):
+        error = (matrix.double() - expected[kernel]).abs() / scale[kernel]
+        assert error.max() <= 2e-6

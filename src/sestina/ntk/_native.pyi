@@ -1,5 +1,6 @@
 """C++ kernels of sestina.ntk, see csrc/ntk. Arrays are never converted."""
 
+from collections.abc import Sequence
 from typing import Annotated, overload
 
 import numpy
@@ -67,8 +68,10 @@ def pack_doubles(matrix: Annotated[NDArray[numpy.float64], dict(shape=(None, Non
     """Rows for the tiles of an instruction set, one of simd_levels()."""
 
 @overload
-def advise_large_pages(array: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]) -> None: ...
+def claim_memory(arrays: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], threads: int) -> None: ...
 
 @overload
-def advise_large_pages(array: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
-    """Ask the system for large pages under fresh memory. A hint."""
+def claim_memory(arrays: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]], threads: int) -> None:
+    """
+    Ask for large pages under fresh memory and, with several threads, provide them. A hint.
+    """

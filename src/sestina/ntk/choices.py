@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sestina.core.errors import InvalidValueError
-from sestina.core.progress import Progress
+from sestina.core.progress import Progress, silent
 from sestina.ntk.curves import input_matrix
 from sestina.ntk.datasets import Task
 from sestina.ntk.kernels import DotProductKernel, Form
@@ -27,10 +27,12 @@ from sestina.ntk.mixtures import (
     quality,
 )
 
-__all__ = ["Choice", "Gram", "Inputs", "best_inputs", "choose", "validate"]
+__all__ = ["Choice", "Gram", "Inputs", "Search"]
 
 # Members below this share of K(1) are left out of the kernel that is returned.
 _LEAST_WEIGHT = 1e-4
+_PILOT_ROWS = 400
+"""Rows that decide what is done to the inputs."""
 
 
 class Inputs(NamedTuple):
@@ -75,13 +77,7 @@ class Gram:
         # Outputs have units of their own; the indicators of classes share theirs.
         variance_o = outputs_no.var(0)
         spread = np.sqrt(variance_o if task == "regression" else variance_o.mean())
-        if not np.all(spread > 0):
-            raise InvalidValueError(
-                "y",
-                f"{outputs_no[0].tolist()} in every row",
-                expected="at least two values",
-                remedy="choose another target",
-            )
+        spread = np.where(spread > 0, spread, 1.0)
         self.outputs_no: Floats = (outputs_no - mean_o) / spread
         self._labels_n = outputs_no.argmax(1) if task == "classification" else None
         self._offset_o = mean_o / spread
@@ -123,8 +119,9 @@ class Gram:
         mixed_p = weights_j @ self._triangles_jp
         kernel_nn = mixed_p[_place(train[:, None], train[None, :])]
         kernel_nn += choice.ridge * np.eye(len(train))
-        dual_no = np.linalg.solve(kernel_nn, self.outputs_no[train])
-        outputs: Floats = mixed_p[_place(test[:, None], train[None, :])] @ dual_no
+        mean_o = self.outputs_no[train].mean(0)
+        dual_no = np.linalg.solve(kernel_nn, self.outputs_no[train] - mean_o)
+        outputs: Floats = mixed_p[_place(test[:, None], train[None, :])] @ dual_no + mean_o
         return outputs
 
     def losses(self, predicted_no: Floats, rows: NDArray[np.int64]) -> tuple[float, float | None]:
@@ -136,78 +133,89 @@ class Gram:
         return mse, float((labels_n != self._labels_n[rows]).mean())
 
 
-def best_inputs(
-    rows_nd: Tensor,
-    outputs_no: Floats,
-    references: Mapping[str, DotProductKernel],
-    candidates: Sequence[Inputs],
-    task: Task,
-    criterion: Criterion,
-) -> Inputs:
-    """The inputs on which the best of the reference kernels does best."""
-    if len(candidates) == 1:
-        return candidates[0]
-    values = []
-    for inputs in candidates:
-        gram = Gram(rows_nd, outputs_no, references, inputs, task)
-        everything = np.arange(len(outputs_no))
-        values.append(
-            min(
-                quality(
-                    triangle_p,
-                    gram.outputs_no,
-                    best_ridge(triangle_p, gram.outputs_no, criterion),
-                ).value(criterion)
-                for triangle_p in gram.triangles(tuple(references), everything)
-            )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is chosen from, and how."""
+
+    rows_nd: Tensor
+    outputs_no: Floats
+    task: Task
+    members: Mapping[str, DotProductKernel]
+    """What may be mixed."""
+    references: Mapping[str, DotProductKernel]
+    """What the mixture is compared with; they also decide on the inputs."""
+    candidates: Sequence[Inputs]
+    criterion: Criterion
+    seed: int = 0
+    """Of the rows that decide on the inputs."""
+
+    def gram(self, inputs: Inputs) -> Gram:
+        """All kernel matrices on inputs treated so."""
+        kernels = {**self.references, **self.members}
+        return Gram(self.rows_nd, self.outputs_no, kernels, inputs, self.task)
+
+    def best_inputs(self, rows: NDArray[np.int64]) -> Inputs:
+        """The inputs on which the best of the references does best, by some of these rows."""
+        if len(self.candidates) == 1:
+            return self.candidates[0]
+        generator = np.random.default_rng(self.seed)
+        pilot = rows[np.sort(generator.permutation(len(rows))[:_PILOT_ROWS])]
+        some = (self.rows_nd[pilot], self.outputs_no[pilot], self.references)
+        values = []
+        for inputs in self.candidates:
+            gram = Gram(*some, inputs, self.task)
+            triangles_jp = gram.triangles(tuple(self.references), np.arange(len(pilot)))
+            values.append(min(self._best(each, gram.outputs_no)[1] for each in triangles_jp))
+        return self.candidates[int(np.argmin(values))]
+
+    def choose(
+        self, gram: Gram, rows: NDArray[np.int64], progress: Progress = silent
+    ) -> list[Choice]:
+        """The fitted mixture, then the references, each with the best ridge on these rows."""
+        targets_no = gram.outputs_no[rows] - gram.outputs_no[rows].mean(0)
+        triangles_jp = gram.triangles(tuple(self.members), rows)
+        mixture = best_mixture(triangles_jp, targets_no, self.criterion, progress=progress)
+        fitted = Choice(
+            name="fitted",
+            weights=dict(zip(self.members, mixture.weights.tolist(), strict=True)),
+            ridge=mixture.ridge,
         )
-    return candidates[int(np.argmin(values))]
+        found = quality(mixture.weights @ triangles_jp, targets_no, mixture.ridge)
+        least = found.value(self.criterion)
+        choices = []
+        triangles_jp = gram.triangles(tuple(self.references), rows)
+        for name, triangle_p in zip(self.references, triangles_jp, strict=True):
+            ridge, value = self._best(triangle_p, targets_no)
+            choices.append(Choice(name=name, weights={name: 1.0}, ridge=ridge))
+            if value < least:  # the search ended in a poorer minimum
+                fitted, least = Choice(name="fitted", weights={name: 1.0}, ridge=ridge), value
+        return [fitted, *choices]
 
+    def validate(
+        self, gram: Gram, folds: Sequence[NDArray[np.int64]], progress: Progress = silent
+    ) -> dict[str, tuple[float, float | None]]:
+        """Losses on rows that had no part in any choice, by the name of the choice.
 
-def choose(
-    gram: Gram,
-    rows: NDArray[np.int64],
-    names: tuple[Sequence[str], Sequence[str]],
-    criterion: Criterion,
-    progress: Progress,
-) -> list[Choice]:
-    """The fitted mixture, then the references, each with the best ridge on these rows."""
-    members, references = names
-    targets_no = gram.outputs_no[rows]
-    triangles_jp = gram.triangles(members, rows)
-    mixture = best_mixture(triangles_jp, targets_no, criterion, progress=progress)
-    fitted = Choice(
-        name="fitted",
-        weights=dict(zip(members, mixture.weights.tolist(), strict=True)),
-        ridge=mixture.ridge,
-    )
-    least = quality(mixture.weights @ triangles_jp, targets_no, mixture.ridge).value(criterion)
-    choices = []
-    for name, triangle_p in zip(references, gram.triangles(references, rows), strict=True):
-        ridge = best_ridge(triangle_p, targets_no, criterion)
-        choices.append(Choice(name=name, weights={name: 1.0}, ridge=ridge))
-        value = quality(triangle_p, targets_no, ridge).value(criterion)
-        if value < least:  # the search ended in a poorer minimum
-            fitted, least = Choice(name="fitted", weights={name: 1.0}, ridge=ridge), value
-    return [fitted, *choices]
+        Args:
+            gram: made for any of the inputs; not made again for those.
+            folds: the rows to leave out, one part after the other.
+            progress: told within each fold.
+        """
+        predictions: dict[str, Floats] = {}
+        everything = np.arange(len(self.outputs_no))
+        for test in folds:
+            train = np.setdiff1d(everything, test)
+            inputs = self.best_inputs(train)
+            gram = gram if inputs == gram.inputs else self.gram(inputs)
+            for choice in self.choose(gram, train, progress):
+                predicted = predictions.setdefault(choice.name, np.empty_like(gram.outputs_no))
+                predicted[test] = gram.predict(choice, train, test)
+        return {name: gram.losses(predicted, everything) for name, predicted in predictions.items()}
 
-
-def validate(
-    gram: Gram,
-    names: tuple[Sequence[str], Sequence[str]],
-    criterion: Criterion,
-    folds: Sequence[NDArray[np.int64]],
-    progress: Progress,
-) -> dict[str, tuple[float, float | None]]:
-    """Losses on rows that had no part in the choice, by the name of the choice."""
-    predictions: dict[str, Floats] = {}
-    for test in folds:
-        train = np.setdiff1d(np.arange(len(gram.outputs_no)), test)
-        for choice in choose(gram, train, names, criterion, progress):
-            predicted = predictions.setdefault(choice.name, np.empty_like(gram.outputs_no))
-            predicted[test] = gram.predict(choice, train, test)
-    everything = np.arange(len(gram.outputs_no))
-    return {name: gram.losses(predicted, everything) for name, predicted in predictions.items()}
+    def _best(self, triangle_p: Floats, targets_no: Floats) -> tuple[float, float]:
+        """The best ridge for one kernel, and the criterion there."""
+        ridge = best_ridge(triangle_p, targets_no, self.criterion)
+        return ridge, quality(triangle_p, targets_no, ridge).value(self.criterion)
 
 
 def _place(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -183,18 +183,7 @@ def read_table(
             remedy=f"name it, or pass drop=[{unnamed[0]}] if it numbers the rows",
         )
     kept = [i for i in range(len(header)) if i not in dropped]
-    if len(kept) < 2:
-        raise FileFormatError(
-            path,
-            f"{len(kept)} columns, expected at least one feature and a target",
-            line=1,
-            remedy="pass delimiter= if the columns are separated by another character",
-        )
-    target_column = kept[-1] if target is None else _column(header, target, "target")
-    if target_column in dropped:
-        raise InvalidValueError(
-            "target", target, expected="a column that is not dropped", remedy="drop another one"
-        )
+    target_column = _target_column(path, header, kept, target)
     feature_columns = [i for i in kept if i != target_column]
     features = _features(path, header, feature_columns, rows)
     targets, classes = _targets(path, header[target_column], target_column, rows, task)
@@ -206,6 +195,22 @@ def read_table(
         task="classification" if classes else "regression",
         classes=classes,
     )
+
+
+def _target_column(path: Path, header: list[str], kept: list[int], target: str | int | None) -> int:
+    if len(kept) < 2:
+        raise FileFormatError(
+            path,
+            f"{len(kept)} columns, expected at least one feature and a target",
+            line=1,
+            remedy="pass delimiter= if the columns are separated by another character",
+        )
+    column = kept[-1] if target is None else _column(header, target, "target")
+    if column not in kept:
+        raise InvalidValueError(
+            "target", target, expected="a column that is not dropped", remedy="drop another one"
+        )
+    return column
 
 
 _Rows: TypeAlias = list[tuple[int, list[str]]]

@@ -168,7 +168,9 @@ def _parsed(path: str | Path, data: bytes) -> object:
     except json.JSONDecodeError as error:
         reason = f"{error.msg} in column {error.colno}, expected a JSON text"
         raise FileFormatError(path, reason, line=error.lineno, remedy=_REMEDY) from error
-    except ValueError as error:  # NaN, Infinity, or an integer of thousands of digits
+    except InvalidValueError as error:  # NaN or Infinity
+        _refuse(path, error.problem)
+    except ValueError as error:  # an integer of thousands of digits
         _refuse(path, f"{error}, expected finite numbers")
 
 
@@ -185,7 +187,9 @@ def _nesting(text: str) -> int:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"the number {name}")
+    raise InvalidValueError(
+        "a number", name, expected="finite numbers", remedy="write the file with finite numbers"
+    )
 
 
 def _digest(body: object) -> str:

@@ -9,7 +9,7 @@ from sestina.core.errors import InvalidValueError, UnknownNameError
 from sestina.core.registry import nearest_name
 from sestina.ntk.pairs import Kind, check_kind
 
-__all__ = ["DesignForm", "DesignOptions", "SignChoice", "check_count"]
+__all__ = ["DesignForm", "DesignOptions", "SignChoice", "check_count", "check_name"]
 
 DesignForm = Literal["table", "hermite", "relu-sum", "sinusoid"]
 """How an activation is written."""
@@ -60,6 +60,11 @@ class DesignOptions:
 
 
 def check_name(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuses what is none of the known names.
+
+    Raises:
+        UnknownNameError: with the nearest of them.
+    """
     if value not in known:
         nearest = nearest_name(str(value), known)
         raise UnknownNameError(

@@ -50,6 +50,9 @@ _STEPS_PER_WAVE = 50
 """Knots of the table per wave of the highest degree: cubic interpolation is then right to 1e-5."""
 _ERROR_NAMES = tuple(item.name for item in fields(KernelError))
 
+_MAX_WIDTH = 1 << 60
+"""Of forecasts; networks that are built end long before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Design:
@@ -115,7 +118,7 @@ class Design:
             width: units of the hidden layer.
             relative: as a fraction of the kernel's RMS over the angles.
         """
-        check_count("width", width, 1, 1 << 60)
+        check_count("width", width, 1, _MAX_WIDTH)
         error = math.hypot(self.error.rms, self.variance.typical / math.sqrt(width))
         return error / self._scale if relative else error
 
@@ -123,7 +126,8 @@ class Design:
         """The least width whose `expected_error` is at most `accuracy`.
 
         Raises:
-            InvalidValueError: if no width suffices: the infinitely wide network's error is larger.
+            InvalidValueError: if no width suffices: the infinitely wide network's error is larger,
+                or the width is beyond counting.
 
         Example:
             >>> linear = design(DotProductKernel.from_coefficients([0.0, 1.0]))
@@ -141,7 +145,15 @@ class Design:
                 remedy="design with a higher degree, more terms or form='table'",
             )
         variance = (wanted - self.error.rms) * (wanted + self.error.rms)
-        width = max(1, math.ceil(self.variance.typical**2 / variance))
+        needed = self.variance.typical**2 / variance
+        if not needed < _MAX_WIDTH:
+            raise InvalidValueError(
+                "accuracy",
+                accuracy,
+                expected=f"one that {_MAX_WIDTH} units reach, not {needed:.3g}",
+                remedy="ask for less",
+            )
+        width = max(1, math.ceil(needed))
         while width > 1 and self.expected_error(width - 1) <= wanted:
             width -= 1
         while self.expected_error(width) > wanted:  # rounding of the division
@@ -235,9 +247,10 @@ class Design:
         return float(np.sqrt((self.target(ERROR_COSINES) ** 2).mean()))
 
     def _width_for_2_percent(self) -> int | None:
-        if self.error.rms >= 0.02 * self._scale:
+        try:
+            return self.width_for(0.02, relative=True)
+        except InvalidValueError:
             return None
-        return self.width_for(0.02, relative=True)
 
 
 def design(

@@ -26,7 +26,7 @@ from sestina.core.errors import InvalidValueError, ShapeError
 from sestina.core.progress import Progress, silent
 from sestina.core.text import table
 from sestina.ntk.arrays import check_not_negative, float64
-from sestina.ntk.choices import Choice, Gram, Inputs, best_inputs, choose, validate
+from sestina.ntk.choices import Choice, Gram, Inputs, Search
 from sestina.ntk.datasets import Task
 from sestina.ntk.designs import Design, design
 from sestina.ntk.estimators import KernelClassifier, KernelRegressor
@@ -45,8 +45,6 @@ _DICTIONARY_DEPTHS = (1, 2, 4, 8, 16)
 _POWERS = (0, 1, 2, 3, 4)
 _SHARPNESSES = (2, 4, 8, 16, 32, 64)
 _FEWEST_ROWS = 8
-_PILOT_ROWS = 400
-"""Rows that decide what is done to the inputs."""
 
 
 def dictionary() -> dict[str, DotProductKernel]:
@@ -275,40 +273,85 @@ def fit_kernel(
             "folds", options.folds, expected=f"at most {len(rows_nd) // 2}", remedy="pass e.g. 5"
         )
     generator = np.random.default_rng(options.seed)
-    if len(rows_nd) > options.max_rows:
-        chosen = np.sort(generator.choice(len(rows_nd), options.max_rows, replace=False))
-        _log.info("the kernel is chosen on %d of %d rows", options.max_rows, len(rows_nd))
+    rows_nd, outputs_no = _sampled(rows_nd, outputs_no, options.max_rows, generator)
+    search = Search(
+        rows_nd=rows_nd,
+        outputs_no=outputs_no,
+        task=task,
+        members=_members(kernels),
+        references=_references(),
+        candidates=_candidates(options),
+        criterion=options.criterion,
+        seed=options.seed,
+    )
+    everything = np.arange(len(rows_nd))
+    gram = search.gram(search.best_inputs(everything))
+    choices = search.choose(gram, everything, progress)
+    validated = search.validate(gram, _folds(len(rows_nd), options.folds, generator), progress)
+    scores = tuple(_score(gram, choice, validated.get(choice.name)) for choice in choices)
+    return _fitted(gram, choices[0], scores, options, task, len(rows_nd))
+
+
+def _fitted(
+    gram: Gram,
+    choice: Choice,
+    scores: tuple[Score, ...],
+    options: FitOptions,
+    task: Task,
+    num_rows: int,
+) -> FittedKernel:
+    parts = (gram.kernels[name] * weight for name, weight in choice.kept.items())
+    return FittedKernel(
+        kernel=reduce(DotProductKernel.__add__, parts),
+        ridge=choice.ridge * gram.scale,
+        weights=choice.kept,
+        options=options,
+        inputs=gram.inputs,
+        task=task,
+        num_rows=num_rows,
+        scores=scores,
+    )
+
+
+def _sampled(
+    rows_nd: Tensor,
+    outputs_no: NDArray[np.float64],
+    max_rows: int,
+    generator: np.random.Generator,
+) -> tuple[Tensor, NDArray[np.float64]]:
+    if len(rows_nd) > max_rows:
+        chosen = np.sort(generator.choice(len(rows_nd), max_rows, replace=False))
+        _log.info("the kernel is chosen on %d of %d rows", max_rows, len(rows_nd))
         rows_nd, outputs_no = rows_nd[chosen], outputs_no[chosen]
-    members = {name: _of_unit_size(kernel) for name, kernel in (kernels or dictionary()).items()}
-    references = {
+    if not np.ptp(outputs_no, axis=0).all():
+        raise InvalidValueError(
+            "y",
+            f"{outputs_no[0].tolist()} in every row",
+            expected="at least two values",
+            remedy="choose another target",
+        )
+    return rows_nd, outputs_no
+
+
+def _members(kernels: Mapping[str, DotProductKernel] | None) -> dict[str, DotProductKernel]:
+    if kernels is None:
+        return dictionary()
+    for name in kernels:
+        if name in _references():
+            raise InvalidValueError(
+                "kernels",
+                name,
+                expected=f"other names than {', '.join(_references())}, which scores use",
+                remedy="rename it",
+            )
+    return {name: _of_unit_size(kernel) for name, kernel in kernels.items()}
+
+
+def _references() -> dict[str, DotProductKernel]:
+    return {
         f"relu depth {depth}": _of_unit_size(parse_target(_RELU.format(depth)))
         for depth in _REFERENCE_DEPTHS
     }
-    pilot = np.sort(generator.permutation(len(rows_nd))[:_PILOT_ROWS])
-    inputs = best_inputs(
-        rows_nd[pilot], outputs_no[pilot], references, _candidates(options), task, options.criterion
-    )
-    gram = Gram(rows_nd, outputs_no, members | references, inputs, task)
-    everything = np.arange(len(rows_nd))
-    names = (tuple(members), tuple(references))
-    choices = choose(gram, everything, names, options.criterion, progress)
-    validated = validate(
-        gram, names, options.criterion, _folds(len(rows_nd), options.folds, generator), progress
-    )
-    weights = choices[0].kept
-    return FittedKernel(
-        kernel=reduce(
-            DotProductKernel.__add__,
-            (gram.kernels[name] * weight for name, weight in weights.items()),
-        ),
-        ridge=choices[0].ridge * gram.scale,
-        weights=weights,
-        options=options,
-        inputs=inputs,
-        task=task,
-        num_rows=len(rows_nd),
-        scores=tuple(_score(gram, choice, validated.get(choice.name)) for choice in choices),
-    )
 
 
 def _candidates(options: FitOptions) -> list[Inputs]:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from scipy.optimize import brentq
 
 from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
@@ -159,11 +160,12 @@ def forecast_from_data(
 
     The eigenvectors of the kernel matrix stand for the eigenfunctions and the rows for the
     domain: the forecast is of the error on the other rows after training on a random `size` of
-    them. On the UCI sets shipped with the benchmarks it is typically within 10 % of the measured
-    error up to half of the rows and with a ridge of at least 0.1 of the kernel's mean diagonal;
-    with much less ridge on repeated rows it can be far off. From half of the rows on the curve is
-    interpolated to the exact leave-one-out error, on logarithmic axes; beyond the rows given it is
-    continued by that slope, which is a guess.
+    them. From half of the rows on the curve is interpolated to the exact leave-one-out error, on
+    logarithmic axes; beyond the rows given it is continued by that slope, which is a guess.
+
+    With a deep ReLU kernel and a ridge of 0.1 or 1 times its mean diagonal it was within 4 % of the
+    measured error in the median over seven data sets, and within 18 % always, from an eighth to
+    three quarters of the rows. With a much smaller ridge on repeated rows it can be far off.
 
     Args:
         kernel: (m, m) on a sample of the data; m of some hundreds is enough.
@@ -178,49 +180,29 @@ def forecast_from_data(
     Example:
         >>> import numpy as np
         >>> x = np.linspace(-1, 1, 40)[:, None]
-        >>> kernel = np.exp(-((x - x.T) ** 2))
-        >>> curve = forecast_from_data(kernel, np.sin(3 * x[:, 0]), [5, 10, 20], ridge=0.1)
+        >>> curve = forecast_from_data(np.exp(-((x - x.T) ** 2)), np.sin(3 * x), [5, 20], ridge=0.1)
         >>> bool(np.all(np.diff(curve.test_mse) < 0))
         True
     """
     kernel_mm, _ = float64_square("kernel", kernel)
     num_rows = len(kernel_mm)
     targets_mo, _ = float64_targets(targets, num_rows, device=kernel_mm.device)
-    if not 0.0 < ridge < math.inf:
-        raise InvalidValueError(
-            "ridge", ridge, expected="above 0", remedy="pass e.g. 0.1 of the kernel's mean diagonal"
-        )
-    if num_rows < 4:
-        raise ShapeError(
-            "kernel",
-            tuple(kernel_mm.shape),
-            expected="at least 4 rows",
-            remedy="pass a larger sample of the data",
-        )
-    for size in sizes:
-        if size < 1:
-            raise InvalidValueError("size", size, expected="at least 1", remedy="pass sizes >= 1")
-    eigenvalues, vectors_mm = torch.linalg.eigh(kernel_mm / num_rows)
-    eigenvalues_m = eigenvalues.clamp(min=0.0).cpu().numpy()
-    power_m = ((vectors_mm.T @ targets_mo).square().sum(1) / num_rows).cpu().numpy()
+    _check_forecast(num_rows, sizes, ridge)
+    spectrum = _spectrum(kernel_mm, targets_mo)
 
     def from_spectrum(size: int) -> Forecast:
-        ones = np.ones(num_rows)
-        return _forecast_finite(eigenvalues_m, ones, power_m, size, float(num_rows), ridge=ridge)
+        return _forecast_finite(*spectrum, size, float(num_rows), ridge=ridge)
 
     exact = leave_one_out(kernel_mm, targets_mo, ridge=ridge).mse
-    half = max(1, int(_TRUSTED_SHARE * num_rows))
-    at_half = from_spectrum(half)
+    at_half = from_spectrum(half := max(1, int(_TRUSTED_SHARE * num_rows)))
     errors, methods = [], []
     for size in sizes:
         if size <= half:
             errors.append(from_spectrum(size).test_mse)
             methods.append("spectrum")
-            continue
-        position = math.log(size / half) / math.log((num_rows - 1) / half)
-        errors.append(at_half.test_mse * (exact / at_half.test_mse) ** position)
-        methods.append("interpolated" if size < num_rows else "extrapolated")
-    centred = targets_mo - targets_mo.mean(0)
+        else:
+            errors.append(_beyond(size / half, (num_rows - 1) / half, at_half.test_mse, exact))
+            methods.append("interpolated" if size < num_rows else "extrapolated")
     return DataForecast(
         sizes=np.array(sizes, dtype=np.int64),
         test_mse=np.array(errors, dtype=np.float64),
@@ -228,9 +210,41 @@ def forecast_from_data(
         num_rows=num_rows,
         ridge=ridge,
         leave_one_out_mse=exact,
-        baseline_mse=float(centred.square().sum(1).mean()),
+        baseline_mse=float((targets_mo - targets_mo.mean(0)).square().sum(1).mean()),
         learnabilities=at_half.learnabilities[::-1].copy(),
     )
+
+
+def _spectrum(
+    kernel_mm: Tensor, targets_mo: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues, their multiplicities and the targets' power in each eigenvector."""
+    num_rows = len(kernel_mm)
+    eigenvalues, vectors_mm = torch.linalg.eigh(kernel_mm / num_rows)
+    power_m = (vectors_mm.T @ targets_mo).square().sum(1) / num_rows
+    return eigenvalues.clamp(min=0.0).cpu().numpy(), np.ones(num_rows), power_m.cpu().numpy()
+
+
+def _beyond(growth: float, known_growth: float, at_half: float, exact: float) -> float:
+    """On the straight line, in logarithms, from the error at half of the rows to the exact one."""
+    return at_half * float((exact / at_half) ** (math.log(growth) / math.log(known_growth)))
+
+
+def _check_forecast(num_rows: int, sizes: Sequence[int], ridge: float) -> None:
+    if not 0.0 < ridge < math.inf:
+        raise InvalidValueError(
+            "ridge", ridge, expected="above 0", remedy="pass e.g. 0.1 of the kernel's mean diagonal"
+        )
+    if num_rows < 4:
+        raise ShapeError(
+            "kernel",
+            (num_rows, num_rows),
+            expected="at least 4 rows",
+            remedy="pass a larger sample of the data",
+        )
+    for size in sizes:
+        if size < 1:
+            raise InvalidValueError("size", size, expected="at least 1", remedy="pass sizes >= 1")
 
 
 def _forecast_continuous(

@@ -31,7 +31,7 @@ __all__ = [
     "series_duals",
 ]
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 Function: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -75,7 +75,7 @@ def series_duals(
     affordable = _FEWEST_TERMS if needs_grad else max(_WORK // num_pairs, _FEWEST_TERMS)
     count = min(num_terms, affordable)
     if count < num_terms:
-        logger.info("series of %d instead of %d terms", count, num_terms)
+        _LOG.info("series of %d instead of %d terms", count, num_terms)
     std = torch.sqrt(q1) * torch.sqrt(q2)
     rho = k12 / torch.where(std > 0, std, 1.0)
 

@@ -58,11 +58,16 @@ class MatrixOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
-    num_threads: int
+    num_threads: int | None
     tile: int | None
     out: Path | None
     engine: Engine | None
     progress: Progress
+
+    @property
+    def threads(self) -> int:
+        """How many threads to use in this process."""
+        return torch.get_num_threads() if self.num_threads is None else self.num_threads
 
 
 def kernel_matrices(
@@ -78,9 +83,9 @@ def kernel_matrices(
 ) -> Kernels:
     """Both kernels of the rows of x1 with the rows of x2.
 
-    Results do not depend on `num_threads`, `tile` or `engine`. With gradients wanted (grad mode on
-    and an input or a parameter of the network requiring it) they are differentiable, in memory
-    proportional to the depth.
+    What the C++ kernel computes does not depend on `num_threads`, `tile` or `engine`, to the last
+    bit. With gradients wanted (grad mode on, and an input or a parameter of the network requires
+    them) results are differentiable, in memory proportional to the depth.
 
     Args:
         network: its spec is all that is read, but for gradients.
@@ -192,7 +197,7 @@ class _Job:
         inputs = [x1] if x2 is None else [x1, x2]
         packed = None
         if x1.device.type == "cpu":
-            rows = [native_tiles.pack(matrix, options.num_threads) for matrix in inputs]
+            rows = [native_tiles.pack(matrix, options.threads) for matrix in inputs]
             packed = rows[0], (rows[1] if x2 is not None else None)
             roots = [one.norms / np.sqrt(x1.shape[1]) for one in rows]
             with np.errstate(over="ignore"):
@@ -237,7 +242,8 @@ class _Job:
             for _ in self.plan.kinds
         ]
         if self.x1.device.type == "cpu":
-            native_tiles.allocate([output.numpy() for output in outputs])
+            arrays = [output.numpy() for output in outputs]
+            native_tiles.claim(arrays, self.options.threads)
         self.fill(outputs)
         return outputs
 
@@ -254,7 +260,7 @@ class _Job:
             torch_tiles.fill(self.plan, self.x1, self.x2, outputs, band, tile)
         else:
             arrays = [output.numpy() for output in outputs]
-            native_tiles.fill(self.plan, *self.packed, arrays, band, self.options.num_threads)
+            native_tiles.fill(self.plan, *self.packed, arrays, band, self.options.threads)
 
     def fill_diagonals(self, outputs: list[Tensor]) -> None:
         """Write K(x, x) where x2 is x1."""
@@ -350,9 +356,10 @@ def _fill_by_engine(job: _Job, output: Path, engine: Engine) -> None:
 def _fill_band_of_file(task: _BandTask) -> None:
     """Runs in a worker."""
     inputs = [torch.from_numpy(np.load(path)) for path in task.inputs]
-    threads = task.num_threads or torch.get_num_threads()
-    packed = [native_tiles.pack(rows, threads) for rows in inputs]
-    options = _Options(num_threads=threads, tile=task.tile, out=None, engine=None, progress=silent)
+    options = _Options(
+        num_threads=task.num_threads, tile=task.tile, out=None, engine=None, progress=silent
+    )
+    packed = [native_tiles.pack(rows, options.threads) for rows in inputs]
     job = _Job(
         plan=task.plan,
         x1=inputs[0],
@@ -412,7 +419,7 @@ def _checked_options(
                 name, value, expected="an integer of at least 1", remedy="leave it out, or pass 1"
             )
     return _Options(
-        num_threads=torch.get_num_threads() if num_threads is None else num_threads,
+        num_threads=num_threads,
         tile=tile,
         out=None if out is None else Path(out),
         engine=engine,

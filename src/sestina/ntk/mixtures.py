@@ -49,6 +49,10 @@ Floats: TypeAlias = NDArray[np.float64]
 _MAX_STEPS = 60
 _TOLERANCE = 1e-6
 """Of the criterion, per step."""
+_EVENNESS = 0.03
+"""−τ/n Σ log wⱼ is added to the criterion, a Dirichlet prior: it keeps the search from throwing
+members out early. On thirty synthetic tasks of 120 and of 400 rows (no benchmark's), τ = 0.03 made
+1 % and 3 % fewer errors on new rows than 0; 0.1 was as good, 1 made 4 % and 2 % more."""
 _LOG_WEIGHTS = (-20.0, 20.0)
 """Before they are made to add up to 1."""
 _LOG_RIDGES = (-16.0, 6.0)
@@ -91,7 +95,8 @@ def best_mixture(
     """The weights and the ridge that minimise the criterion, from equal weights on.
 
     The logarithms are varied, by L-BFGS, and the weights made to add up to 1 (softmax), since both
-    criteria ignore the scale. The minimum is local, and up to 60 steps come close enough to it.
+    criteria ignore the scale. Even weights are favoured a little. The minimum is local, and up to
+    60 steps come close enough to it.
 
     Args:
         kernels_jp: (kernels, n(n+1)/2), lower triangles, each of mean diagonal about 1.
@@ -208,7 +213,11 @@ class _Objective:
         slope_nn = slope_nn + slope_nn.T
         np.fill_diagonal(slope_nn, slope_nn.diagonal() / 2)
         slopes = self._kernels_jp @ lower_triangle(slope_nn)
-        return value, np.append(weights * (slopes - weights @ slopes), ridge * trace)
+        evenness = _EVENNESS / len(self._targets_no)
+        value -= evenness * float(np.log(np.maximum(weights, 1e-300)).sum())
+        slopes_u = weights * (slopes - weights @ slopes)
+        slopes_u -= evenness * (1.0 - len(weights) * weights)
+        return value, np.append(slopes_u, ridge * trace)
 
 
 @dataclass(frozen=True, slots=True)

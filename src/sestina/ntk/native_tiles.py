@@ -14,7 +14,7 @@ from sestina.ntk import _native
 from sestina.ntk.plans import Plan
 from sestina.ntk.rectifiers import angle_polynomials
 
-__all__ = ["TILE", "PackedRows", "allocate", "fill", "pack", "simd_level"]
+__all__ = ["TILE", "PackedRows", "claim", "fill", "pack", "simd_level"]
 
 Floats = NDArray[np.float64]
 Values: TypeAlias = NDArray[Any]
@@ -118,11 +118,10 @@ def fill(
     )
 
 
-def allocate(outputs: list[Values]) -> None:
-    """Ask for large pages under fresh memory: 4 KiB pages cost more than filling them does."""
-    for output in outputs:
-        if output.nbytes >= _LARGE_BYTES:
-            _calls.advise_large_pages(output)
+def claim(outputs: list[Values], num_threads: int) -> None:
+    """Have large pages under fresh memory: 4 KiB pages cost more than filling them does."""
+    if sum(output.nbytes for output in outputs) >= _LARGE_BYTES:
+        _calls.claim_memory(outputs, num_threads)
 
 
 def _right_scale(plan: Plan) -> Floats:

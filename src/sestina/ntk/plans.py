@@ -83,14 +83,19 @@ def make_plan(
         InvalidValueError: if a row is zero and the kernel depends on its direction, or values
             leave the range of the precision.
     """
-    rounding = cosine_rounding(num_columns, precision)
-    both = [moments1] if moments2 is None else [moments1, moments2]
-    _check_range(network, kinds, precision, both)
-    return (
-        _homogeneous_plan(network, kinds, precision, both, rounding)
-        or _one_norm_plan(network, kinds, precision, both, rounding)
-        or _any_norm_plan(network, kinds, precision, both, rounding)
+    case = _Case(
+        network=network,
+        kinds=kinds,
+        precision=precision,
+        moments=(moments1,) if moments2 is None else (moments1, moments2),
+        rounding=cosine_rounding(num_columns, precision),
+        rectifiers=RectifierNetwork.of(network),
     )
+    if network.layer_norm and network.sigma_b == 0:
+        _check_no_zero_row(case)
+    spans = _spans(case)
+    _check_range(case, spans)
+    return _homogeneous_plan(case) or _one_norm_plan(case, spans) or _any_norm_plan(case)
 
 
 def cosine_rounding(num_columns: int, precision: Precision) -> float:
@@ -108,32 +113,91 @@ def cosine_rounding(num_columns: int, precision: Precision) -> float:
     return 6 * 0.42 * unit * float(np.sqrt(variance))
 
 
-def _homogeneous_plan(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: list[Floats],
-    rounding: float,
-) -> Plan | None:
-    degree = homogeneous_degree(network)
-    if degree is None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Case:
+    """What is to be planned."""
+
+    network: FullyConnected
+    kinds: tuple[Kind, ...]
+    precision: Precision
+    moments: tuple[Floats, ...]
+    """Of the rows of x1 and, where there is another, x2."""
+    rounding: float
+    rectifiers: RectifierNetwork | None
+
+    def diagonal(self, moments: Floats) -> Floats:
+        """K(x, x) for rows of those moments, (kind, row)."""
+        if self.rectifiers is not None:
+            both = self.rectifiers.diagonal(moments)
+            chosen: Floats = both[[("nngp", "ntk").index(kind) for kind in self.kinds]]
+            return chosen
+        with torch.no_grad():
+            q = self.network.first_covariance(torch.as_tensor(moments, dtype=torch.float64))
+            if self.kinds == ("nngp",):
+                return self.network.nngp_diagonal(q).numpy()[None]
+            kernels = self.network.diagonal(q)
+        return np.stack([getattr(kernels, kind).numpy() for kind in self.kinds])
+
+    def near(self, *tables: KernelTable) -> tuple[float, float]:
+        """The zones of all those tables."""
+        allowance = _ALLOWANCE[self.precision]
+        zones = [table.safe_cosines(self.rounding, allowance) for table in tables]
+        return min(zone[0] for zone in zones), max(zone[1] for zone in zones)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Span:
+    """The smallest and largest moment of the rows of one input, 1 between or beside them."""
+
+    moments: tuple[float, float, float]
+    """Smallest, largest, 1."""
+    diagonal: Floats
+    """(kind, 3): K(x, x) there."""
+
+    def common_moment(self, tolerance: float) -> float | None:
+        """The one moment that stands for all of them, or None if the kernel tells them apart."""
+        low, high, _ = self.moments
+        if high - low > _WIDEST_SHELL * high:
+            return None
+        at_low, at_high, at_one = self.diagonal.T
+        if (np.abs(at_high - at_low) > tolerance * np.abs(at_high)).any():
+            return None
+        # Rows normalised in single precision differ from run to run; 1 lets them share a table.
+        largest = np.maximum(np.abs(at_high - at_one), np.abs(at_low - at_one))
+        is_one = abs(high - 1) <= _WIDEST_SHELL and (largest <= tolerance * np.abs(at_one)).all()
+        return 1.0 if is_one else (low + high) / 2
+
+
+def _spans(case: _Case) -> list[_Span]:
+    ends = [
+        (float(rows.min()), float(rows.max()), 1.0) if len(rows) else (1.0, 1.0, 1.0)
+        for rows in case.moments
+    ]
+    diagonals = np.split(case.diagonal(np.asarray(ends).ravel()), len(ends), axis=1)
+    return [
+        _Span(moments=moments, diagonal=diagonal)
+        for moments, diagonal in zip(ends, diagonals, strict=True)
+    ]
+
+
+def _homogeneous_plan(case: _Case) -> Plan | None:
+    degree = homogeneous_degree(case.network)
+    has_zero_rows = any((rows == 0).any() for rows in case.moments)
+    if degree is None or (degree == 0 and has_zero_rows):
         return None
-    table = _table(network, kinds, precision, (1.0, 1.0))
+    table = _table(case, (1.0, 1.0))
     scales: list[Floats | None] = [None, None]
-    if degree == 0:
-        for name, of_rows in zip(("x1", "x2"), moments, strict=False):
-            _check_no_zero_row(name, of_rows)
-    else:
+    if degree > 0:
         with np.errstate(over="ignore"):
-            scales[: len(moments)] = [np.sqrt(of_rows) ** degree for of_rows in moments]
+            scales[: len(case.moments)] = [np.sqrt(rows) ** degree for rows in case.moments]
     with np.errstate(over="ignore"):
-        diagonal = np.outer(table.sizes, moments[0] ** degree)
+        diagonal = np.outer(table.sizes, case.moments[0] ** degree)
     return Plan(
-        network=network,
-        kinds=kinds,
-        precision=precision,
+        network=case.network,
+        kinds=case.kinds,
+        precision=case.precision,
         form="table",
-        near=table.safe_cosines(rounding, _ALLOWANCE[precision]),
+        near=case.near(table),
         diagonal=diagonal,
         table=table,
         left_scale=scales[0],
@@ -141,117 +205,59 @@ def _homogeneous_plan(
     )
 
 
-def _one_norm_plan(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: list[Floats],
-    rounding: float,
-) -> Plan | None:
-    common = [_common_moment(network, kinds, precision, of_rows) for of_rows in moments]
-    if any(moment is None for moment in common):
-        return None
+def _one_norm_plan(case: _Case, spans: list[_Span]) -> Plan | None:
+    common = [span.common_moment(_SAME_KERNEL[case.precision]) for span in spans]
     left, right = common[0], common[-1]
-    assert left is not None
-    assert right is not None
-    table = _table(network, kinds, precision, (left, right))
-    # The rows' moments span so little that the diagonal is linear in them.
-    ends = np.asarray([moments[0].min(initial=left), moments[0].max(initial=left)])
-    low, high = _diagonal(network, kinds, ends).T
-    span = max(float(ends[1] - ends[0]), float(np.finfo(np.float64).tiny))
-    diagonal = low[:, None] + (high - low)[:, None] * ((moments[0] - ends[0]) / span)
+    if left is None or right is None:
+        return None
+    table = _table(case, (left, right))
+    # The moments span so little that the diagonal is linear in them.
+    low, high, _ = spans[0].moments
+    at_low, at_high, _ = spans[0].diagonal.T
+    rise = (at_high - at_low) / max(high - low, float(np.finfo(np.float64).tiny))
     return Plan(
-        network=network,
-        kinds=kinds,
-        precision=precision,
+        network=case.network,
+        kinds=case.kinds,
+        precision=case.precision,
         form="table",
-        near=table.safe_cosines(rounding, _ALLOWANCE[precision]),
-        diagonal=diagonal,
+        near=case.near(table),
+        diagonal=at_low[:, None] + rise[:, None] * (case.moments[0] - low),
         table=table,
     )
 
 
-def _any_norm_plan(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: list[Floats],
-    rounding: float,
-) -> Plan:
-    rectifiers = RectifierNetwork.of(network)
+def _any_norm_plan(case: _Case) -> Plan:
     near = (2.0, -2.0)
-    if rectifiers is not None:
+    if case.rectifiers is not None:
         # Biases matter least for the longest rows: there the kernel is steepest near c = ±1.
-        every = np.concatenate(moments)
+        every = np.concatenate(case.moments)
         tables = [
-            KernelTable.build(network, kinds=kinds, moments=(size, size), precision=precision)
+            KernelTable.build(
+                case.network, kinds=case.kinds, moments=(size, size), precision=case.precision
+            )
             for size in (float(every.max()), float(np.median(every)))
         ]
-        limits = [table.safe_cosines(rounding, _ALLOWANCE[precision]) for table in tables]
-        near = min(limit[0] for limit in limits), max(limit[1] for limit in limits)
+        near = case.near(*tables)
     return Plan(
-        network=network,
-        kinds=kinds,
-        precision=precision,
-        form="recursion" if rectifiers is None else "rectifier",
+        network=case.network,
+        kinds=case.kinds,
+        precision=case.precision,
+        form="recursion" if case.rectifiers is None else "rectifier",
         near=near,
-        diagonal=_diagonal(network, kinds, moments[0]),
-        rectifiers=rectifiers,
+        diagonal=case.diagonal(case.moments[0]),
+        rectifiers=case.rectifiers,
     )
 
 
-def _common_moment(
-    network: FullyConnected, kinds: tuple[Kind, ...], precision: Precision, moments: Floats
-) -> float | None:
-    """The one moment that stands for all of them, or None."""
-    if len(moments) == 0:
-        return 1.0
-    low, high = float(moments.min()), float(moments.max())
-    # Rows normalised in single precision differ from run to run; 1 lets them share a table.
-    if _is_one_norm(network, kinds, precision, (min(low, 1.0), max(high, 1.0))):
-        return 1.0
-    return (low + high) / 2 if _is_one_norm(network, kinds, precision, (low, high)) else None
-
-
-def _is_one_norm(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: tuple[float, float],
-) -> bool:
-    """Whether the kernel on the diagonal hardly differs between the two moments."""
-    if moments[1] - moments[0] > _WIDEST_SHELL * moments[1]:
-        return False
-    low, high = _diagonal(network, kinds, np.asarray(moments)).T
-    return bool((np.abs(high - low) <= _SAME_KERNEL[precision] * np.abs(high)).all())
-
-
-def _diagonal(network: FullyConnected, kinds: tuple[Kind, ...], moments: Floats) -> Floats:
-    """K(x, x) for rows of those moments, (kind, row)."""
-    rectifiers = RectifierNetwork.of(network)
-    if rectifiers is not None:
-        both = rectifiers.diagonal(moments)
-        return both[[("nngp", "ntk").index(kind) for kind in kinds]]
-    with torch.no_grad():
-        q = network.first_covariance(torch.as_tensor(moments, dtype=torch.float64))
-        if kinds == ("nngp",):
-            return network.nngp_diagonal(q).numpy()[None]
-        kernels = network.diagonal(q)
-    return np.stack([getattr(kernels, kind).numpy() for kind in kinds])
-
-
-def _table(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: tuple[float, float],
-) -> KernelTable:
-    activation = network.activation
+def _table(case: _Case, moments: tuple[float, float]) -> KernelTable:
+    network, activation = case.network, case.network.activation
     is_known = activation.name in REGISTRY and REGISTRY[activation.name] is type(activation)
     if not is_known:  # its spec may not say all of it
-        return KernelTable.build(network, kinds=kinds, moments=moments, precision=precision)
+        return KernelTable.build(
+            network, kinds=case.kinds, moments=moments, precision=case.precision
+        )
     return _remembered_table(
-        type(network).from_spec, json.dumps(network.spec()), kinds, precision, moments
+        type(network).from_spec, json.dumps(network.spec()), case.kinds, case.precision, moments
     )
 
 
@@ -268,34 +274,27 @@ def _remembered_table(
     )
 
 
-def _check_no_zero_row(name: str, moments: Floats) -> None:
-    zero = np.flatnonzero(moments == 0)
-    if len(zero):
-        raise InvalidValueError(
-            f"{name}[{zero[0]}]",
-            "a zero row",
-            expected="rows of a direction: the kernel of this network depends on nothing else",
-            remedy=f"leave out the {len(zero)} zero rows, or give the network biases",
-        )
+def _check_no_zero_row(case: _Case) -> None:
+    for name, moments in zip(("x1", "x2"), case.moments, strict=False):
+        zero = np.flatnonzero(moments == 0)
+        if len(zero):
+            raise InvalidValueError(
+                f"{name}[{zero[0]}]",
+                "a zero row",
+                expected="rows that have a direction, which layer normalisation keeps alone",
+                remedy=f"leave out the {len(zero)} zero rows, or give the network biases",
+            )
 
 
-def _check_range(
-    network: FullyConnected,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: list[Floats],
-) -> None:
-    largest = float(np.finfo(precision).max)
-    for name, of_rows in zip(("x1", "x2"), moments, strict=False):
-        if len(of_rows) == 0:
-            continue
-        row = int(of_rows.argmax())
-        value = float(_diagonal(network, kinds, of_rows[row : row + 1]).max())
+def _check_range(case: _Case, spans: list[_Span]) -> None:
+    largest = float(np.finfo(case.precision).max)
+    for name, moments, span in zip(("x1", "x2"), case.moments, spans, strict=False):
+        value = float(span.diagonal[:, :2].max())
         if not value <= largest:
             raise InvalidValueError(
-                f"kernel of {name}[{row}]",
+                f"kernel of {name}[{int(moments.argmax())}]",
                 value,
-                expected=f"a value of at most {largest:.3g}, the largest {precision}",
+                expected=f"a value of at most {largest:.3g}, the largest {case.precision}",
                 remedy="scale the inputs down"
-                + (", or pass float64" if precision == "float32" else ""),
+                + (", or pass float64" if case.precision == "float32" else ""),
             )

@@ -26,7 +26,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["RectifierNetwork", "angle_polynomials", "homogeneous_degree"]
 
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", float, NDArray[np.float64])
+
+_FEW = 8
+"""Numbers that Python's own arithmetic is faster for than NumPy's."""
 
 _ARC_TERMS = 9
 """Of the series of sin φ − φ cos φ, for φ < ½: the next one is below 1e-17 of the first."""
@@ -100,23 +104,24 @@ class RectifierNetwork:
             moments: |x|²/d of the two inputs, broadcast with t.
         """
         product, kink = self._shape()
-        variances = moments
+        left, right = moments
         covariance = tangent = np.zeros_like(t)
-        for index, (weight, bias, slope_factor, value, constant) in enumerate(self.layers):
-            slope = np.zeros_like(t)
+        for index, (weight, bias, slope_factor, value, constant) in enumerate(self.layers.tolist()):
+            above: Floats | float = 0.0
             if index > 0:
                 t, x, slope = _rectify(t, x, product, kink)
-            weighted = [weight * variance for variance in variances]
-            variances = (weighted[0] + bias, weighted[1] + bias)
-            roots = [np.sqrt(p) for p in weighted]
-            common = roots[0] * roots[1]
-            root = np.sqrt(variances[0]) * np.sqrt(variances[1])
+                above = slope_factor * slope * tangent
+            p1, p2 = weight * left, weight * right
+            left, right = p1 + bias, p2 + bias
+            # A power, since it takes numbers and arrays alike.
+            root1, root2, root = p1**0.5, p2**0.5, left**0.5 * right**0.5
+            common = root1 * root2
             covariance = common * (1 - t)
-            tangent = slope_factor * slope * tangent + value * covariance + constant
+            tangent = above + (value * covariance + constant)
             covariance = covariance + bias
             if bias > 0:
-                near = bias * (roots[0] - roots[1]) ** 2 / (root + common + bias)
-                far = bias + bias * (weighted[0] + weighted[1] + bias) / (root + common)
+                near = bias * (root1 - root2) ** 2 / (root + common + bias)
+                far = bias + bias * (p1 + p2 + bias) / (root + common)
                 t, x = (common * t + near) / root, (common * x + far) / root
         return np.stack([covariance, tangent])
 
@@ -126,15 +131,20 @@ class RectifierNetwork:
         Args:
             moments: |x|²/d, any shape.
         """
-        variance = moments
-        covariance = tangent = np.zeros_like(moments)
-        with np.errstate(over="ignore"):
-            for index, (weight, bias, slope, value, constant) in enumerate(self.layers):
-                covariance = weight * variance
-                above = slope * tangent if index > 0 else 0.0
-                tangent = above + value * covariance + constant
-                variance = covariance + bias
-        return np.stack([variance, tangent])
+        if moments.size > _FEW:
+            with np.errstate(over="ignore"):
+                return np.stack(self._diagonal(moments))
+        values = [self._diagonal(moment) for moment in moments.ravel().tolist()]
+        return np.asarray(values).T.reshape(2, *moments.shape)
+
+    def _diagonal(self, moment: Number) -> tuple[Number, Number]:
+        variance, tangent = moment, 0 * moment
+        for index, (weight, bias, slope, value, constant) in enumerate(self.layers.tolist()):
+            covariance = weight * variance
+            above = slope * tangent if index > 0 else 0 * tangent
+            tangent = above + value * covariance + constant
+            variance = covariance + bias
+        return variance, tangent
 
     def _shape(self) -> tuple[float, float]:
         moment = (self.a**2 + self.b**2) / 2
@@ -194,7 +204,7 @@ def angle_polynomials(degree: int) -> Floats:
 def _rectify(t: Floats, x: Floats, product: float, kink: float) -> tuple[Floats, Floats, Floats]:
     """The activations' t and x, and E[φ'φ']/m; `product` is ab/m, `kink` (b−a)²/m."""
     is_opposite = t > x
-    y = np.clip(np.minimum(t, x), 0, 1)
+    y = np.maximum(np.minimum(t, x), 0)
     phi = _angle(y)
     # The difference loses digits, but no more than a rounding error of the angle: 1 − ρ' ≈ φ²/2.
     arc = np.sqrt(y * (2 - y)) - phi * (1 - y)

@@ -17,6 +17,7 @@ Gauss–Legendre quadrature in the angle is accurate: for each degree the better
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -249,7 +250,7 @@ def _sphere_quadrature(
 def _quadrature_with(
     kernel: DotProductKernel, dimension: int, max_degree: int, num_nodes: int
 ) -> NDArray[np.float64]:
-    nodes, weights = roots_legendre(num_nodes)
+    nodes, weights = _nodes(num_nodes)
     angles = (nodes + 1.0) * (math.pi / 2)
     cosines = np.cos(angles)
     log_density = (dimension - 2) * np.log(np.sin(angles)) + (
@@ -264,6 +265,12 @@ def _quadrature_with(
         previous, current = current, following / (degree + dimension - 2)
         eigenvalues.append(float(weighted @ current))
     return np.array(eigenvalues[: max_degree + 1])
+
+
+@functools.cache
+def _nodes(num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    nodes, weights = roots_legendre(num_nodes)
+    return nodes, weights
 
 
 def _num_harmonics(dimension: int, degree: int) -> int:

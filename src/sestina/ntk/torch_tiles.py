@@ -112,7 +112,7 @@ def _values(
     if plan.table is None:
         moments = second_moments(block1), second_moments(block2)
         return _recursion(plan.network, plan.kinds, block1, block2, *moments)
-    values = plan.table.at_defects(*_defects(block1, block2))
+    values = plan.table.at_defects(*_defects(block1, block2, _zone(plan, block1.dtype)))
     if plan.left_scale is None:
         return values
     right = plan.left_scale if plan.right_scale is None else plan.right_scale
@@ -167,12 +167,19 @@ def _products(rows1: Tensor, rows2: Tensor, moments1: Tensor, moments2: Tensor) 
     return products.index_put(tuple(pairs.unbind(1)), exact)
 
 
-def _defects(rows1: Tensor, rows2: Tensor) -> tuple[Tensor, Tensor]:
+def _zone(plan: Plan, work: torch.dtype) -> float:
+    """The 1 − |c| below which cosines are computed again."""
+    if work == torch.float64:
+        return _NEARLY_PARALLEL
+    return max(1 - plan.near[0], 1 + plan.near[1])
+
+
+def _defects(rows1: Tensor, rows2: Tensor, zone: float) -> tuple[Tensor, Tensor]:
     """1 − |c|, and whether c < 0."""
     units1, units2 = _units(rows1), _units(rows2)
     cosines = units1 @ units2.T
     defects = (1 - cosines.abs()).clamp(min=0)
-    pairs = (defects <= _NEARLY_PARALLEL).nonzero()
+    pairs = (defects <= zone).nonzero()
     for chunk in pairs.split(_chunk(rows1)) if len(pairs) else ():
         i, j = chunk.unbind(1)
         signs = torch.where(cosines[i, j] < 0, -1.0, 1.0).to(units1.dtype)
