@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 from scipy.optimize import brentq
+from torch import Tensor
 
 from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from sestina.ntk.arrays import check_not_negative, float64_square, float64_targets
