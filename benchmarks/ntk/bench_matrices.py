@@ -1,13 +1,16 @@
 """Forward map: full NNGP and NTK matrices in float32 against neural-tangents, one core.
 
-Ours includes all that a first call costs: the table of the angle, made for a network not seen
-before, the correction near c = ±1, and fresh memory for both results.
+Ours includes the table of the angle, made for a network not seen before, and the correction near
+c = ±1. Results go, as in a program that is done with the last ones, to memory used before. The rows
+that say "kept" hold on to every result, so that each call takes fresh memory from the system; their
+peer writes zeros to as much of it.
 """
 
 from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import torch
 
 from benchmarks.harness import Report, Worker, alternate, at_most, bench_python, main
@@ -15,7 +18,7 @@ from benchmarks.ntk.peers.forward_rows import rows
 from sestina.ntk.architectures import FullyConnected
 
 # Products at the 210 GFLOP/s that oneDNN reaches on one core of an AMD EPYC 9005, half of them
-# where the matrix is square, and 5 ms for writing 72 MB to fresh large pages.
+# where the matrix is square, and 5 ms for writing 72 MB.
 LIMITS = {True: 0.0093, False: 0.0136}
 DEPTHS = (1, 4, 20)
 
@@ -37,14 +40,29 @@ def inputs_of(workload):
 
 
 def kernels(workload):
-    """Both kernels, the table and the memory of the results made anew each time."""
+    """Both kernels; the table is made anew each time, and the memory, too, if results are kept."""
     x1, x2 = inputs_of(workload)
     counter = itertools.count()
+    kept = []
 
     def run():
         # Another network each time: no table is found remembered.
         sigma_b = workload["sigma_b"] * (1 + 1e-9 * next(counter))
-        network_of(workload, sigma_b=sigma_b).kernels(x1, x2)
+        results = network_of(workload, sigma_b=sigma_b).kernels(x1, x2)
+        if workload.get("results") == "kept":
+            kept.append(results)
+
+    return run
+
+
+def fresh_memory(workload):
+    """Zeros in as much fresh memory as both kernels take, in large pages where there are some."""
+    shape = (2 * workload["n"], workload["n"])
+    kept = []
+
+    def run():
+        kept.append(np.zeros(shape, workload["dtype"]))
+        kept[-1].fill(0)
 
     return run
 
@@ -65,38 +83,37 @@ def measure(report, *, what, workload, pairs, limit, target):
 def bench(report: Report) -> None:
     for square in (True, False):
         shape = "square" if square else "test×train"
+        workload = {
+            "n": 3000,
+            "d": 100,
+            "sigma_b": 0.1,
+            "square": square,
+            "norms": "equal",
+            "dtype": "float32",
+        }
         for depth in DEPTHS:
-            workload = {
-                "n": 3000,
-                "d": 100,
-                "depth": depth,
-                "sigma_b": 0.1,
-                "square": square,
-                "norms": "equal",
-                "dtype": "float32",
-            }
             measure(
                 report,
                 what=f"NNGP+NTK, {shape}, depth {depth}",
-                workload=workload,
+                workload=workload | {"depth": depth},
                 pairs=20 if depth < 20 else 5,  # the peer takes seconds
                 limit=LIMITS[square],
                 target=at_most(0.05),
             )
-    for square in (True, False):
-        workload = {
-            "n": 3000,
-            "d": 100,
-            "depth": 4,
-            "sigma_b": 0.1,
-            "square": square,
-            "norms": "unequal",
-            "dtype": "float32",
-        }
+        kept = workload | {"depth": 4, "results": "kept"}
+        with (
+            Worker("benchmarks.ntk.bench_matrices:kernels", kept) as mine,
+            Worker("benchmarks.ntk.bench_matrices:fresh_memory", kept) as zeros,
+        ):
+            report.row(
+                what=f"NNGP+NTK, {shape}, depth 4, results kept, against zeros in fresh memory",
+                workload=kept,
+                measured=alternate(mine, zeros),
+            )
         measure(
             report,
-            what=f"NNGP+NTK, unequal norms, {'square' if square else 'test×train'}, depth 4",
-            workload=workload,
+            what=f"NNGP+NTK, unequal norms, {shape}, depth 4",
+            workload=workload | {"depth": 4, "norms": "unequal"},
             pairs=20,
             limit=LIMITS[square],
             target=at_most(0.15),

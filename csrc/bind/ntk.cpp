@@ -180,13 +180,41 @@ void fill_rectifier(const PackedRows<T>& left, const PackedRows<T>* right,
 }
 
 template <class T>
-void bind_numbers(nb::module_& m, const char* name, const char* pack) {
+using Fresh = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
+
+template <class T>
+std::vector<Fresh<T>> new_matrices(int count, std::size_t rows, std::size_t columns, int threads) {
+  std::vector<LargeBlock> blocks;
+  {
+    const nb::gil_scoped_release release;
+    for (int k = 0; k < count; ++k) {
+      blocks.emplace_back(rows * columns * sizeof(T));
+    }
+    if (threads > 1) {  // one thread has them provided when it touches them
+      provide_pages(blocks, threads);
+    }
+  }
+  std::vector<Fresh<T>> matrices;
+  for (LargeBlock& block : blocks) {
+    auto* const owned = new LargeBlock(std::move(block));
+    const nb::capsule owner(
+        owned, [](void* pointer) noexcept { delete static_cast<LargeBlock*>(pointer); });
+    matrices.emplace_back(static_cast<T*>(owned->data()), std::initializer_list{rows, columns},
+                          owner);
+  }
+  return matrices;
+}
+
+template <class T>
+void bind_numbers(nb::module_& m, const char* name, const char* pack, const char* fresh) {
   nb::class_<PackedRows<T>>(m, name, "Rows divided by their norms, in the order of the tiles.")
       .def_prop_ro(
           "shape", [](const PackedRows<T>& rows) { return std::pair(rows.rows(), rows.columns()); },
           "Rows and columns.")
       .def_prop_ro("norms", &norms_of<T>, nb::rv_policy::move,
                    "Euclidean norms; not finite where a row is not.");
+  m.def(fresh, &new_matrices<T>, "count"_a, "rows"_a, "columns"_a, "threads"_a,
+        "Matrices of any contents, in large pages if there are.");
   m.def(pack, &pack_rows<T>, nb::arg("matrix").noconvert(), "level"_a, "threads"_a,
         "Rows for the tiles of an instruction set, one of simd_levels().");
   m.def("fill_from_table", &fill_from_table<T>, "left"_a, "right"_a.none(),
@@ -200,19 +228,6 @@ void bind_numbers(nb::module_& m, const char* name, const char* pack) {
         nb::arg("layers").noconvert(), "scale"_a, nb::arg("polynomials").noconvert(), "near"_a,
         "band"_a, "threads"_a,
         "Fill the rows of a band by a RectifierNetwork; without right, their transposes, too.");
-}
-
-template <class T>
-using Memory = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-template <class T>
-void claim(const std::vector<Memory<T>>& arrays, int threads) {
-  std::vector<MemoryRange> ranges;
-  for (const Memory<T>& array : arrays) {
-    ranges.push_back({array.data(), array.nbytes()});
-  }
-  const nb::gil_scoped_release release;
-  claim_memory(ranges, threads);
 }
 
 const char* best_level() { return simd_level_name(best_simd_level()); }
@@ -232,10 +247,6 @@ NB_MODULE(_native, m) {
   m.def("simd_level", &best_level, "The best of them.");
   m.def("table_degree", &table_degree_of, "is_double"_a, "The degree of a table's polynomials.");
   m.def("angle_degree", &angle_degree_of, "is_double"_a, "The degree of the angle's polynomials.");
-  bind_numbers<float>(m, "PackedFloats", "pack_floats");
-  bind_numbers<double>(m, "PackedDoubles", "pack_doubles");
-  constexpr const char* claims =
-      "Ask for large pages under fresh memory and, with several threads, provide them. A hint.";
-  m.def("claim_memory", &claim<float>, nb::arg("arrays").noconvert(), "threads"_a, claims);
-  m.def("claim_memory", &claim<double>, nb::arg("arrays").noconvert(), "threads"_a, claims);
+  bind_numbers<float>(m, "PackedFloats", "pack_floats", "new_float_matrices");
+  bind_numbers<double>(m, "PackedDoubles", "pack_doubles", "new_double_matrices");
 }

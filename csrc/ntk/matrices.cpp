@@ -14,7 +14,7 @@ namespace {
 constexpr std::ptrdiff_t padding = 16;
 
 // Matrices from this size on are written past the caches.
-constexpr std::ptrdiff_t streamed_bytes = 8 << 20;
+constexpr std::ptrdiff_t streamed_bytes = 4 << 20;
 
 template <class T>
 std::vector<T> padded(std::span<const double> values) {

@@ -2,9 +2,11 @@
 // processor has, over shapes that cut tiles, panels and vectors in all ways.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <new>
 #include <numbers>
 #include <random>
 #include <span>
@@ -406,17 +408,48 @@ void test_every_item_is_done_once() {
   for_each_item(0, 4, [](int, std::ptrdiff_t) { std::exit(1); });
 }
 
-void test_claimed_memory_keeps_its_contents() {
-  claim_memory({}, 2);
-  for (const std::size_t size : {0u, 1u, 5000u, 5u << 20}) {
-    std::vector<char> first(size, 'a'), second(size + 1, 'b');
-    const MemoryRange ranges[] = {{first.data(), first.size()}, {second.data() + 1, size}};
-    for (const int threads : {1, 3}) {
-      claim_memory(ranges, threads);
-      check(std::count(first.begin(), first.end(), 'a') == static_cast<std::ptrdiff_t>(size),
-            "claimed memory changed", "", static_cast<std::ptrdiff_t>(size), threads);
+void test_blocks_are_aligned_and_used_again() {
+  constexpr std::size_t page = 2u << 20;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, page, page + 1, 20 * page}) {
+    for (const int round : {0, 1}) {
+      std::vector<LargeBlock> blocks;
+      blocks.emplace_back(size);
+      blocks.emplace_back(size);
+      provide_pages(blocks, 3);
+      check(blocks[0].data() != blocks[1].data(), "blocks overlap", "", 0, round);
+      for (const LargeBlock& block : blocks) {
+        check(round == 0 || !block.is_fresh(), "a block is not used again", "", 0, round);
+        check(block.bytes() >= size && reinterpret_cast<std::uintptr_t>(block.data()) % page == 0,
+              "a block's place", "", static_cast<std::ptrdiff_t>(size), round);
+        std::fill_n(static_cast<char*>(block.data()), block.bytes(), 'x');
+      }
     }
   }
+}
+
+void test_few_bytes_of_freed_blocks_are_kept() {
+  constexpr std::size_t quarter = LargeBlock::kept_bytes / 4;
+  {
+    std::vector<LargeBlock> blocks;
+    for (int k = 0; k < 6; ++k) {
+      blocks.emplace_back(quarter);
+    }
+    const LargeBlock too_large(LargeBlock::kept_bytes + 1);
+  }
+  std::vector<LargeBlock> again;
+  std::ptrdiff_t fresh = 0;
+  for (int k = 0; k < 6; ++k) {
+    fresh += again.emplace_back(quarter).is_fresh() ? 1 : 0;
+  }
+  check(fresh == 2, "blocks that were kept", "", fresh, 2);
+  check(LargeBlock(LargeBlock::kept_bytes + 1).is_fresh(), "a large block was kept", "", 0, 0);
+  bool thrown = false;
+  try {
+    const LargeBlock impossible(std::size_t{1} << 60);
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  check(thrown, "an impossible block", "", 0, 0);
 }
 
 }  // namespace
@@ -425,5 +458,6 @@ int main() {
   test_all<float>();
   test_all<double>();
   test_every_item_is_done_once();
-  test_claimed_memory_keeps_its_contents();
+  test_blocks_are_aligned_and_used_again();
+  test_few_bytes_of_freed_blocks_are_kept();
 }

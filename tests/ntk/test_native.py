@@ -80,8 +80,6 @@ def test_float32_and_float64_do_not_mix():
         _native.fill_from_table(**table_arguments(first=np.ones((2, 2))))
     with pytest.raises(TypeError):
         _native.fill_from_table(**table_arguments(left=pack(np.eye(2))))
-    with pytest.raises(TypeError):
-        _native.claim_memory([np.ones(3, np.int32)], 1)
 
 
 def test_read_only_and_strided_outputs_are_refused():
@@ -165,9 +163,25 @@ def test_python_and_cpp_agree_on_the_degree_of_tables():
         assert table.coefficients.shape[1] == _native.table_degree(precision == "float64") + 1
 
 
-def test_claimed_memory_keeps_its_contents():
-    for size in (0, 1, 3 << 20):
-        arrays = [np.ones(size, np.float32), np.ones((2, size), np.float32)]
-        for threads in (1, 2):
-            _native.claim_memory(arrays, threads)
-            assert all((array == 1).all() for array in arrays)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fresh_matrices_own_their_memory(threads):
+    for new, dtype in (
+        (_native.new_float_matrices, np.float32),
+        (_native.new_double_matrices, np.float64),
+    ):
+        first, second = new(2, 700, 800, threads)
+        assert first.shape == second.shape == (700, 800)
+        assert first.dtype == dtype
+        first[:], second[:] = 1, 2
+        view = second[3:]
+        del second
+        (other,) = new(1, 700, 800, threads)
+        other[:] = 3
+        assert (view == 2).all()
+        assert (first == 1).all()
+    assert _native.new_float_matrices(1, 0, 5, threads)[0].shape == (0, 5)
+
+
+def test_impossible_matrices_raise():
+    with pytest.raises(MemoryError):
+        _native.new_double_matrices(1, 1 << 40, 1 << 10, 1)

@@ -1,6 +1,5 @@
 """C++ kernels of sestina.ntk, see csrc/ntk. Arrays are never converted."""
 
-from collections.abc import Sequence
 from typing import Annotated, overload
 
 import numpy
@@ -31,6 +30,9 @@ class PackedFloats:
     @property
     def norms(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
         """Euclidean norms; not finite where a row is not."""
+
+def new_float_matrices(count: int, rows: int, columns: int, threads: int) -> list[Annotated[NDArray[numpy.float32], dict(shape=(None, None))]]:
+    """Matrices of any contents, in large pages if there are."""
 
 def pack_floats(matrix: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], level: str, threads: int) -> PackedFloats:
     """Rows for the tiles of an instruction set, one of simd_levels()."""
@@ -64,14 +66,8 @@ class PackedDoubles:
     def norms(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]:
         """Euclidean norms; not finite where a row is not."""
 
+def new_double_matrices(count: int, rows: int, columns: int, threads: int) -> list[Annotated[NDArray[numpy.float64], dict(shape=(None, None))]]:
+    """Matrices of any contents, in large pages if there are."""
+
 def pack_doubles(matrix: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], level: str, threads: int) -> PackedDoubles:
     """Rows for the tiles of an instruction set, one of simd_levels()."""
-
-@overload
-def claim_memory(arrays: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')]], threads: int) -> None: ...
-
-@overload
-def claim_memory(arrays: Sequence[Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]], threads: int) -> None:
-    """
-    Ask for large pages under fresh memory and, with several threads, provide them. A hint.
-    """

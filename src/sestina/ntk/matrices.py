@@ -237,13 +237,11 @@ class _Job:
 
     def run(self) -> list[Tensor]:
         """The matrices in memory."""
-        outputs = [
-            torch.empty(self.shape, dtype=self.x1.dtype, device=self.x1.device)
-            for _ in self.plan.kinds
-        ]
-        if self.x1.device.type == "cpu":
-            arrays = [output.numpy() for output in outputs]
-            native_tiles.claim(arrays, self.options.threads)
+        count, device, dtype = len(self.plan.kinds), self.x1.device, self.x1.dtype
+        if device.type == "cpu":
+            outputs = native_tiles.new_matrices(count, self.shape, dtype, self.options.threads)
+        else:
+            outputs = [torch.empty(self.shape, dtype=dtype, device=device) for _ in range(count)]
         self.fill(outputs)
         return outputs
 

@@ -6,6 +6,7 @@ import os
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from sestina.ntk import _native
 from sestina.ntk.plans import Plan
 from sestina.ntk.rectifiers import angle_polynomials
 
-__all__ = ["TILE", "PackedRows", "claim", "fill", "pack", "simd_level"]
+__all__ = ["TILE", "PackedRows", "fill", "new_matrices", "pack", "simd_level"]
 
 Floats = NDArray[np.float64]
 Values: TypeAlias = NDArray[Any]
@@ -118,10 +119,17 @@ def fill(
     )
 
 
-def claim(outputs: list[Values], num_threads: int) -> None:
-    """Have large pages under fresh memory: 4 KiB pages cost more than filling them does."""
-    if sum(output.nbytes for output in outputs) >= _LARGE_BYTES:
-        _calls.claim_memory(outputs, num_threads)
+def new_matrices(
+    count: int, shape: tuple[int, int], dtype: torch.dtype, num_threads: int
+) -> list[Tensor]:
+    """Matrices to fill, on the CPU; large ones in large pages.
+
+    Fresh pages of 4 KiB cost more than all that is computed: 26 ms for 72 MB, 3 ms in large pages.
+    """
+    if count * shape[0] * shape[1] * dtype.itemsize < _LARGE_BYTES:
+        return [torch.empty(shape, dtype=dtype) for _ in range(count)]
+    new = _calls.new_float_matrices if dtype == torch.float32 else _calls.new_double_matrices
+    return [torch.from_numpy(matrix) for matrix in new(count, *shape, num_threads)]
 
 
 def _right_scale(plan: Plan) -> Floats:
