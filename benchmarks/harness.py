@@ -371,7 +371,17 @@ def _hardware() -> dict[str, Any]:
         "cpu": cpu,
         "features": features,
         "cores": len(os.sched_getaffinity(0)),
+        "gpus": _gpus(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.system(),
         "load_1min": round(os.getloadavg()[0], 2),
     }
+
+
+def _gpus() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return found.split("\n")[:-1]

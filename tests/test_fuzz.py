@@ -24,10 +24,10 @@ from sestina.core.archives import extract_archive
 from sestina.core.errors import FileFormatError, SestinaError
 from sestina.core.options import options_from_toml, options_to_toml
 from sestina.ntk.datasets import Table, read_table
-from sestina.ntk.design_files import write_document
-from sestina.ntk.designs import Design, design
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.targets import parse_target
+from sestina.ntk.designs.files import write_document
+from sestina.ntk.designs.inverse import Design, design
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 
 pytestmark = pytest.mark.fuzz
 

@@ -17,7 +17,7 @@ from benchmarks.ntk.designs_common import (
     sigma_by_sampling,
 )
 from benchmarks.ntk.paper import paper_activation
-from sestina.ntk.designs import design
+from sestina.ntk.designs.inverse import design
 
 WORKLOAD = {"target": "NTK of relu:depth=4,sigma_w²=2,sigma_b²=0.01", "angles": 100}
 

@@ -12,7 +12,7 @@ import math
 from benchmarks.harness import Report, Value, at_most, main
 from benchmarks.ntk.designs_common import deep_relu, kernel_errors, upper_bound
 from sestina.ntk.activations import activation
-from sestina.ntk.designs import design
+from sestina.ntk.designs.inverse import design
 from sestina.ntk.nets import FullyConnectedNet
 
 

@@ -15,11 +15,11 @@ import torch
 
 from benchmarks.harness import Report, Value, at_most, main
 from benchmarks.ntk.uci import FOLDER, NAMES, load_uci
-from sestina.ntk.curves import input_matrix
-from sestina.ntk.estimators import KernelClassifier
-from sestina.ntk.fitting import FitOptions, fit_kernel
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.targets import parse_target
+from sestina.ntk.fitting.fits import FitOptions, fit_kernel
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
+from sestina.ntk.matrices.curves import input_matrix
+from sestina.ntk.predictions.estimators import KernelClassifier
 
 DEPTHS = (1, 2, 4)
 CHOICES = {"chosen inputs": FitOptions(), "radial inputs": FitOptions(form="radial", bias=0.0)}

@@ -6,9 +6,9 @@ import numpy as np
 
 from benchmarks.harness import Report, Value, at_most, main
 from benchmarks.ntk.designs_common import deep_relu, kernel_errors
-from sestina.ntk.designs import design
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.targets import parse_target
+from sestina.ntk.designs.inverse import design
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 
 WIDTHS = (256, 1024, 4096, 16384)
 NETS = 200

@@ -17,7 +17,7 @@ from benchmarks.ntk.uci import FOLDER, load_uci, on_sphere
 from sestina.ntk import FullyConnected
 from sestina.ntk.activations import ReLU
 from sestina.ntk.nets import FullyConnectedNet
-from sestina.ntk.regression import GradientFlow
+from sestina.ntk.predictions.regression import GradientFlow
 
 SIGMA_W, SIGMA_B = 2**0.5, 0.1
 LEARNING_RATE = 0.1

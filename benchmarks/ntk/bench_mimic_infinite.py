@@ -15,10 +15,10 @@ from benchmarks.harness import Report, Value, at_most, main
 from benchmarks.ntk.paper import paper_activation
 from benchmarks.ntk.uci import FOLDER, NAMES, load_uci, on_sphere
 from sestina.ntk import FullyConnected
-from sestina.ntk.curves import input_matrix
-from sestina.ntk.designs import design
-from sestina.ntk.regression import GradientFlow
-from sestina.ntk.targets import parse_target
+from sestina.ntk.designs.inverse import design
+from sestina.ntk.kernels.targets import parse_target
+from sestina.ntk.matrices.curves import input_matrix
+from sestina.ntk.predictions.regression import GradientFlow
 
 TIME = 1020 * 0.1
 DEEP, SHALLOW = (f"relu:depth={depth},sigma_w=sqrt(2),sigma_b=0.1" for depth in (4, 1))

@@ -21,8 +21,8 @@ import torch
 from benchmarks.harness import Report, Resumable, Value, at_least, at_most, main
 from benchmarks.ntk.full_batch import descend, outputs
 from sestina.ntk.activations import activation
-from sestina.ntk.designs import design
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.designs.inverse import design
+from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.nets import FullyConnectedNet
 
 LONG = True

@@ -20,9 +20,9 @@ from benchmarks.ntk.designs_common import (
     sigma_by_quadrature,
     sigma_by_sampling,
 )
-from sestina.ntk.designs import design
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.targets import parse_target
+from sestina.ntk.designs.inverse import design
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 
 
 def random_series(seed: int) -> DotProductKernel:

@@ -16,11 +16,11 @@ import torch
 
 from benchmarks.harness import Report, Value, main
 from benchmarks.ntk.uci import FOLDER, NAMES, load_uci
-from sestina.ntk.curves import input_matrix
 from sestina.ntk.datasets import shipped_table
-from sestina.ntk.forecasts import forecast, forecast_from_data
-from sestina.ntk.spectra import hypercube_spectrum
-from sestina.ntk.targets import parse_target
+from sestina.ntk.kernels.spectra import hypercube_spectrum
+from sestina.ntk.kernels.targets import parse_target
+from sestina.ntk.matrices.curves import input_matrix
+from sestina.ntk.predictions.forecasts import forecast, forecast_from_data
 
 TARGET = "relu:depth=4,sigma_w=sqrt(2),sigma_b=0.1"
 BITS = 11

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sestina.ntk.activations import Activation
 from sestina.ntk.architectures import FullyConnected
 from sestina.ntk.empirical import empirical_ntk
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.nets import FullyConnectedNet
 
 __all__ = [

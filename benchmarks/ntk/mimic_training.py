@@ -9,7 +9,7 @@ notebook mimic_net_training).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmarks.ntk.full_batch import descend, outputs
 from sestina.core.progress import Progress, silent
 from sestina.ntk.nets import FullyConnectedNet
+from sestina.tensors.devices import resolve_device
 
 __all__ = ["EPOCHS", "LEARNING_RATE", "RECORDED_EPOCHS", "Run", "Split", "train", "wine_split"]
 
@@ -50,6 +51,8 @@ class Run:
     test_accuracy: float
     num_parameters: int
     seconds: float
+    device: str
+    """The processor that trained it."""
 
 
 def wine_split(folder: Path) -> Split:
@@ -78,7 +81,10 @@ def train(
     *,
     progress: Progress = silent,
 ) -> list[Run]:
-    """Trains `net` in place; one `Run` for each recorded epoch."""
+    """Trains `net` in place, on a GPU if there is one; one `Run` for each recorded epoch."""
+    device = resolve_device()
+    net.to(device)
+    split = Split(**{name: rows.to(device) for name, rows in asdict(split).items()})
     runs, began = [], time.monotonic()
     test_start_no = outputs(net, split.x_test)
     steps = descend(
@@ -100,7 +106,13 @@ def train(
                     test_accuracy=hits.float().mean().item(),
                     num_parameters=net.num_parameters,
                     seconds=time.monotonic() - began,
+                    device=device_name(device),
                 )
             )
         progress(epoch, EPOCHS, f"{name}, seed {seed}")
     return runs
+
+
+def device_name(device: torch.device) -> str:
+    """The processor by name; "cpu" where it has no other."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -21,8 +21,8 @@ from sestina.cli.ntk.targets import read_target
 from sestina.core.errors import OptionError
 from sestina.ntk.activations.base import REGISTRY
 from sestina.ntk.datasets import SHIPPED
-from sestina.ntk.designs import Design
-from sestina.ntk.variance import ERROR_COSINES
+from sestina.ntk.designs.inverse import Design
+from sestina.ntk.designs.variance import ERROR_COSINES
 
 DEEP = "relu:depth=4,sigma_w=sqrt2,sigma_b=0.1"
 SERIES = "poly:0.2,0.5,0,0.3"

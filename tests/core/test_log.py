@@ -9,11 +9,11 @@ from sestina.core.log import logging_to
 def test_our_own_records_go_by_the_level_and_others_from_warning_on():
     lines = io.StringIO()
     with logging_to(lines, logging.INFO):
-        logging.getLogger("sestina.ntk.matrices").debug("hidden")
-        logging.getLogger("sestina.ntk.matrices").info("shown")
+        logging.getLogger("sestina.ntk.matrices.tiled").debug("hidden")
+        logging.getLogger("sestina.ntk.matrices.tiled").info("shown")
         logging.getLogger("matplotlib").info("hidden")
         logging.getLogger("matplotlib").warning("shown")
-    assert lines.getvalue() == "INFO sestina.ntk.matrices: shown\nWARNING matplotlib: shown\n"
+    assert lines.getvalue() == "INFO sestina.ntk.matrices.tiled: shown\nWARNING matplotlib: shown\n"
 
 
 def test_afterwards_all_is_as_before():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sestina.ntk import _native
 from sestina.ntk.architectures import FullyConnected
-from sestina.ntk.rectifiers import RectifierNetwork
+from sestina.ntk.matrices.rectifiers import RectifierNetwork
 
 LEVELS = _native.simd_levels()
 

@@ -7,8 +7,8 @@ import pytest
 
 from sestina.ntk import _native
 from sestina.ntk.architectures import FullyConnected
-from sestina.ntk.rectifiers import angle_polynomials
-from sestina.ntk.tables import KernelTable
+from sestina.ntk.matrices.rectifiers import angle_polynomials
+from sestina.ntk.matrices.tables import KernelTable
 
 EMPTY = np.zeros(0)
 

@@ -12,10 +12,11 @@ from matplotlib.text import Text
 from sestina.core.errors import InvalidValueError
 from sestina.core.plots import save_figure
 from sestina.ntk.datasets import shipped_table
-from sestina.ntk.designs import design
-from sestina.ntk.fitting import fit_kernel
-from sestina.ntk.forecasts import forecast_from_data
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.designs.inverse import design
+from sestina.ntk.designs.variance import ERROR_ANGLES, ERROR_COSINES
+from sestina.ntk.fitting.fits import fit_kernel
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 from sestina.ntk.pictures import (
     LearningCurve,
     activation_picture,
@@ -26,8 +27,7 @@ from sestina.ntk.pictures import (
     network_picture,
     training_picture,
 )
-from sestina.ntk.targets import parse_target
-from sestina.ntk.variance import ERROR_ANGLES, ERROR_COSINES
+from sestina.ntk.predictions.forecasts import forecast_from_data
 
 
 @pytest.fixture(scope="module")

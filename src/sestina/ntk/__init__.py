@@ -24,22 +24,27 @@ from sestina.core.extras import naming_extra
 with naming_extra("ntk"):
     from sestina.ntk.activations import Activation, Custom, activation
     from sestina.ntk.architectures import FullyConnected
-    from sestina.ntk.curves import input_matrix
     from sestina.ntk.datasets import Table, load_table, read_table, shipped_table
-    from sestina.ntk.design_options import DesignOptions
-    from sestina.ntk.designs import Design, design
+    from sestina.ntk.designs.inverse import Design, design
+    from sestina.ntk.designs.options import DesignOptions
     from sestina.ntk.empirical import EmpiricalNTK, empirical_ntk
-    from sestina.ntk.estimators import KernelClassifier, KernelRegressor, NetworkKernel
-    from sestina.ntk.fitting import FitOptions, FittedKernel, fit_kernel
-    from sestina.ntk.forecasts import DataForecast, Forecast, forecast, forecast_from_data
-    from sestina.ntk.kernels import DotProductKernel
-    from sestina.ntk.matrices import kernel_matrices, kernel_matrix
+    from sestina.ntk.fitting.fits import FitOptions, FittedKernel, fit_kernel
+    from sestina.ntk.kernels.dot_product import DotProductKernel
+    from sestina.ntk.kernels.spectra import Spectrum, hypercube_spectrum, sphere_spectrum
+    from sestina.ntk.kernels.targets import parse_target
+    from sestina.ntk.matrices.curves import input_matrix
+    from sestina.ntk.matrices.tiled import kernel_matrices, kernel_matrix
     from sestina.ntk.nets import FullyConnectedNet
     from sestina.ntk.pairs import Kernels
-    from sestina.ntk.posteriors import GaussianProcess, LeaveOneOut, leave_one_out
-    from sestina.ntk.regression import GradientFlow, max_learning_rate
-    from sestina.ntk.spectra import Spectrum, hypercube_spectrum, sphere_spectrum
-    from sestina.ntk.targets import parse_target
+    from sestina.ntk.predictions.estimators import KernelClassifier, KernelRegressor, NetworkKernel
+    from sestina.ntk.predictions.forecasts import (
+        DataForecast,
+        Forecast,
+        forecast,
+        forecast_from_data,
+    )
+    from sestina.ntk.predictions.posteriors import GaussianProcess, LeaveOneOut, leave_one_out
+    from sestina.ntk.predictions.regression import GradientFlow, max_learning_rate
 
 __all__ = [
     "Activation",

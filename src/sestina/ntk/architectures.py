@@ -29,9 +29,9 @@ from sestina.core.errors import DivergentKernelError, InvalidValueError, OptionE
 from sestina.core.registry import nearest_name
 from sestina.ntk import activations
 from sestina.ntk.activations import Activation, ActivationLike
-from sestina.ntk.expressions import READERS, Expression
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.matrices import kernel_matrices, kernel_matrix
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.expressions import READERS, Expression
+from sestina.ntk.matrices.tiled import kernel_matrices, kernel_matrix
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.pairs import Kernels, Kind, check_kind
 
@@ -104,7 +104,7 @@ class FullyConnected:
         Args:
             x1: (n, d), float32 or float64.
             x2: (m, d); default x1, when the diagonals are exact.
-            **how: options of `sestina.ntk.matrices.kernel_matrices`: threads, tiles, files.
+            **how: options of `sestina.ntk.matrices.tiled.kernel_matrices`: threads, tiles, files.
 
         Returns:
             Two (n, m) tensors of the inputs' dtype; differentiable in inputs and scales.

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from sestina.core.errors import InvalidValueError
 from sestina.core.extras import import_extra
 from sestina.core.plots import COLOURS, house_style, new_figure, new_figures
-from sestina.ntk.designs import Design
+from sestina.ntk.designs.inverse import Design
+from sestina.ntk.designs.variance import ERROR_ANGLES, ERROR_COSINES
 from sestina.ntk.empirical import empirical_ntk
-from sestina.ntk.fitting import FittedKernel
-from sestina.ntk.forecasts import DataForecast
-from sestina.ntk.kernels import DotProductKernel
-from sestina.ntk.targets import parse_target
-from sestina.ntk.variance import ERROR_ANGLES, ERROR_COSINES
+from sestina.ntk.fitting.fits import FittedKernel
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
+from sestina.ntk.predictions.forecasts import DataForecast
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def kernel_picture(design: Design) -> Figure:
     """Target and achieved kernel over the cosine, and their difference over the angle.
 
     Example:
-        >>> from sestina.ntk.designs import design
+        >>> from sestina.ntk.designs.inverse import design
         >>> figure = kernel_picture(design(DotProductKernel.from_coefficients([0.0, 0.5, 0.5])))
         >>> [axes.get_title("left") for axes in figure.axes]
         ['Kernel of the infinitely wide network', 'Achieved − target, RMS ... (dotted)']
@@ -137,7 +137,7 @@ def network_kernel(design: Design, width: int, *, seed: int = 0) -> Floats:
         seed: of the initial values.
 
     Returns:
-        (100,), at `sestina.ntk.variance.ERROR_ANGLES`.
+        (100,), at `sestina.ntk.designs.variance.ERROR_ANGLES`.
     """
     net = design.module(2, 1, width, seed, centred=False).double()
     angles = torch.from_numpy(ERROR_ANGLES)

@@ -11,7 +11,7 @@ from sestina.cli.book import Chapter, Picture, Table, Text
 from sestina.cli.chapters import ntk
 from sestina.cli.tour import find_chapters, run_tour
 from sestina.core.errors import UnknownNameError
-from sestina.ntk.designs import Design
+from sestina.ntk.designs.inverse import Design
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from sestina.ntk.activations import (
     activation,
 )
 from sestina.ntk.activations.base import REGISTRY
+from sestina.ntk.designs.forms import HermiteSeries, ReLUSum, SinusoidSum, TabulatedActivation
 from sestina.ntk.empirical import empirical_ntk
 from sestina.ntk.empirical.layers import affine_stack
 from sestina.ntk.empirical.structured import structured_kernel, structured_squares
-from sestina.ntk.forms import HermiteSeries, ReLUSum, SinusoidSum, TabulatedActivation
 from sestina.ntk.nets import FullyConnectedNet
 
 KNOTS = np.linspace(-2, 2, 41)

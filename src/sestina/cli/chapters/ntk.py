@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from sestina.cli.book import Chapter
 from sestina.core.progress import tracked
 from sestina.ntk.architectures import FullyConnected
-from sestina.ntk.curves import input_matrix
 from sestina.ntk.datasets import load_table
-from sestina.ntk.designs import Design, design
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.designs.inverse import Design, design
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.matrices.curves import input_matrix
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.pictures import (
     LearningCurve,
@@ -33,7 +33,7 @@ from sestina.ntk.pictures import (
     network_picture,
     training_picture,
 )
-from sestina.ntk.regression import GradientFlow
+from sestina.ntk.predictions.regression import GradientFlow
 
 __all__ = ["TITLE", "run"]
 

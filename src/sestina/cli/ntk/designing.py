@@ -18,9 +18,9 @@ from sestina.cli.ntk.targets import TARGET_HELP, read_target
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option
 from sestina.core.errors import NotAchievableError
-from sestina.ntk.design_options import DesignOptions
-from sestina.ntk.designs import Design, design
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.designs.inverse import Design, design
+from sestina.ntk.designs.options import DesignOptions
+from sestina.ntk.kernels.dot_product import DotProductKernel
 
 __all__ = ["design_command", "show_command"]
 

@@ -21,10 +21,10 @@ from sestina.cli.ntk.reports import (
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option, print_json, print_table
 from sestina.ntk.datasets import Table
-from sestina.ntk.design_options import DesignForm
-from sestina.ntk.designs import Design
-from sestina.ntk.fitting import FitOptions, FittedKernel, fit_kernel
-from sestina.ntk.mixtures import Criterion
+from sestina.ntk.designs.inverse import Design
+from sestina.ntk.designs.options import DesignForm
+from sestina.ntk.fitting.fits import FitOptions, FittedKernel, fit_kernel
+from sestina.ntk.fitting.mixtures import Criterion
 from sestina.ntk.pairs import Kind
 from sestina.ntk.pictures import fit_picture
 

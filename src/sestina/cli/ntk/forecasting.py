@@ -19,12 +19,12 @@ from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option, print_json, print_table
 from sestina.core.errors import OptionError
 from sestina.core.progress import tracked
-from sestina.ntk.curves import input_matrix
 from sestina.ntk.datasets import Table
-from sestina.ntk.forecasts import DataForecast, forecast_from_data
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.matrices.curves import input_matrix
 from sestina.ntk.pairs import Kind
 from sestina.ntk.pictures import forecast_picture
+from sestina.ntk.predictions.forecasts import DataForecast, forecast_from_data
 
 __all__ = ["ForecastOptions", "forecast_command"]
 

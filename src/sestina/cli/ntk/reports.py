@@ -13,7 +13,7 @@ from sestina.cli.output import print_json, print_table
 from sestina.core.errors import OptionError
 from sestina.core.plots import save_figure
 from sestina.core.progress import Progress, silent, tracked
-from sestina.ntk.designs import Design
+from sestina.ntk.designs.inverse import Design
 from sestina.ntk.pictures import activation_picture, kernel_picture, network_picture
 
 if TYPE_CHECKING:

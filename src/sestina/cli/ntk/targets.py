@@ -9,10 +9,10 @@ import click
 from sestina.cli.output import json_option, print_listing
 from sestina.core.errors import DivergentKernelError, OptionError, SestinaError
 from sestina.ntk.activations.base import REGISTRY, ClosedForm
-from sestina.ntk.designs import Design
-from sestina.ntk.kernels import DotProductKernel
+from sestina.ntk.designs.inverse import Design
+from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 from sestina.ntk.pairs import Kind
-from sestina.ntk.targets import parse_target
 
 __all__ = ["TARGET_HELP", "read_target", "targets_command"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, ClosedForm, check_number
-from sestina.ntk.duals import (
+from sestina.ntk.gaussian.duals import (
     Duals,
     erf_duals,
     exp_duals,
@@ -41,7 +41,7 @@ class Erf(ClosedForm):
         return 2 / math.sqrt(math.pi) * torch.exp(-z * z)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.erf_duals`."""
+        """See `sestina.ntk.gaussian.duals.erf_duals`."""
         return erf_duals(q1, q2, k12)
 
 
@@ -66,7 +66,7 @@ class GELU(ClosedForm):
         return cumulative + z * density
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.gelu_duals`."""
+        """See `sestina.ntk.gaussian.duals.gelu_duals`."""
         return gelu_duals(q1, q2, k12)
 
 
@@ -101,7 +101,7 @@ class Sin(ClosedForm):
         return self.amplitude * self.frequency * torch.cos(self.frequency * z + self.phase)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.sine_duals`."""
+        """See `sestina.ntk.gaussian.duals.sine_duals`."""
         return _scaled(self.amplitude, sine_duals(self.frequency, self.phase, q1, q2, k12))
 
 
@@ -204,7 +204,7 @@ class Exp(ClosedForm):
         return self.a * self.b * torch.exp(self.b * z)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.exp_duals`."""
+        """See `sestina.ntk.gaussian.duals.exp_duals`."""
         return _scaled(self.a, exp_duals(self.b, q1, q2, k12))
 
 
@@ -244,7 +244,7 @@ class Gaussian(ClosedForm):
         return 2 * self.a * self.b * z * torch.exp(self.b * z * z)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.gaussian_duals`."""
+        """See `sestina.ntk.gaussian.duals.gaussian_duals`."""
         return _scaled(self.a, gaussian_duals(-self.b, q1, q2, k12))
 
 

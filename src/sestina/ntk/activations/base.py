@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sestina.core.errors import InvalidValueError, OptionError
 from sestina.core.registry import Registry, nearest_name
-from sestina.ntk import quadrature
-from sestina.ntk.duals import Duals
+from sestina.ntk.gaussian import quadrature
+from sestina.ntk.gaussian.duals import Duals
 
 __all__ = ["REGISTRY", "Activation", "ClosedForm", "check_degree", "check_number"]
 

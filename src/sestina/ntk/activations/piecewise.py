@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sestina.ntk.activations.base import REGISTRY, ClosedForm, check_degree, check_number
-from sestina.ntk.duals import Duals, rectified_monomial_duals, sign_duals
+from sestina.ntk.gaussian.duals import Duals, rectified_monomial_duals, sign_duals
 
 __all__ = ["ABReLU", "Abs", "LeakyReLU", "ReLU", "RectifiedMonomial", "Sign"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.activations.base import REGISTRY, ClosedForm, check_degree, check_number
-from sestina.ntk.duals import Duals, hermite_duals, polynomial_duals
+from sestina.ntk.gaussian.duals import Duals, hermite_duals, polynomial_duals
 
 __all__ = ["Hermite", "Monomial", "Polynomial"]
 
@@ -48,7 +48,7 @@ class Hermite(ClosedForm):
         return math.sqrt(self.degree) * _hermite(z, self.degree - 1)
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """k12ⁿ at q1 = q2 = 1; see `sestina.ntk.duals.hermite_duals`."""
+        """k12ⁿ at q1 = q2 = 1; see `sestina.ntk.gaussian.duals.hermite_duals`."""
         return hermite_duals(self.degree, q1, q2, k12)
 
 
@@ -87,7 +87,7 @@ class Polynomial(ClosedForm):
         return _horner(z, [j * c for j, c in enumerate(self.coefficients)][1:])
 
     def duals(self, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
-        """See `sestina.ntk.duals.polynomial_duals`."""
+        """See `sestina.ntk.gaussian.duals.polynomial_duals`."""
         return polynomial_duals(tuple(self.coefficients), q1, q2, k12)
 
 
