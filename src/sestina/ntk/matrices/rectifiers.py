@@ -191,14 +191,19 @@ def angle_polynomials(degree: int) -> Floats:
     Returns:
         (2, degree + 1).
     """
-    places = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-    y = (places + 1) / 2
+    # Interpolation at Chebyshev's nodes, in extended precision: the same digits on every machine.
+    order = np.arange(degree + 1, dtype=np.longdouble)
+    angles = 4 * np.arctan(np.longdouble(1)) * (order + 0.5) / (degree + 1)
+    y = (np.cos(angles) + 1) / 2
     phi = _angle(y)
-    fits = [
-        np.polynomial.Chebyshev.fit(places, values, degree, domain=[-1, 1])
-        for values in (phi / np.sqrt(y), _arc(phi) / y**1.5)
-    ]
-    return np.stack([np.polynomial.chebyshev.cheb2poly(fit.coef)[::-1] for fit in fits])
+    weights = 2 * np.cos(np.outer(order, angles)) / (degree + 1)
+    weights[0] /= 2
+    return np.stack(
+        [
+            np.polynomial.chebyshev.cheb2poly((weights * values).sum(1))[::-1].astype(np.float64)
+            for values in (phi / np.sqrt(y), _arc(phi) / (y * np.sqrt(y)))
+        ]
+    )
 
 
 def _rectify(t: Floats, x: Floats, product: float, kink: float) -> tuple[Floats, Floats, Floats]:
