@@ -26,6 +26,7 @@ from sestina.ntk.activations import (
     ReLU,
     Sin,
 )
+from sestina.ntk.architectures import FullyConnected
 from sestina.ntk.gaussian import quadrature
 
 DOUBLE = torch.float64
@@ -134,7 +135,27 @@ def test_values_are_the_integral_of_slopes_over_the_covariance():
     assert start.item() == pytest.approx(mean(0.8) * mean(3.0), abs=1e-12)
 
 
-def test_a_steep_function_falls_back_to_the_plane_and_stays_right():
+def test_a_steep_function_takes_a_long_series():
+    steep = Erf()
+    q = tensor(70.0)
+    assert quadrature._choose_terms(steep, q, quadrature._choose_rule(steep, q)) > 4096
+    assert largest_error(steep, q, tensor(0.5), tensor(*RHOS)) < 1e-9
+
+
+@pytest.mark.parametrize("seed", [98, 112])
+def test_a_kink_far_out_in_the_tail_is_no_undeclared_one(seed):
+    # relu(z − 0.3) where the second layer's deviations are a thirtieth of 0.3.
+    phi = Custom(lambda z: torch.relu(z - 0.3), kinks=(0.3,))
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
+    nngp, theta = FullyConnected(activation=phi, depth=3).kernels(x)
+    assert nngp.isfinite().all()
+    assert theta.isfinite().all()
+    value, slope = phi.moments(tensor(1e-4, 1.0))
+    assert value[0] == slope[0] == 0
+    assert slope[1].item() == pytest.approx(norm.sf(0.3), abs=1e-12)
+
+
+def test_a_steeper_function_falls_back_to_the_plane_and_stays_right():
     steep = Erf()
     q = tensor(400.0)
     assert quadrature._choose_terms(steep, q, quadrature._choose_rule(steep, q)) is None

@@ -6,7 +6,7 @@ For (u, v) ~ N(0, [[q1, k12], [k12, q2]]) and ρ = k12/√(q1 q2):
   the trapezoidal rule. By Cauchy–Schwarz K terms leave out at most E[φ²] − Σ b_k², at any ρ: the
   terms are doubled until that is below 1e-11 of E[φ²]. A polynomial in ρ has no trouble at ρ = ±1,
   and takes complex ρ.
-- φ smooth, but on so fine a scale that 4,096 terms do not do: the trapezoidal rule in the plane.
+- φ smooth, but on so fine a scale that 16,384 terms do not do: the trapezoidal rule in the plane.
 - φ with kinks: Gauss–Legendre panels in two variables that end at every kink. With s = sign ρ,
 
       u = √q1 (A x + B y),   v = s √q2 (A x − B y),   A, B = √((1 ± |ρ|)/2),
@@ -25,7 +25,6 @@ Axes: p pair, y outer node, x inner node, z node, k degree.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import logging
 import math
@@ -34,13 +33,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sestina.core.errors import InvalidValueError, NonFiniteError
 from sestina.ntk.gaussian.duals import PARALLEL_ULPS, Duals
-from sestina.ntk.gaussian.hermite import hermite_coefficients, hermite_values
+from sestina.ntk.gaussian.hermite import hermite_coefficients
+from sestina.ntk.gaussian.nodes import Rule, hermite_basis, line_nodes, num_line_nodes, panel_nodes
 
 __all__ = ["Integrand", "duals", "moments"]
 
@@ -75,9 +74,9 @@ _SPECTRUM_POINTS = ((4096, 3281), (32768, 26003))
 _SPECTRUM_FLOOR = 1e-12
 _MARGIN = 8.0
 """Frequencies that a Gaussian of unit variance adds, down to 1e-13."""
-_TERMS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
-_BASES = (512, 4096)
-"""Terms that h_k is tabulated for: two tables at most for each number of nodes."""
+_TERMS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+_BASES = (512, 4096, 16384)
+"""Terms that h_k is tabulated for: three tables at most for each number of nodes."""
 _COMPLEX_TERMS = 4096
 """Terms of the series where kinks forbid anything better; the rest falls off like k^{−3/2}."""
 _SMALL_ELEMENTS = 2**16
@@ -139,21 +138,7 @@ def duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
     return _planar_duals(function, q1, q2, k12, rule)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Rule:
-    """How finely the line is sampled."""
-
-    reach: float
-    """The line is cut off at ±reach standard deviations."""
-    num_nodes: int
-    """On the whole line for smooth functions, per panel for others."""
-    cuts_centre: bool = True
-    """Whether panels end at zero, too, lest they grow longer than in one variable."""
-    bandwidth: float = 0.0
-    """Of φ(√q z) and φ'(√q z), in radians per standard deviation; smooth functions only."""
-
-
-def _choose_rule(function: Integrand, q: Tensor) -> _Rule:
+def _choose_rule(function: Integrand, q: Tensor) -> Rule:
     """How finely φ has to be sampled at these variances."""
     with torch.no_grad():
         probes = _probes(q)
@@ -161,10 +146,10 @@ def _choose_rule(function: Integrand, q: Tensor) -> _Rule:
         if not function.kinks:
             bandwidth = _choose_bandwidth(function, probes, reach)
             # A product of two has twice the bandwidth, the Gaussian left over adds its own.
-            num_nodes = _num_line_nodes(reach, 2 * bandwidth + _MARGIN)
-            return _Rule(reach=reach, bandwidth=bandwidth, num_nodes=num_nodes)
+            num_nodes = num_line_nodes(reach, 2 * bandwidth + _MARGIN)
+            return Rule(reach=reach, bandwidth=bandwidth, num_nodes=num_nodes)
         # A kink at zero cuts the line of y at zero by itself.
-        start = _Rule(reach=reach, num_nodes=_PANEL_NODES[0], cuts_centre=0.0 not in function.kinks)
+        start = Rule(reach=reach, num_nodes=_PANEL_NODES[0], cuts_centre=0.0 not in function.kinks)
         rules = [dataclasses.replace(start, num_nodes=size) for size in _PANEL_NODES]
         for rule, finer in itertools.pairwise(rules):
             pairs = zip(
@@ -215,17 +200,20 @@ def _choose_reach(function: Integrand, q: Tensor) -> float:
             expected=f"numbers for every |z| up to {farthest * math.sqrt(float(q.max())):.4g}",
             remedy="pass a function that is defined on the whole line",
         )
-    logs = 2 * values.abs().clamp(_TINY, _HUGE).log() - z * z / 2
-    is_something = (logs > logs.max(1, keepdim=True).values + _NOTHING).any(0)
-    needed = float(z[is_something].abs().max())
+    squares = 2 * values.abs().clamp(_TINY, _HUGE).log()
+    logs = squares - z * z / 2
+    # Where φ is zero but for |z| > 26, as relu(z − 1) is at a small variance, the peak is nothing.
+    floor = squares.max(1, keepdim=True).values + math.log(_TINY)
+    floor = torch.maximum(floor, logs.max(1, keepdim=True).values + _NOTHING)
+    needed = float(torch.where((logs > floor).any(0), z.abs(), 0.0).max())
     for reach in _REACHES:
         if needed <= reach:
             return reach
     raise _unsettled(function)
 
 
-def _choose_terms(function: Integrand, q: Tensor, rule: _Rule) -> int | None:
-    """How many terms of Mehler's series do, or None if 4,096 do not."""
+def _choose_terms(function: Integrand, q: Tensor, rule: Rule) -> int | None:
+    """How many terms of Mehler's series do, or None if 16,384 do not."""
     if rule.bandwidth**2 > 2 * _TERMS[-1]:  # h_k reaches frequency √k
         return None
     with torch.no_grad():
@@ -240,13 +228,13 @@ def _choose_terms(function: Integrand, q: Tensor, rule: _Rule) -> int | None:
     return None
 
 
-def _moments(function: Integrand, q: Tensor, rule: _Rule) -> Duals:
+def _moments(function: Integrand, q: Tensor, rule: Rule) -> Duals:
     std = _safe_sqrt(q)[..., None]
     if function.kinks:
         kinks = torch.tensor(function.kinks, dtype=q.dtype, device=q.device)
-        z, weights = _panel_nodes(kinks / std.clamp(min=_TINY), rule)
+        z, weights = panel_nodes(kinks / std.clamp(min=_TINY), rule)
     else:
-        z, weights = _line_nodes(rule, q)
+        z, weights = line_nodes(rule, q)
     points = std * z
     return tuple(  # type: ignore[return-value]
         (values * values * weights).sum(-1)
@@ -255,7 +243,7 @@ def _moments(function: Integrand, q: Tensor, rule: _Rule) -> Duals:
 
 
 def _series_duals(
-    function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: _Rule, num_terms: int
+    function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: Rule, num_terms: int
 ) -> Duals:
     def evaluate(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
         product = _safe_sqrt(q1) * _safe_sqrt(q2)
@@ -271,15 +259,15 @@ def _series_duals(
 
 
 def _series_coefficients(
-    function: Integrand, q: Tensor, rule: _Rule, num_terms: int
+    function: Integrand, q: Tensor, rule: Rule, num_terms: int
 ) -> tuple[Tensor, Tensor]:
     """b_k of φ(√q z) and of φ'(√q z), (..., k)."""
     most = next(size for size in _BASES if num_terms <= size)
     # h_k oscillates with frequencies up to √k.
     bandwidth = rule.bandwidth + math.sqrt(most) + _MARGIN
-    rule = dataclasses.replace(rule, num_nodes=_num_line_nodes(rule.reach, bandwidth))
-    z, weights = _line_nodes(rule, q)
-    basis_zk = _hermite_basis(rule.reach, rule.num_nodes, most)[:, :num_terms]
+    rule = dataclasses.replace(rule, num_nodes=num_line_nodes(rule.reach, bandwidth))
+    z, weights = line_nodes(rule, q)
+    basis_zk = hermite_basis(rule.reach, rule.num_nodes, most)[:, :num_terms]
     weighted_zk = torch.from_numpy(basis_zk).to(q) * weights[:, None]
     points = _safe_sqrt(q)[..., None] * z
     return function.forward(points) @ weighted_zk, function.derivative(points) @ weighted_zk
@@ -328,7 +316,7 @@ def _kinked_coefficients(
     return torch.from_numpy(np.stack(rows))[places].to(q)
 
 
-def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: _Rule) -> Duals:
+def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule: Rule) -> Duals:
     shape = torch.broadcast_shapes(q1.shape, q2.shape, k12.shape)
     flat1, flat2, flat12 = (tensor.expand(shape).reshape(-1) for tensor in (q1, q2, k12))
     num_kinks = len(function.kinks)
@@ -342,7 +330,7 @@ def _planar_duals(function: Integrand, q1: Tensor, q2: Tensor, k12: Tensor, rule
 
 
 def _planar_block(
-    function: Integrand, q1_p: Tensor, q2_p: Tensor, k12_p: Tensor, rule: _Rule
+    function: Integrand, q1_p: Tensor, q2_p: Tensor, k12_p: Tensor, rule: Rule
 ) -> Duals:
     std1, std2 = _safe_sqrt(q1_p)[:, None], _safe_sqrt(q2_p)[:, None]  # (p, 1)
     sign = torch.where(k12_p < 0, -1.0, 1.0).to(k12_p.dtype)[:, None]
@@ -360,13 +348,13 @@ def _planar_block(
         # The integrand of y is continuous at its cuts, so that they carry no first derivative; but
         # near ρ = ±1 they would carry rounding errors times 1/B.
         cuts = torch.where(across > _NARROW, cuts, torch.where(across > 0, cuts.detach(), 0.0))
-        y, y_weights = _panel_nodes(cuts, rule)  # (p, y)
+        y, y_weights = panel_nodes(cuts, rule)  # (p, y)
         shift = (across * y)[:, :, None]
         lines = torch.cat([kinks1[:, None, :] - shift, kinks2[:, None, :] + shift], dim=2)
-        x, x_weights = _panel_nodes(lines / along[:, :, None], rule)  # (p, y, x)
+        x, x_weights = panel_nodes(lines / along[:, :, None], rule)  # (p, y, x)
     else:
-        y, y_weights = _line_nodes(rule, q1_p)
-        x, x_weights = _line_nodes(rule, q1_p)
+        y, y_weights = line_nodes(rule, q1_p)
+        x, x_weights = line_nodes(rule, q1_p)
         shift = (across * y)[:, :, None]
     ahead = along[:, :, None] * x
     u = std1[:, :, None] * (ahead + shift)
@@ -413,49 +401,6 @@ def _probes(q: Tensor) -> Tensor:
     """The least and greatest variance, and the one between, for choosing a rule."""
     low, high = q.detach().min(), q.detach().max()
     return torch.stack([low, torch.sqrt(low * high), high]).to(torch.float64)
-
-
-def _num_line_nodes(reach: float, bandwidth: float) -> int:
-    """Nodes of a step h with 2π/h above the bandwidth: nothing is aliased to the mean.
-
-    Rounded up to whole 64s, so that few tables of h_k are needed.
-    """
-    return 64 * math.ceil((2 * reach * bandwidth / (2 * math.pi) + 2) / 64)
-
-
-def _line_nodes(rule: _Rule, like: Tensor) -> tuple[Tensor, Tensor]:
-    """The trapezoidal rule for E[f(z)], z ~ N(0, 1)."""
-    z = torch.linspace(-rule.reach, rule.reach, rule.num_nodes, dtype=torch.float64)
-    step = 2 * rule.reach / (rule.num_nodes - 1)
-    weights = step / math.sqrt(2 * math.pi) * torch.exp(-z * z / 2)
-    return z.to(like), weights.to(like)
-
-
-def _panel_nodes(cuts: Tensor, rule: _Rule) -> tuple[Tensor, Tensor]:
-    """Gauss–Legendre panels between the cuts of the last axis, with the Gaussian's density."""
-    nodes, weights = (torch.from_numpy(array).to(cuts) for array in _legendre(rule.num_nodes))
-    if rule.cuts_centre:
-        cuts = torch.cat([cuts, torch.zeros_like(cuts[..., :1])], dim=-1)
-    inner = cuts.clamp(-rule.reach, rule.reach).sort(dim=-1).values
-    end = torch.full_like(inner[..., :1], rule.reach)
-    edges = torch.cat([-end, inner, end], dim=-1)
-    half = (edges[..., 1:] - edges[..., :-1])[..., None] / 2
-    points = ((edges[..., 1:] + edges[..., :-1])[..., None] / 2 + half * nodes).flatten(-2)
-    density = torch.exp(-points * points / 2) / math.sqrt(2 * math.pi)
-    return points, (half * weights).flatten(-2) * density
-
-
-@functools.lru_cache(maxsize=16)
-def _legendre(num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
-    return nodes, weights
-
-
-@functools.lru_cache(maxsize=8)
-def _hermite_basis(reach: float, num_nodes: int, num_terms: int) -> NDArray[np.float64]:
-    """h_k at the nodes of the line, (z, k)."""
-    z = np.linspace(-reach, reach, num_nodes)
-    return np.ascontiguousarray(hermite_values(z, num_terms).T)
 
 
 def _safe_sqrt(q: Tensor) -> Tensor:
