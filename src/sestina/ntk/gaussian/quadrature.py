@@ -349,20 +349,32 @@ def _planar_block(
         # near ρ = ±1 they would carry rounding errors times 1/B.
         cuts = torch.where(across > _NARROW, cuts, torch.where(across > 0, cuts.detach(), 0.0))
         y, y_weights = panel_nodes(cuts, rule)  # (p, y)
-        shift = (across * y)[:, :, None]
-        lines = torch.cat([kinks1[:, None, :] - shift, kinks2[:, None, :] + shift], dim=2)
-        x, x_weights = panel_nodes(lines / along[:, :, None], rule)  # (p, y, x)
     else:
         y, y_weights = line_nodes(rule, q1_p)
-        x, x_weights = line_nodes(rule, q1_p)
+        y, y_weights = y.expand(len(q1_p), -1), y_weights.expand(len(q1_p), -1)
+
+    def inner(y: Tensor, y_weights: Tensor) -> tuple[Tensor, ...]:
         shift = (across * y)[:, :, None]
-    ahead = along[:, :, None] * x
-    u = std1[:, :, None] * (ahead + shift)
-    v = (sign * std2)[:, :, None] * (ahead - shift)
-    value, slope = (
-        ((apply(u) * apply(v) * x_weights).sum(-1) * y_weights).sum(-1)
-        for apply in (function.forward, function.derivative)
-    )
+        if len(kinks):
+            lines = torch.cat([kinks1[:, None, :] - shift, kinks2[:, None, :] + shift], dim=2)
+            x, x_weights = panel_nodes(lines / along[:, :, None], rule)  # (p, y, x)
+        else:
+            x, x_weights = line_nodes(rule, q1_p)
+        ahead = along[:, :, None] * x
+        u = std1[:, :, None] * (ahead + shift)
+        v = (sign * std2)[:, :, None] * (ahead - shift)
+        return tuple(
+            ((apply(u) * apply(v) * x_weights).sum(-1) * y_weights).sum(-1)
+            for apply in (function.forward, function.derivative)
+        )
+
+    # Seventeen kinks make 600 million nodes of a single pair.
+    num_x = (2 * len(kinks) + 2) * rule.num_nodes
+    step = max(1, _BLOCK_ELEMENTS // (num_x * len(q1_p)))
+    pieces = [
+        inner(*piece) for piece in zip(y.split(step, 1), y_weights.split(step, 1), strict=True)
+    ]
+    value, slope = (torch.stack(parts).sum(0) for parts in zip(*pieces, strict=True))
     return value, slope
 
 
