@@ -318,3 +318,31 @@ def test_the_tangent_kernel_of_modules_is_on_average_that_of_the_infinite_networ
     scale = found.diagonal().sqrt()
     allowed = 5 * error + 0.02 * scale[:, None] * scale
     assert bool(((sampled.mean(0) - found).abs() <= allowed).all())
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"depth": 10**9}, "depth is 1000000000, expected an integer from 1 to 10,000"),
+        ({"sigma_w": 1e200}, "sigma_w is 1e\\+200, expected a number from 0 to 1e\\+100"),
+        ({"sigma_w": "1"}, "sigma_w is '1'"),
+        ({"sigma_w": True}, "sigma_w is True"),
+        ({"residual": "no"}, "residual is 'no', expected True or False"),
+        ({"layer_norm": 3}, "layer_norm is 3, expected True or False"),
+        ({"sigma_w": 0.0}, "sigma_w is 0.0, expected above 0"),
+        (
+            {"sigma_w": 0, "sigma_b": 1.0, "parametrisation": "standard", "width": 9},
+            "sigma_w is 0, expected above 0",
+        ),
+    ],
+)
+def test_what_no_network_can_be_is_named(changes, problem):
+    with pytest.raises(InvalidValueError, match=problem):
+        FullyConnected(activation="relu", **changes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sign_of_a_zero_row_is_zero(dtype):
+    x = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, -1.0]], dtype=dtype)
+    expected = torch.diag(torch.tensor([1.0, 0.0, 1.0], dtype=dtype))
+    torch.testing.assert_close(FullyConnected(activation="sign").nngp(x), expected)

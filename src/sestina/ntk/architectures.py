@@ -93,8 +93,9 @@ class FullyConnected:
         self.input_width: Final = (
             None if input_width is None else _checked_count("input_width", input_width)
         )
-        self.residual: Final = residual
-        self.layer_norm: Final = layer_norm
+        self.residual: Final = _checked_flag("residual", residual)
+        self.layer_norm: Final = _checked_flag("layer_norm", layer_norm)
+        _check_alive(self)
 
     # Kernels of inputs.
 
@@ -400,6 +401,12 @@ class NetworkCurve(Expression):
         return cls(FullyConnected.from_spec(spec["network"]), check_kind(spec["kind"]))
 
 
+_MAX_DEPTH = 10_000
+"""Of more layers kernels are constant to rounding, or beyond float64."""
+_MAX_UNITS = 2**53
+_MAX_SCALE = 1e100
+"""Its square is far from the end of float64."""
+
 READERS.add("network", NetworkCurve.from_spec)
 
 OPTIONS: Final[dict[str, object]] = {
@@ -416,6 +423,27 @@ OPTIONS: Final[dict[str, object]] = {
 }
 
 
+def _checked_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValueError(
+            name, value, expected="True or False", remedy=f"pass {name}=True or leave it out"
+        )
+    return value
+
+
+def _check_alive(network: FullyConnected) -> None:
+    """Refuses weights of zero where something is divided by them, or nothing is left."""
+    if _number(network.sigma_w) != 0:
+        return
+    if network.parametrisation == "standard" or _number(network.sigma_b) == 0:
+        raise InvalidValueError(
+            "sigma_w",
+            network.sigma_w,
+            expected="above 0: the hidden layers see nothing of the inputs",
+            remedy="pass e.g. sigma_w=1",
+        )
+
+
 def _has_bias(sigma_b: Scale) -> float:
     return float(_number(sigma_b) != 0.0)
 
@@ -425,11 +453,12 @@ def _number(scale: Scale) -> float:
 
 
 def _checked_count(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    most = _MAX_DEPTH if name == "depth" else _MAX_UNITS
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise InvalidValueError(
             name,
             value,
-            expected="an integer of at least 1",
+            expected=f"an integer from 1 to {most:,}",
             remedy="without hidden layers the kernel is DotProductKernel.from_coefficients([0, 1])"
             if name == "depth"
             else "pass a number of units",
@@ -438,12 +467,13 @@ def _checked_count(name: str, value: object) -> int:
 
 
 def _checked_scale(name: str, value: Scale) -> Scale:
-    is_scalar = not isinstance(value, Tensor) or value.ndim == 0
-    if not is_scalar or not 0 <= _number(value) < float("inf"):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_scalar = isinstance(value, Tensor) and value.ndim == 0
+    if not (is_number or is_scalar) or not 0 <= _number(value) <= _MAX_SCALE:
         raise InvalidValueError(
             name,
             value,
-            expected="a finite number of at least 0, or a tensor of no axes holding one",
+            expected=f"a number from 0 to {_MAX_SCALE:g}, or a tensor of no axes holding one",
             remedy="pass the standard deviation, not the variance",
         )
     return value

@@ -117,3 +117,33 @@ def test_zero_rows_need_a_kernel_that_knows_them() -> None:
     # sign(0) is 0: a zero row is uncorrelated with all others, whatever its direction.
     sign = make_plan(FullyConnected(activation="sign"), ("nngp",), "float64", moments, None, 3)
     assert sign.form == "recursion"
+
+
+FLAT = {  # K(x, x) does not tell the rows apart, K(x, x') does
+    "rbf": (FullyConnected(activation={"name": "rbf", "gamma": 0.5}), "nngp"),
+    "sign": (FullyConnected(activation="sign", sigma_b=1.0), "nngp"),
+    "sin": (FullyConnected(activation={"name": "sin", "frequency": 3.0}), "nngp"),
+    "layer norm": (FullyConnected(activation="relu", sigma_b=1.0, layer_norm=True), "ntk"),
+}
+
+
+@pytest.mark.parametrize(("network", "kind"), FLAT.values(), ids=FLAT)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize("spread", [0.0, 2e-7, 2e-5])
+def test_a_constant_diagonal_does_not_make_rows_of_one_norm(
+    network: FullyConnected, kind: str, dtype: torch.dtype, tolerance: float, spread: float
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 5))
+    x *= (1 + spread * rng.uniform(-1, 1, (40, 1))) * 5**0.5 / np.linalg.norm(x, axis=1)[:, None]
+    given = torch.from_numpy(x).to(dtype)
+    wide = given.double()
+    q = network.first_covariance((wide * wide).mean(1))
+    k12 = network.first_covariance(wide @ wide.T / 5)
+    if kind == "nngp":
+        exact = network.nngp_pairwise(q[:, None], q, k12)
+    else:
+        exact = network.pairwise(q[:, None], q, k12).ntk
+    found = getattr(network, kind)(given).double()
+    gaps = (found - exact).abs().fill_diagonal_(0)  # acos in the reference
+    assert gaps.max() <= tolerance * found.diagonal().max()

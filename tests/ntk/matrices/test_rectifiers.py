@@ -99,7 +99,7 @@ def test_standard_parametrisation_has_its_own_tangent_factors() -> None:
         {"activation": "erf"},
         {"activation": "relu", "residual": True},
         {"activation": "relu", "layer_norm": True},
-        {"activation": "relu", "sigma_w": 0.0},
+        {"activation": "relu", "sigma_w": 0.0, "sigma_b": 1.0},
         {"activation": {"name": "ab_relu", "a": 0.0, "b": 0.0}},
     ],
 )

@@ -294,3 +294,13 @@ class TestBadInput:
         stepped = GradientFlow(self.kernel, np.ones(3), learning_rate=0.5)
         with pytest.raises(InvalidValueError, match="whole number of steps"):
             stepped.mean(time=0.7)
+
+
+def test_test_targets_of_another_shape_are_refused():
+    kernel, targets = np.eye(4), np.ones((4, 2))
+    flow = GradientFlow(kernel, targets)
+    cross = np.ones((3, 4))
+    assert flow.loss_at(1.0, cross, np.ones((3, 2))) >= 0
+    for wrong in (np.ones((2, 3)), np.ones(6), np.ones(3)):
+        with pytest.raises(ShapeError, match="targets"):
+            flow.loss_at(1.0, cross, wrong)

@@ -97,7 +97,8 @@ def sign_duals(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
     root, theta = angle(q1, q2, k12)
     is_end = root == 0
     slope = torch.where(is_end, math.inf, 2 / (math.pi * torch.where(is_end, 1.0, root)))
-    return 1 - theta * (2 / math.pi), slope
+    # sign(0) = 0: of a preactivation that is always zero nothing is left.
+    return torch.where((q1 == 0) | (q2 == 0), 0.0, 1 - theta * (2 / math.pi)), slope
 
 
 def erf_duals(q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ Form = Literal["table", "rectifier", "recursion"]
 _WIDEST_SHELL = 1e-4
 """Moments that differ more are not looked at as one."""
 _SAME_KERNEL = {"float32": 6e-7, "float64": 1e-13}
-"""Rows have one norm where their diagonal values differ by no more, relatively: about what float32
+"""Rows have one norm where their kernels differ by no more, relative to K(x, x): about what float32
 rows have that were normalised in float32, in any dimension."""
+_PROBED_COSINES = np.array([-0.999, -0.9, -0.6, -0.25, 0.0, 0.25, 0.6, 0.9, 0.999])
 _ALLOWANCE = {"float32": 1e-6, "float64": 1e-13}
 """How much the rounding error of a cosine may move a kernel, relative to K(1)."""
 
@@ -138,6 +140,37 @@ class _Case:
             kernels = self.network.diagonal(q)
         return np.stack([getattr(kernels, kind).numpy() for kind in self.kinds])
 
+    def ignores(self, moments: tuple[float, float], at_first: Floats, at_second: Floats) -> bool:
+        """Whether the kernel, off the diagonal, too, takes rows of either moment for the same.
+
+        Args:
+            moments: of the two.
+            at_first: (kind,), K(x, x) there.
+            at_second: the same of the other.
+        """
+        tolerance = _SAME_KERNEL[self.precision]
+        if moments[0] == moments[1]:
+            return True
+        if (np.abs(at_first - at_second) > tolerance * np.abs(at_second)).any():
+            return False
+        if self.rectifiers is not None:  # nowhere steeper than on the diagonal
+            return True
+        # K(x, x) may be constant where K(x, x') is not: of sign, of RBF, after a normalisation.
+        m1, m2 = torch.tensor([*itertools.product(moments, moments)], dtype=torch.float64).T
+        cosines = torch.from_numpy(_PROBED_COSINES)[:, None]
+        q1, q2, k12 = (
+            self.network.first_covariance(moment)
+            for moment in (m1, m2, torch.sqrt(m1 * m2) * cosines)
+        )
+        with torch.no_grad():
+            if self.kinds == ("nngp",):
+                values = self.network.nngp_pairwise(q1, q2, k12)[None]
+            else:
+                both = self.network.pairwise(q1, q2, k12)
+                values = torch.stack([getattr(both, kind) for kind in self.kinds])
+        spread = (values.amax(-1) - values.amin(-1)).amax(-1).numpy()
+        return bool((spread <= tolerance * np.abs(at_second)).all())
+
     def near(self, *tables: KernelTable) -> tuple[float, float]:
         """The zones of all those tables."""
         allowance = _ALLOWANCE[self.precision]
@@ -154,18 +187,19 @@ class _Span:
     diagonal: Floats
     """(kind, 3): K(x, x) there."""
 
-    def common_moment(self, tolerance: float) -> float | None:
+    def common_moment(self, case: _Case) -> float | None:
         """The one moment that stands for all of them, or None if the kernel tells them apart."""
-        low, high, _ = self.moments
-        if high - low > _WIDEST_SHELL * high:
-            return None
+        low, high, one = self.moments
         at_low, at_high, at_one = self.diagonal.T
-        if (np.abs(at_high - at_low) > tolerance * np.abs(at_high)).any():
+        if high - low > _WIDEST_SHELL * high or not case.ignores((low, high), at_low, at_high):
             return None
         # Rows normalised in single precision differ from run to run; 1 lets them share a table.
-        largest = np.maximum(np.abs(at_high - at_one), np.abs(at_low - at_one))
-        is_one = abs(high - 1) <= _WIDEST_SHELL and (largest <= tolerance * np.abs(at_one)).all()
-        return 1.0 if is_one else (low + high) / 2
+        is_one = (
+            abs(high - one) <= _WIDEST_SHELL
+            and case.ignores((low, one), at_low, at_one)
+            and case.ignores((high, one), at_high, at_one)
+        )
+        return one if is_one else (low + high) / 2
 
 
 def _spans(case: _Case) -> list[_Span]:
@@ -206,7 +240,7 @@ def _homogeneous_plan(case: _Case) -> Plan | None:
 
 
 def _one_norm_plan(case: _Case, spans: list[_Span]) -> Plan | None:
-    common = [span.common_moment(_SAME_KERNEL[case.precision]) for span in spans]
+    common = [span.common_moment(case) for span in spans]
     left, right = common[0], common[-1]
     if left is None or right is None:
         return None

@@ -291,7 +291,7 @@ class GradientFlow(Generic[ArrayT]):
         if kernel_test_train is None and targets is None:
             wanted = self._targets_no
         else:
-            wanted = float64("targets", targets)[0].to(mean.device).reshape(-1, self.num_outputs)
+            wanted, _ = float64_targets(targets, len(mean), device=mean.device)
             check_shape("targets", wanted, tuple(mean.shape))
         scale = flow_rate(self.loss, len(wanted), self.num_outputs) / 2
         return float(scale * (mean - wanted).square().sum())
