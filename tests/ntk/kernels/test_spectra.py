@@ -175,3 +175,40 @@ def test_bad_dimensions_and_lengths_are_named():
     for values in ([1.0, 2.0, 3.0], np.ones((2, 2)), []):
         with pytest.raises(ShapeError, match="2\\^d"):
             hypercube_power(values)
+
+
+def cube_matrix(kernel, bits):
+    corners = np.array(list(product((-1.0, 1.0), repeat=bits)))
+    return kernel(corners @ corners.T / bits) / 2**bits
+
+
+INDEFINITE = {
+    "a negative coefficient": DotProductKernel.from_coefficients([-0.5, 0.0, 1.5]),
+    "real only": DotProductKernel(
+        lambda c: np.exp(-np.sqrt(np.maximum(2 - 2 * c, 0))), complex_argument=False
+    ),
+    "no kernel": DotProductKernel(lambda c: (np.abs(c) ** 1.5 + c**2) / 2, complex_argument=False),
+}
+
+
+@pytest.mark.parametrize("kernel", INDEFINITE.values(), ids=INDEFINITE)
+@pytest.mark.parametrize("bits", [1, 3, 6, 9])
+def test_the_hypercube_keeps_signs_and_needs_no_series(kernel, bits):
+    spectrum = hypercube_spectrum(kernel, bits)
+    listed = np.repeat(spectrum.eigenvalues, spectrum.multiplicities.astype(int))
+    exact = np.linalg.eigvalsh(cube_matrix(kernel, bits))
+    assert np.sort(listed) == pytest.approx(exact, abs=1e-13)
+    assert (spectrum.errors <= 1e-13).all()
+
+
+@pytest.mark.parametrize("kernel", INDEFINITE.values(), ids=INDEFINITE)
+def test_the_sphere_keeps_signs_and_says_how_far_it_may_be_off(kernel):
+    spectrum = sphere_spectrum(kernel, 3, max_degree=6)
+    for degree in range(7):
+        legendre = np.polynomial.legendre.Legendre.basis(degree)
+        exact = quad(
+            lambda c, p=legendre: float(kernel(c)) * p(c) / 2, -1, 1, points=[0], epsabs=1e-13
+        )[0]
+        gap = abs(spectrum.eigenvalues[degree] - exact)
+        assert gap <= spectrum.errors[degree] + 1e-11, degree
+        assert spectrum.errors[degree] < 1e-5

@@ -5,7 +5,8 @@ harmonics of degree ℓ on the sphere S^{d−1} (Funk–Hecke), parities of s bi
 {−1, 1}^d. Its eigenvalues say what it learns, and in which order: `forecasts.py`.
 
 High degrees have tiny eigenvalues, which integrals lose to cancellation. Both domains therefore
-use the Maclaurin series K = Σ aₖcᵏ, of which every term contributes a non-negative amount:
+use the Maclaurin series K = Σ aₖcᵏ, of which every term with aₖ ≥ 0 contributes a non-negative
+amount:
 
 - on the sphere cᵏ has, at degree ℓ ≤ k of equal parity, the eigenvalue
   Γ(d/2) k! Γ((k−ℓ+1)/2) / (√π 2^ℓ (k−ℓ)! Γ((k+ℓ+d)/2));
@@ -13,6 +14,8 @@ use the Maclaurin series K = Σ aₖcᵏ, of which every term contributes a non-
 
 On the sphere the coefficients beyond the last one computed matter in low dimension, and there
 Gauss–Legendre quadrature in the angle is accurate: for each degree the better one is taken.
+A kernel known on the real axis only has no such series: integrals and, on the hypercube, the sum
+over all distances are taken, with an error of a rounding unit of K(1).
 """
 
 from __future__ import annotations
@@ -125,18 +128,18 @@ def hypercube_spectrum(kernel: DotProductKernel, dimension: int) -> Spectrum:
         [0.5, 0.0, 0.5]
     """
     _check_count("dimension", dimension, 1, _LARGEST_CUBE)
+    if not kernel.is_analytic:
+        return _cube_by_distances(kernel, dimension)
     coefficients = _coefficients(kernel)
     weights = np.arange(dimension + 1)
-    log_sizes = gammaln(dimension + 1) - gammaln(weights + 1) - gammaln(dimension - weights + 1)
-    sizes = np.exp(log_sizes)
-    if dimension <= 50:  # exact in float64
-        sizes = np.array([float(math.comb(dimension, int(s))) for s in weights])
+    sizes = _level_sizes(dimension)
     # reached[s]: the chance that k flips of random bits leave s bits flipped.
     reached = np.zeros(dimension + 1)
     reached[0] = 1.0
-    expected = np.zeros(dimension + 1)
+    expected, magnitude = np.zeros(dimension + 1), np.zeros(dimension + 1)
     for coefficient in coefficients:
         expected += coefficient * reached
+        magnitude += abs(coefficient) * reached
         up = reached[:-1] * (dimension - weights[:-1]) / dimension
         down = reached[1:] * weights[1:] / dimension
         reached[:] = 0.0
@@ -152,9 +155,43 @@ def hypercube_spectrum(kernel: DotProductKernel, dimension: int) -> Spectrum:
         dimension=dimension,
         eigenvalues=eigenvalues,
         multiplicities=sizes,
-        errors=1e-14 * eigenvalues + tail * unmixed,
+        errors=1e-14 * (magnitude / sizes + np.abs(tail)) + np.abs(tail) * unmixed,
         trace=float(kernel.total),
     )
+
+
+def _cube_by_distances(kernel: DotProductKernel, dimension: int) -> Spectrum:
+    """2^−d Σⱼ C(d, j) K(1−2j/d) κₛ(j), with Krawtchouk polynomials κₛ, κₛ(0) = 1."""
+    flips = np.arange(dimension + 1)
+    sizes = _level_sizes(dimension)
+    weighted = np.asarray(kernel(1 - 2.0 * flips / dimension)) * (sizes / 2.0**dimension)
+    parity = np.where(flips % 2 == 0, 1.0, -1.0)
+    previous, current = np.zeros(dimension + 1), np.ones(dimension + 1)
+    eigenvalues = np.zeros(dimension + 1)
+    for s in range(dimension // 2 + 1):  # stable up to the middle; κ_{d−s}(j) = (−1)ʲ κₛ(j)
+        eigenvalues[s] = weighted @ current
+        eigenvalues[dimension - s] = weighted @ (parity * current)
+        following = (dimension - 2 * flips) * current - s * previous
+        previous, current = current, following / max(1, dimension - s)
+    return Spectrum(
+        domain="hypercube",
+        dimension=dimension,
+        eigenvalues=eigenvalues,
+        multiplicities=sizes,
+        errors=np.full(dimension + 1, 1e-14 * float(np.abs(weighted).sum())),
+        trace=float(kernel.total),
+    )
+
+
+def _level_sizes(dimension: int) -> NDArray[np.float64]:
+    """C(d, s) for every s."""
+    if dimension <= 50:  # exact in float64
+        return np.array([float(math.comb(dimension, s)) for s in range(dimension + 1)])
+    s = np.arange(dimension + 1)
+    sizes: NDArray[np.float64] = np.exp(
+        gammaln(dimension + 1) - gammaln(s + 1) - gammaln(dimension - s + 1)
+    )
+    return sizes
 
 
 def hypercube_power(values: Any) -> NDArray[np.float64]:
@@ -195,15 +232,18 @@ def hypercube_power(values: Any) -> NDArray[np.float64]:
 def _sphere_series(
     kernel: DotProductKernel, dimension: int, degrees: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    coefficients = _coefficients(kernel)
     eigenvalues, errors = np.zeros(len(degrees)), np.zeros(len(degrees))
+    if not kernel.is_analytic:
+        return eigenvalues, np.full(len(degrees), math.inf)
+    coefficients = _coefficients(kernel)
     for degree in degrees:
+        magnitude = 0.0
         powers = np.arange(degree, len(coefficients), 2)
         if len(powers):
             terms = np.exp(_log_share(powers, int(degree), dimension))
             eigenvalues[degree] = coefficients[powers] @ terms
-        eigenvalue = abs(eigenvalues[degree])
-        errors[degree] = 1e-13 * eigenvalue + _tail_bound(
+            magnitude = float(np.abs(coefficients[powers]) @ terms)
+        errors[degree] = 1e-13 * magnitude + _tail_bound(
             kernel, coefficients, int(degree), dimension
         )
     return eigenvalues, errors
@@ -213,7 +253,7 @@ def _tail_bound(
     kernel: DotProductKernel, coefficients: NDArray[np.float64], degree: int, dimension: int
 ) -> float:
     """The coefficients left out, times the largest eigenvalue that any of their powers has."""
-    tail = sum(_tails(kernel, coefficients))
+    tail = sum(abs(part) for part in _tails(kernel, coefficients))
     first = max(len(coefficients), degree)
     # The share rises up to this power and falls after it: share(k+2)/share(k) crosses 1 there.
     peak = (degree * degree + degree * (dimension - 2)) // (dimension - 1)
@@ -243,7 +283,7 @@ def _sphere_quadrature(
     """∫ K(cos θ) P(cos θ) dμ(θ), and its difference to a coarser rule as the error."""
     fine = _quadrature_with(kernel, dimension, max_degree, _NUM_NODES)
     coarse = _quadrature_with(kernel, dimension, max_degree, _NUM_NODES * 2 // 3)
-    rounding = 1e-15 * float(kernel.total)
+    rounding = 1e-15 * float(np.abs(np.asarray(kernel(np.linspace(-1, 1, 201)))).max())
     return fine, np.abs(fine - coarse) + rounding
 
 
@@ -279,8 +319,10 @@ def _num_harmonics(dimension: int, degree: int) -> int:
 
 
 def _coefficients(kernel: DotProductKernel) -> NDArray[np.float64]:
+    coefficients = np.asarray(kernel.coefficients(_NUM_COEFFICIENTS))
     # FFT noise of either sign stands where a coefficient is zero.
-    return np.maximum(np.asarray(kernel.coefficients(_NUM_COEFFICIENTS)), 0.0)
+    noise = 1e-12 * float(np.abs(coefficients).sum())
+    return np.where((coefficients < 0) & (coefficients > -noise), 0.0, coefficients)
 
 
 def _tails(kernel: DotProductKernel, coefficients: NDArray[np.float64]) -> tuple[float, float]:
@@ -288,8 +330,8 @@ def _tails(kernel: DotProductKernel, coefficients: NDArray[np.float64]) -> tuple
     at_one, at_minus_one = float(kernel.total), float(kernel(-1.0))
     even = (at_one + at_minus_one) / 2 - float(coefficients[::2].sum())
     odd = (at_one - at_minus_one) / 2 - float(coefficients[1::2].sum())
-    rounding = 1e-13 * at_one
-    return (even if even > rounding else 0.0, odd if odd > rounding else 0.0)
+    rounding = 1e-13 * max(abs(at_one), float(np.abs(coefficients).sum()))
+    return (even if abs(even) > rounding else 0.0, odd if abs(odd) > rounding else 0.0)
 
 
 def _unmixed(dimension: int, num_steps: int) -> float:
@@ -299,8 +341,8 @@ def _unmixed(dimension: int, num_steps: int) -> float:
     return float(np.exp(log_sizes + num_steps * np.log1p(-2.0 * flips / dimension)).sum())
 
 
-def _check_count(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
+def _check_count(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise InvalidValueError(
             name,
             value,
