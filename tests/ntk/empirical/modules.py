@@ -53,6 +53,25 @@ def residual():
     )
 
 
+def empty_linear():
+    """A layer from no inputs: its weight has no numbers."""
+    layer = nn.Linear(1, 2)
+    layer.weight = nn.Parameter(torch.empty(2, 0))
+    return layer
+
+
+class Scaled(nn.Module):
+    """A layer times one trained number without axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x):
+        return self.scale * self.layer(x).tanh()
+
+
 def partly_frozen():
     module = nn.Sequential(nn.Conv1d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(6, 2))
     module[0].weight.requires_grad_(False)
@@ -82,6 +101,11 @@ MODULES = {
     "frozen part": lambda: (partly_frozen(), (2, 4)),
     "in place first": lambda: (nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)), (4,)),
     "trained slope": lambda: (nn.Sequential(nn.Linear(4, 5), nn.PReLU(), nn.Linear(5, 2)), (4,)),
+    "trained scale": lambda: (Scaled(), (4,)),
+    "no numbers": lambda: (
+        Calls(lambda m, x: m.a(x) + m.b(x[:, :0]), a=nn.Linear(4, 2), b=empty_linear()),
+        (4,),
+    ),
     "scalar output": lambda: (Calls(lambda m, x: m.a(x)[:, 0], a=nn.Linear(4, 1)), (4,)),
     "attention": lambda: (
         Calls(

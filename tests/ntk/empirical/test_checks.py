@@ -4,7 +4,12 @@ from torch import nn
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
 from sestina.ntk.empirical import empirical_ntk
-from sestina.ntk.empirical.checks import check_independent, check_same_outputs, output_scale
+from sestina.ntk.empirical.checks import (
+    check_independent,
+    check_same_outputs,
+    check_unchanged,
+    output_scale,
+)
 from sestina.ntk.nets import FullyConnectedNet
 from tests.ntk.empirical.modules import METHODS, Calls, normal
 
@@ -25,6 +30,48 @@ def test_batch_statistics_and_dropout_are_refused_with_a_remedy(module, name):
     for method in ("auto", "contraction", "vector-products", "structured"):
         with pytest.raises(InvalidValueError, match=rf"{name}.*module\.eval\(\)"):
             empirical_ntk(module, torch.ones(3, 2), method=method)
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*:FutureWarning")
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (
+            lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)),
+            r"module\.1\.parametrizations\.weight\.0 is _SpectralNorm, which updates its singular",
+        ),
+        (
+            lambda: nn.utils.spectral_norm(nn.Linear(4, 4)),
+            r"module\.1 is Linear, which updates its singular",
+        ),
+        (
+            lambda: nn.Sequential(
+                nn.Unflatten(1, (2, 2)),
+                nn.InstanceNorm1d(2, track_running_stats=True),
+                nn.Flatten(),
+            ),
+            r"module\.1\.1 is InstanceNorm1d, which updates its running statistics",
+        ),
+    ],
+)
+def test_parts_that_update_themselves_are_refused_with_a_remedy(part, name, oracle, assert_kernel):
+    torch.manual_seed(4)
+    module, x = nn.Sequential(nn.Linear(3, 4), part()).double(), normal(5, 3)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    for method in (*METHODS, "structured"):
+        with pytest.raises(InvalidValueError, match=rf"{name}.*module\.eval\(\)"):
+            empirical_ntk(module, x, method=method)
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    module.eval()
+    for method in METHODS:
+        assert_kernel(empirical_ntk(module, x, method=method), oracle(module, x), 1e-12)
+
+
+def test_instance_statistics_that_are_not_kept_are_a_function_of_one_sample(oracle, assert_kernel):
+    module = nn.Sequential(nn.Conv1d(2, 3, 2), nn.InstanceNorm1d(3, affine=True)).double()
+    x = normal(3, 2, 5)
+    for method in METHODS:
+        assert_kernel(empirical_ntk(module, x, method=method), oracle(module, x), 1e-10)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +166,7 @@ def test_unusable_inputs_are_named_errors(x1, x2, error, match, method):
             DtypeError,
             "torch.float32 and torch.float64",
         ),
+        (nn.LazyLinear(2), InvalidValueError, r"parameters have no shape yet.*call module\(x1\)"),
     ],
 )
 def test_unusable_modules_are_named_errors(module, error, match):
@@ -146,3 +194,20 @@ def test_the_scale_of_a_difference_is_that_of_its_terms():
     outputs = (parameter - 1e3)[None, None]
     assert outputs.detach() == 0
     assert output_scale(outputs, [parameter]) >= 100
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_module_is_a_named_error():
+    module = torch.jit.trace(nn.Linear(2, 2), torch.ones(3, 2))
+    with pytest.raises(InvalidValueError, match=r"compiled by torch\.jit.*compiled from"):
+        empirical_ntk(module, torch.ones(3, 2))
+
+
+def test_parameters_that_stay_as_they_are_pass_whatever_their_bits():
+    module = nn.Linear(2, 2)
+    with torch.no_grad():
+        module.weight.fill_(float("nan"))
+    module.scale = nn.Parameter(torch.tensor(True), requires_grad=False)
+    check_unchanged({name: p.clone() for name, p in module.named_parameters()}, module)
+    with pytest.raises(InvalidValueError, match="changes its parameter 'scale'"):
+        check_unchanged({"scale": torch.tensor(False)}, module)

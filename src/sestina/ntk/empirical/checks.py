@@ -2,16 +2,18 @@
 
 The tangent kernel of two samples is defined only where the outputs of one do not depend on the
 other, and where the same inputs give the same outputs: batch statistics and dropout would give a
-number that is no kernel.
+number that is no kernel. So would a module that changes itself with every call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from sestina.core.errors import DtypeError, InvalidValueError, ShapeError
 from sestina.tensors.checks import REAL_DTYPES, check_finite
@@ -23,6 +25,7 @@ __all__ = [
     "check_outputs",
     "check_repeatable",
     "check_same_outputs",
+    "check_unchanged",
     "output_scale",
 ]
 
@@ -36,7 +39,8 @@ def check_module(module: object) -> nn.Module:
 
     Raises:
         InvalidValueError: if it is no module, has no trainable parameter, or some part of it works
-            on batch statistics or at random in its present mode.
+            on batch statistics, at random or on a state that it changes in its present mode, or
+            has no Python forward or no shapes yet.
         DtypeError: if trainable parameters are neither all float32 nor all float64.
     """
     if not isinstance(module, nn.Module):
@@ -47,14 +51,7 @@ def check_module(module: object) -> nn.Module:
             remedy="wrap the function in a module that owns its parameters",
         )
     for name, part in module.named_modules():
-        reason = _mixes_samples(part)
-        if reason is not None:
-            raise InvalidValueError(
-                f"module{'.' if name else ''}{name}",
-                f"{type(part).__name__}, which {reason}",
-                expected="outputs that depend on one sample and on nothing random",
-                remedy="call module.eval() first, with running statistics where it normalises",
-            )
+        _check_part(f"module{'.' if name else ''}{name}", part)
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not trainable:
         raise InvalidValueError(
@@ -221,6 +218,30 @@ def output_scale(outputs_no: Tensor, parameters: Sequence[Tensor]) -> float:
     )
 
 
+def check_unchanged(held: Mapping[str, Tensor], module: nn.Module) -> None:
+    """Passes if the module has not changed the copies of its parameters that it was called with.
+
+    Raises:
+        InvalidValueError: if it has.
+    """
+    for name, parameter in module.named_parameters():
+        if name in held and not _same_bits(held[name].detach(), parameter.detach()):
+            raise InvalidValueError(
+                "module",
+                f"one that changes its parameter {name!r} when called",
+                expected="a function of its parameters",
+                remedy="call module.eval() first, or move what changes it (a constraint, a moving "
+                "average) out of forward",
+            )
+
+
+def _same_bits(first: Tensor, second: Tensor) -> bool:
+    # Bits, because NaN differs from itself.
+    return first.shape == second.shape and torch.equal(
+        first.reshape(-1).view(torch.uint8), second.reshape(-1).view(torch.uint8)
+    )
+
+
 def _weighted_sum(outputs_o: Tensor) -> Tensor:
     # Weights that no structure of the outputs cancels, as a plain sum cancels in a softmax.
     generator = torch.Generator().manual_seed(0)
@@ -274,6 +295,54 @@ def _check_input(module: nn.Module, name: str, x: object) -> Tensor:
             remedy=f"convert it with {name}.to({parameter.dtype})",
         )
     return check_finite(name, x)
+
+
+def _check_part(name: str, part: nn.Module) -> None:
+    kind = type(part).__name__
+    reason = _mixes_samples(part)
+    if reason is not None:
+        raise InvalidValueError(
+            name,
+            f"{kind}, which {reason}",
+            expected="outputs that depend on one sample and on nothing random",
+            remedy="call module.eval() first, with running statistics where it normalises",
+        )
+    reason = _changes_buffers(part)
+    if reason is not None:
+        raise InvalidValueError(
+            name,
+            f"{kind}, which {reason}",
+            expected="a module that is the same after a call as before",
+            remedy="call module.eval() first",
+        )
+    if isinstance(part, torch.jit.ScriptModule):
+        raise InvalidValueError(
+            name,
+            f"{kind}, which is compiled by torch.jit",
+            expected="modules whose parameters can be replaced",
+            remedy="pass the module that it was compiled from",
+        )
+    if any(nn.parameter.is_lazy(parameter) for parameter in part.parameters(recurse=False)):
+        raise InvalidValueError(
+            name,
+            f"{kind}, whose parameters have no shape yet",
+            expected="initialised parameters",
+            remedy="call module(x1) once",
+        )
+
+
+def _changes_buffers(part: nn.Module) -> str | None:
+    """What this part does to its buffers when called in its present mode; None if nothing."""
+    if not part.training:
+        return None
+    if isinstance(part, nn.modules.instancenorm._InstanceNorm):  # noqa: SLF001
+        return None if part.running_mean is None else "updates its running statistics in training"
+    # The parametrisation has no vectors where the weight is itself one; the hook is the old form.
+    is_spectral = isinstance(part, parametrizations._SpectralNorm) and hasattr(part, "_u")  # noqa: SLF001
+    hooks = part._forward_pre_hooks.values()  # noqa: SLF001
+    if is_spectral or any(isinstance(hook, SpectralNorm) for hook in hooks):
+        return "updates its singular vectors in training (spectral_norm)"
+    return None
 
 
 def _mixes_samples(part: nn.Module) -> str | None:

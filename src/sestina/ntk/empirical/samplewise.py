@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from sestina.core.errors import InvalidValueError, SestinaError, ShapeError
+from sestina.ntk.empirical.borrowed import BorrowedModule
 from sestina.ntk.empirical.checks import (
     check_independent,
     check_outputs,
     check_repeatable,
     check_same_outputs,
+    check_unchanged,
     output_scale,
 )
 from sestina.ntk.empirical.layout import spans
@@ -41,7 +43,8 @@ class SamplewiseFunction:
         x2: as `x1`.
 
     Raises:
-        InvalidValueError: if the outputs are no differentiable tensor, mix samples or are random.
+        InvalidValueError: if the outputs are no differentiable tensor, mix samples or are random,
+            or if the module changes its parameters.
         ShapeError: if the module refuses the inputs or loses the sample axis.
         NonFiniteError: if the outputs are not finite.
     """
@@ -53,8 +56,7 @@ class SamplewiseFunction:
             for name, parameter in module.named_parameters()
             if parameter.requires_grad
         }
-        # Copies: a module that writes to its buffers must not be changed by being looked at.
-        self._buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        self._borrowed = BorrowedModule(module)
         self._scale = 0.0
         self.num_saved = 0
         """Numbers that one sample keeps for its pass backward."""
@@ -70,8 +72,12 @@ class SamplewiseFunction:
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
         """The outputs of the samples, (n, o)."""
-        outputs = self._raw(parameters, x)
-        return outputs.reshape(len(x), -1)
+        with self._borrowed.holding(parameters):
+            return self._outputs(x)
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """The outputs, (n, o), with the parameters that the module holds."""
+        return self._raw(x).reshape(len(x), -1)
 
     def jacobian(self, names: Sequence[str], x: Tensor, *, at_once: int) -> dict[str, Tensor]:
         """∂f_o(x)/∂p for some of the parameters, each as (n, o, numel).
@@ -125,13 +131,14 @@ class SamplewiseFunction:
         with torch.enable_grad():
             parameters = self._leaves()
             for chunk, weights in zip(x.split(size), vector_no.split(size), strict=True):
-                gradients = torch.autograd.grad(
-                    self(parameters, chunk),
-                    list(parameters.values()),
-                    weights,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
+                with self._borrowed.holding(parameters):
+                    gradients = torch.autograd.grad(
+                        self._outputs(chunk),
+                        list(parameters.values()),
+                        weights,
+                        allow_unused=True,
+                        materialize_grads=True,
+                    )
                 for tangent, gradient in zip(tangents.values(), gradients, strict=True):
                     tangent.add_(gradient)
         return tangents
@@ -165,9 +172,9 @@ class SamplewiseFunction:
 
     def _push_forward_twice_backward(self, tangents: Parameters, x: Tensor) -> Tensor:
         # Jᵀ u is linear in u, so that its derivative in u along t is J t.
-        with torch.enable_grad():
-            parameters = self._leaves()
-            outputs = self(parameters, x)
+        parameters = self._leaves()
+        with torch.enable_grad(), self._borrowed.holding(parameters):
+            outputs = self._outputs(x)
             cotangents = torch.zeros_like(outputs, requires_grad=True)
             pulled = torch.autograd.grad(
                 outputs,
@@ -187,10 +194,9 @@ class SamplewiseFunction:
         # Values, tangents, and what is in flight.
         return max(1, max_bytes // max(1, 4 * self.num_saved * self.like.element_size()))
 
-    def _raw(self, parameters: Parameters, x: Tensor) -> Tensor:
-        replaced = {**self._buffers, **parameters}
+    def _raw(self, x: Tensor) -> Tensor:
         # The copy is for modules whose first part works in place.
-        outputs: Tensor = torch.func.functional_call(self.module, replaced, (x.clone(),))
+        outputs: Tensor = self.module(x.clone())
         return outputs
 
     def _vectorised_jacobian(
@@ -212,30 +218,19 @@ class SamplewiseFunction:
             warnings.filterwarnings("ignore", message="There is a performance drop")
             for samples in spans(len(x), num_samples):
                 for name, part in of_samples(chosen, x[samples]).items():
-                    jacobian[name][samples] = part.flatten(2)
+                    rows = jacobian[name][samples]
+                    rows.copy_(part.reshape(rows.shape))
         return jacobian
 
     def _looped_jacobian(self, names: Sequence[str], x: Tensor) -> dict[str, Tensor]:
         chosen = {name: self.parameters[name].clone().requires_grad_() for name in names}
         jacobian = self._empty_jacobian(chosen, len(x))
         for i, sample in enumerate(x):
-            with torch.enable_grad():
-                outputs = self(self.parameters | chosen, sample[None])[0]
-            for k, output in enumerate(outputs):
-                if not output.requires_grad:  # none of these parameters enters it
-                    gradients = [torch.zeros_like(p) for p in chosen.values()]
-                else:
-                    gradients = list(
-                        torch.autograd.grad(
-                            output,
-                            list(chosen.values()),
-                            retain_graph=True,
-                            allow_unused=True,
-                            materialize_grads=True,
-                        )
-                    )
-                for name, gradient in zip(names, gradients, strict=True):
-                    jacobian[name][i, k] = gradient.flatten()
+            with torch.enable_grad(), self._borrowed.holding(self.parameters | chosen):
+                outputs = self._outputs(sample[None])[0]
+                for k, output in enumerate(outputs):
+                    for name, gradient in zip(names, _gradients(output, chosen), strict=True):
+                        jacobian[name][i, k] = gradient.flatten()
         return jacobian
 
     def _empty_jacobian(self, chosen: Parameters, num_samples: int) -> dict[str, Tensor]:
@@ -247,18 +242,39 @@ class SamplewiseFunction:
     def _probe(self, x: Tensor) -> Tensor:
         """The outputs of a few samples, after everything has been checked that can be."""
         leaf = x.detach().clone()
-        differentiable = leaf.is_floating_point()
+        leaf.requires_grad_(leaf.is_floating_point())
+        parameters = self._leaves()
+        # Copies of those, too, that later calls leave in place: what a module does to its
+        # parameters is to be found out on copies.
+        frozen = {
+            name: nn.Parameter(parameter.detach().clone(), requires_grad=False)
+            for name, parameter in self.module.named_parameters()
+            if name not in parameters and type(parameter) is nn.Parameter
+        }
+        held = parameters | frozen
         with torch.enable_grad():
-            parameters = self._leaves()
-            raw = self._first_call(parameters, leaf.requires_grad_(differentiable))
-            outputs = raw.reshape(len(x), -1)
-            check_finite("outputs of the module", outputs.detach())
-            check_repeatable(outputs.detach(), self(parameters, leaf).detach())
-            self._scale = output_scale(outputs, list(parameters.values()))
-            if len(x) > 1:
-                check_independent(outputs, leaf)
-                self._check_alone(outputs.detach(), leaf.detach())
+            with self._borrowed.holding(held):
+                outputs = self._first_call(parameters, leaf).reshape(len(x), -1)
+                check_finite("outputs of the module", outputs.detach())
+                self._check_backward(outputs, leaf, parameters)
+            check_repeatable(outputs.detach(), self(held, leaf).detach())
+        check_unchanged(held, self.module)
+        if len(x) > 1:
+            self._check_alone(outputs.detach(), leaf.detach())
         return outputs.detach()
+
+    def _check_backward(self, outputs_no: Tensor, x: Tensor, parameters: Parameters) -> None:
+        try:
+            self._scale = output_scale(outputs_no, list(parameters.values()))
+            if len(x) > 1:
+                check_independent(outputs_no, x)
+        except (RuntimeError, NotImplementedError) as error:
+            raise InvalidValueError(
+                "module",
+                f"one without a pass backward: {_line(error)}",
+                expected="outputs that torch.autograd.grad differentiates",
+                remedy="call torch.utils.checkpoint, if that is it, with use_reentrant=False",
+            ) from error
 
     def _first_call(self, parameters: Parameters, x: Tensor) -> Tensor:
         own = {p.untyped_storage().data_ptr() for p in parameters.values()}
@@ -271,7 +287,7 @@ class SamplewiseFunction:
 
         try:
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-                outputs = self._raw(parameters, x)
+                outputs = self._raw(x)
         except SestinaError:
             raise
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
@@ -283,6 +299,18 @@ class SamplewiseFunction:
             ) from error
         self.num_saved = -(-sum(saved) // len(x))
         return check_outputs(outputs, len(x), next(iter(self.parameters.values())).dtype)
+
+
+def _gradients(output: Tensor, parameters: Parameters) -> Sequence[Tensor]:
+    if not output.requires_grad:  # none of these parameters enters it
+        return [torch.zeros_like(parameter) for parameter in parameters.values()]
+    return torch.autograd.grad(
+        output,
+        list(parameters.values()),
+        retain_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
 
 
 @cache
