@@ -8,6 +8,7 @@
     │   ├── UnknownNameError                 a name that no registry knows
     │   ├── OffSphereError                   inputs whose norms differ where one norm is needed
     │   ├── DivergentKernelError             a kernel whose coefficients or value are infinite
+    │   ├── NotAnalyticError                 a function of the cosine that is no power series
     │   └── NotAchievableError               a kernel that no network has, with its certificate
     ├── DtypeError (TypeError)               a tensor or array of the wrong element type
     ├── FileFormatError (ValueError)         a file that is damaged or of another kind, and where
@@ -33,6 +34,7 @@ __all__ = [
     "MissingExtraError",
     "NonFiniteError",
     "NotAchievableError",
+    "NotAnalyticError",
     "NotFinishedError",
     "OffSphereError",
     "OptionError",
@@ -137,6 +139,10 @@ class NotAchievableError(InvalidValueError):
             expected="every Maclaurin coefficient a_k >= 0, or it is no kernel on every sphere",
             remedy=remedy,
         )
+
+
+class NotAnalyticError(InvalidValueError):
+    """A function of the cosine that is no power series in the unit disc."""
 
 
 class DtypeError(SestinaError, TypeError):

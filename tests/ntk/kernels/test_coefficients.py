@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
-from sestina.core.errors import DivergentKernelError, InvalidValueError, NotAchievableError
+from sestina.core.errors import (
+    DivergentKernelError,
+    InvalidValueError,
+    NonFiniteError,
+    NotAchievableError,
+)
 from sestina.ntk.architectures import FullyConnected
 from sestina.ntk.kernels.coefficients import AskedCoefficients, asked_coefficients, truncated
 from sestina.ntk.kernels.dot_product import DotProductKernel
+from sestina.ntk.kernels.targets import parse_target
 
 COSINES = np.cos(np.linspace(0, math.pi, 201))
 
@@ -45,7 +52,7 @@ def test_the_certificate_names_degree_value_and_the_nearest_kernel():
 
 
 def test_the_nearest_kernel_is_achievable_and_no_clipped_neighbour_is_nearer():
-    target = DotProductKernel(lambda c: np.cos(3 * c))
+    target = DotProductKernel(lambda c: np.cos(1.5 * c))
     with pytest.raises(NotAchievableError) as caught:
         asked_coefficients(target, 64)
     nearest = caught.value.nearest
@@ -139,3 +146,82 @@ def test_truncation_is_achievable_and_keeps_the_total(a, tail, degrees):
     assert result.size <= max(degrees, a_k.size)
     if min(result.size, degrees) > 2 and (tail > 1e-6 or a_k.size > degrees):
         assert result.sum() == pytest.approx(total)
+
+
+REFUSED = {  # (kernel, the first coefficients that are negative)
+    "a pole within the disc": (DotProductKernel(lambda c: 1 / (1 + 25 * c**2)), {2: -25.0}),
+    "the same, real": (
+        DotProductKernel(lambda c: 1 / (1 + 25 * np.real(c) ** 2), complex_argument=False),
+        {2: -25.0},
+    ),
+    "far out": (kernel_of(*[0.01] * 60, -0.3), {60: -0.3}),
+    "nothing else": (kernel_of(-1.0), {0: -1.0}),
+    "a kink at zero": (
+        DotProductKernel(lambda c: 2 - np.abs(c), complex_argument=False),
+        {1: -1.0},
+    ),
+}
+
+
+@pytest.mark.parametrize(("kernel", "expected"), REFUSED.values(), ids=REFUSED)
+def test_certificates_state_the_true_coefficients(kernel, expected):
+    with pytest.raises(NotAchievableError) as caught:
+        asked_coefficients(kernel, 16_384)
+    found = dict(zip(caught.value.indices, caught.value.coefficients, strict=True))
+    for k, value in expected.items():
+        assert found[k] == pytest.approx(value, rel=1e-5)
+    if kernel.total > 0:
+        c = np.cos(np.linspace(0, math.pi, 401))
+        powers = c[:, None] ** np.arange(100)
+        best = np.linalg.norm(powers @ nnls(powers, kernel(c), maxiter=10_000)[0] - kernel(c))
+        assert np.linalg.norm(caught.value.nearest(c) - kernel(c)) <= 1.01 * best + 1e-9
+
+
+ACHIEVABLE = {
+    "degrees of ten thousand": DotProductKernel(lambda c: np.exp(1.6e4 * (c - 1))),
+    "a wave of them": parse_target("sin:frequency=130", kind="nngp"),
+}
+
+
+@pytest.mark.parametrize("kernel", ACHIEVABLE.values(), ids=ACHIEVABLE)
+def test_no_kernel_is_refused_for_degrees_that_are_not_read(kernel):
+    assert (asked_coefficients(kernel, 16_384).a_k >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        DotProductKernel(lambda c: c**20_000),
+        DotProductKernel(lambda c: np.exp(2e4 * (c - 1))),
+        kernel_of(*[0.0] * 16_400, 1.0),
+    ],
+)
+def test_degrees_beyond_are_named(kernel):
+    with pytest.raises(InvalidValueError, match="its first 16,384 coefficients make "):
+        asked_coefficients(kernel, 16_384)
+
+
+def test_a_sound_real_function_beyond_what_a_fit_tells_is_not_accused():
+    # Every coefficient of 1 − √(1 − c²) is at least 0; those above 255 make 0.05.
+    kernel = DotProductKernel(
+        lambda c: 1 - np.sqrt(np.maximum(0, 1 - np.real(c) ** 2)), complex_argument=False
+    )
+    with pytest.raises(InvalidValueError, match="complex arrays") as caught:
+        asked_coefficients(kernel, 256)
+    assert not isinstance(caught.value, NotAchievableError)
+
+
+def test_samples_of_no_kernel_are_refused():
+    c = np.cos(np.linspace(0, math.pi, 200))
+    kernel = DotProductKernel.from_samples(c, np.cos(3 * c))
+    with pytest.raises(InvalidValueError, match="samples is off by up to 1 from"):
+        asked_coefficients(kernel, 200)
+    noisy = np.exp(c) + 0.02 * np.sin(40 * c)
+    assert asked_coefficients(DotProductKernel.from_samples(c, noisy), 200).total > 2
+
+
+def test_a_function_that_is_nan_somewhere_is_named():
+    for function, is_complex in ((np.sqrt, True), (np.log1p, False)):
+        kernel = DotProductKernel(lambda c, f=function: f(c) + 1, complex_argument=is_complex)
+        with pytest.raises(NonFiniteError, match="K on"), np.errstate(all="ignore"):
+            asked_coefficients(kernel, 100)

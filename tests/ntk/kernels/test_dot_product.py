@@ -228,7 +228,7 @@ def test_a_negative_multiple_is_refused(factor):
 
 def test_algebra_with_other_things_is_a_type_error():
     for operation in (
-        lambda k: k + 1,
+        lambda k: k + "1",
         lambda k: k * "2",
         lambda k: k @ 2,
     ):

@@ -24,7 +24,8 @@ from sestina.ntk.fitting.mixtures import (
     lower_triangle,
     quality,
 )
-from sestina.ntk.kernels.dot_product import DotProductKernel, Form
+from sestina.ntk.kernels.directions import Form
+from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.matrices.curves import input_matrix
 
 __all__ = ["Choice", "Gram", "Inputs", "Search"]

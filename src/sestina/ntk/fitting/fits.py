@@ -30,7 +30,8 @@ from sestina.ntk.datasets import Task
 from sestina.ntk.designs.inverse import Design, design
 from sestina.ntk.fitting.choices import Choice, Gram, Inputs, Search
 from sestina.ntk.fitting.mixtures import Criterion, Floats, quality
-from sestina.ntk.kernels.dot_product import DotProductKernel, Form
+from sestina.ntk.kernels.directions import Form
+from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.kernels.targets import parse_target
 from sestina.ntk.pairs import Kind
 from sestina.ntk.predictions.estimators import KernelClassifier, KernelRegressor

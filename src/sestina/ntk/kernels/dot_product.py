@@ -7,8 +7,8 @@ With aₖ ≥ 0 for every k and a finite sum, K is a kernel on spheres of every 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -18,11 +18,13 @@ from torch import Tensor
 
 from sestina.core.errors import (
     DivergentKernelError,
+    DtypeError,
     InvalidValueError,
     NonFiniteError,
-    OffSphereError,
+    NotAnalyticError,
     ShapeError,
 )
+from sestina.ntk.kernels.directions import Form, check_range, cosines, polar
 from sestina.ntk.kernels.expressions import (
     CallableCurve,
     Composition,
@@ -35,10 +37,7 @@ from sestina.ntk.kernels.expressions import (
 )
 from sestina.tensors.checks import check_matching, check_matrix
 
-__all__ = ["DotProductKernel", "Form"]
-
-Form: TypeAlias = Literal["radial", "normalise", "strict"]
-"""What a kernel of cosines makes of inputs off the sphere."""
+__all__ = ["DotProductKernel"]
 
 _FLOAT = NDArray[np.float64]
 
@@ -49,8 +48,9 @@ _ALIASING_EXPONENT = 36.0
 _MAX_FITTED_DEGREE = 255
 """Samples do not determine more coefficients than this; the rest is taken as zero."""
 _ANALYTIC_TOLERANCE = 1e-8
-_SPHERE_TOLERANCE = 1e-6
-_PARALLEL_ULPS = 8.0
+_DOMAIN_TOLERANCE = 1e-9
+"""By so much a cosine may exceed 1, from rounding, and counts as 1."""
+_MOST_COEFFICIENTS = 1 << 20
 
 
 class DotProductKernel:
@@ -82,6 +82,7 @@ class DotProductKernel:
             function = CallableCurve(function, is_analytic=complex_argument)
         self._expression = function
         self._total = _checked_total(function)
+        self._fitted: tuple[_FLOAT, float] | None = None
 
     @classmethod
     def from_coefficients(cls, coefficients: ArrayLike) -> DotProductKernel:
@@ -95,7 +96,7 @@ class DotProductKernel:
             >>> DotProductKernel.from_coefficients([0, 0, 1, 1])(0.5)  # c² + c³
             0.375
         """
-        values = np.array(coefficients, dtype=np.float64)
+        values = _real_array("coefficients", coefficients)
         if values.ndim != 1 or values.size == 0:
             raise ShapeError(
                 "coefficients",
@@ -127,13 +128,8 @@ class DotProductKernel:
             ([0.0, 0.5, 0.0, 0.5], True)
         """
         points, targets = _checked_samples(c, values)
-        if not 0 <= degree <= _MAX_FITTED_DEGREE:
-            raise InvalidValueError(
-                "degree",
-                degree,
-                expected=f"0 to {_MAX_FITTED_DEGREE}",
-                remedy="samples in float64 determine no more coefficients",
-            )
+        remedy = "samples in float64 determine no more coefficients"
+        _check_count("degree", degree, _MAX_FITTED_DEGREE, remedy)
         coefficients, residual = _fit(points, targets, degree + 1)
         return cls(Series(coefficients, residual=residual))
 
@@ -176,51 +172,64 @@ class DotProductKernel:
 
     @property
     def residual(self) -> float:
-        """The largest error at the samples that the kernel was fitted to; 0 if it was not."""
+        """The largest error of the fit that the coefficients come from; 0 if they are exact.
+
+        Coefficients are fitted to samples, and to functions that take no complex numbers.
+        """
+        if not self.is_analytic:
+            return self._fit_on_angles()[1]
         return self._expression.residual
 
     @overload
     def __call__(self, c: float) -> float: ...
     @overload
+    def __call__(self, c: complex) -> complex: ...
+    @overload
+    def __call__(self, c: Sequence[float]) -> NDArray[Any]: ...
+    @overload
     def __call__(self, c: NDArray[Any]) -> NDArray[Any]: ...
     @overload
     def __call__(self, c: Tensor) -> Tensor: ...
-    def __call__(self, c: float | NDArray[Any] | Tensor) -> float | NDArray[Any] | Tensor:
-        """K(c), for a number, an array or a tensor; differentiable for tensors.
+    def __call__(
+        self, c: complex | Sequence[float] | NDArray[Any] | Tensor
+    ) -> complex | NDArray[Any] | Tensor:
+        """K(c), for a number, a list, an array or a tensor; differentiable for tensors.
 
         Args:
-            c: real in [−1, 1], or complex in the open unit disc where K is analytic.
+            c: real in [−1, 1], or complex in the open unit disc where K is analytic. Values of a
+                tensor are not looked at.
+
+        Raises:
+            DtypeError: if c is not made of numbers.
+            InvalidValueError: if a cosine is NaN or lies outside [−1, 1].
         """
         if isinstance(c, Tensor):
             wide = c if c.is_complex() else c.to(torch.float64)
             values = self._expression.evaluate(wide)
-            return values if c.is_complex() else values.to(c.dtype)
-        array = np.asarray(c)
-        wide_array = array if np.iscomplexobj(array) else array.astype(np.float64)
+            return values.to(c.dtype) if c.is_floating_point() else values
+        array = _checked_cosines(c)
         with torch.no_grad():
-            result = self._expression.evaluate(torch.from_numpy(np.atleast_1d(wide_array))).numpy()
-        if isinstance(c, np.ndarray):
+            result = self._expression.evaluate(torch.from_numpy(np.atleast_1d(array))).numpy()
+        if array.ndim > 0 or isinstance(c, np.ndarray):
             return result.reshape(array.shape)
-        return float(result[0])
+        return complex(result[0]) if np.iscomplexobj(array) else float(result[0])
 
     def coefficients(self, n: int) -> _FLOAT:
         """a₀ … aₙ₋₁.
 
         An analytic kernel's are read by FFT on a circle just inside the unit disc, with an absolute
-        error of some 1e-15·K(1). Others are fitted at 1,024 evenly spaced angles, non-negative;
-        only the first 256 then differ from zero.
+        error of some 1e-15·K(1). Others are fitted at 1,024 evenly spaced angles, non-negative,
+        with an error of `residual`; only the first 256 then differ from zero.
 
         Raises:
-            InvalidValueError: if K turns out not to be analytic in the disc.
+            NotAnalyticError: if K turns out not to be analytic in the disc.
         """
-        if n < 0:
-            raise InvalidValueError("n", n, expected="at least 0", remedy="pass how many to read")
+        _check_count("n", n, _MOST_COEFFICIENTS, "pass how many to read")
         if isinstance(self._expression, Series):
             known = self._expression.coefficients[:n]
             return np.pad(known, (0, n - len(known)))
         if not self.is_analytic:
-            c = np.cos(np.linspace(0, np.pi, 4 * (_MAX_FITTED_DEGREE + 1)))
-            fitted = _fit(c, self(c), min(n, _MAX_FITTED_DEGREE + 1))[0]
+            fitted = self._fit_on_angles()[0][:n]
             return np.pad(fitted, (0, n - len(fitted)))
         coefficients = self._read_coefficients(n)
         return coefficients[:n]
@@ -250,38 +259,58 @@ class DotProductKernel:
         if x2 is not None:
             check_matrix("x2", x2, num_columns=x1.shape[1])
             check_matching("x1", x1, "x2", x2)
-        directions1, radii1 = _polar("x1", x1, form)
-        directions2, radii2 = (directions1, radii1) if x2 is None else _polar("x2", x2, form)
-        values = self(_cosines(directions1, directions2, same=x2 is None))
+        directions1, radii1 = polar("x1", x1, form)
+        directions2, radii2 = (directions1, radii1) if x2 is None else polar("x2", x2, form)
+        values = self(cosines(directions1, directions2, same=x2 is None))
         if form == "radial":
+            check_range(
+                "x1", radii1, "x2" if x2 is not None else "x1", radii2, self.total, x1.dtype
+            )
             values = radii1[:, None] * radii2 * values
         return values.to(x1.dtype)
 
-    def __add__(self, other: DotProductKernel) -> DotProductKernel:
+    def __add__(self, other: DotProductKernel | float) -> DotProductKernel:
+        """The sum with another kernel, or with a constant of at least 0."""
+        if isinstance(other, (int, float)):
+            other = DotProductKernel(Series(np.array([_checked_factor("constant", other)])))
         if not isinstance(other, DotProductKernel):
             return NotImplemented
-        return DotProductKernel(Sum(self._expression, other._expression))
+        left, right = self._expression, other._expression
+        if isinstance(left, Series) and isinstance(right, Series):
+            return DotProductKernel(left.plus(right))
+        return DotProductKernel(Sum(left, right))
+
+    __radd__ = __add__
 
     def __mul__(self, other: DotProductKernel | float) -> DotProductKernel:
         if isinstance(other, DotProductKernel):
             return DotProductKernel(Product(self._expression, other._expression))
         if not isinstance(other, (int, float)):
             return NotImplemented
-        if not 0 <= other < math.inf:
-            raise InvalidValueError(
-                "factor",
-                other,
-                expected="a finite number of at least 0",
-                remedy="a negative multiple of a kernel is no kernel",
-            )
-        return DotProductKernel(Scaled(float(other), self._expression))
+        factor = _checked_factor("factor", other)
+        if isinstance(self._expression, Series):
+            return DotProductKernel(self._expression.times(factor))
+        return DotProductKernel(Scaled(factor, self._expression))
 
     __rmul__ = __mul__
 
     def __matmul__(self, inner: DotProductKernel) -> DotProductKernel:
-        """The composition K(inner(c)); `inner.total` must not leave the domain of K."""
+        """The composition K(inner(c)).
+
+        Raises:
+            DivergentKernelError: if `inner.total` exceeds 1, where K itself is known, and K is not
+                given by finitely many coefficients.
+        """
         if not isinstance(inner, DotProductKernel):
             return NotImplemented
+        is_polynomial = isinstance(self._expression, Series)
+        if not is_polynomial and inner.total > 1 + _DOMAIN_TOLERANCE:
+            raise DivergentKernelError(
+                "inner.total",
+                inner.total,
+                expected="at most 1: beyond it the outer kernel's series need not converge",
+                remedy=f"scale it: outer @ ({1 / inner.total:.6g} * inner)",
+            )
         return DotProductKernel(Composition(self._expression, inner._expression))
 
     def __repr__(self) -> str:
@@ -301,14 +330,25 @@ class DotProductKernel:
     def _check_analytic(self, coefficients: _FLOAT) -> None:
         """Raises unless the series gives back K on the real axis."""
         c = np.array([-0.9, -0.4, 0.1, 0.7, 0.95])
-        error = float(np.abs(np.polynomial.polynomial.polyval(c, coefficients) - self(c)).max())
-        if error > _ANALYTIC_TOLERANCE * max(1.0, abs(self.total)):
-            raise InvalidValueError(
+        values = self(c)
+        _check_finite("K on [-1, 1]", values)
+        error = float(np.abs(np.polynomial.polynomial.polyval(c, coefficients) - values).max())
+        if error > _ANALYTIC_TOLERANCE * max(1.0, float(np.abs(values).max()), abs(self.total)):
+            raise NotAnalyticError(
                 "kernel",
                 f"off by {error:.2g} from its own series",
                 expected="a function that is analytic in the unit disc",
                 remedy="pass complex_argument=False if it is only defined on real numbers",
             )
+
+    def _fit_on_angles(self) -> tuple[_FLOAT, float]:
+        """Non-negative coefficients for a function on the real axis, and the largest error left."""
+        if self._fitted is None:
+            c = np.cos(np.linspace(0, np.pi, 4 * (_MAX_FITTED_DEGREE + 1)))
+            values = self(c)
+            _check_finite("K on [-1, 1]", values)
+            self._fitted = _fit(c, values, _MAX_FITTED_DEGREE + 1)
+        return self._fitted
 
 
 def _checked_total(expression: Expression) -> float:
@@ -332,47 +372,9 @@ def _fit(c: _FLOAT, values: _FLOAT, num_coefficients: int) -> tuple[_FLOAT, floa
     return coefficients, float(np.abs(powers @ coefficients - values).max())
 
 
-def _polar(name: str, x: Tensor, form: Form) -> tuple[Tensor, Tensor]:
-    """Unit rows and |x|/√d, in float64."""
-    if form not in ("radial", "normalise", "strict"):
-        raise InvalidValueError(
-            "form", form, expected="'radial', 'normalise' or 'strict'", remedy="pass one of them"
-        )
-    wide = x.to(torch.float64)
-    is_zero = (wide == 0).all(1)
-    norms = torch.linalg.vector_norm(torch.where(is_zero[:, None], 1.0, wide), dim=1)
-    radii = torch.where(is_zero, 0.0, norms / math.sqrt(x.shape[1]))
-    is_off = is_zero if form == "normalise" else (radii - 1).abs() > _SPHERE_TOLERANCE
-    if form != "radial" and bool(is_off.any()):
-        row = int(is_off.nonzero()[0])
-        raise OffSphereError(
-            name,
-            f"of norm {float(radii[row].detach() * math.sqrt(x.shape[1])):.6g} in row {row}",
-            expected="a norm above 0"
-            if form == "normalise"
-            else f"the norm √d = {math.sqrt(x.shape[1]):.6g}",
-            remedy="remove it, or use form='radial'"
-            if form == "normalise"
-            else "use form='normalise' or form='radial'",
-        )
-    return wide / norms[:, None], radii
-
-
-def _cosines(directions1: Tensor, directions2: Tensor, *, same: bool) -> Tensor:
-    cosines = directions1 @ directions2.T
-    # Equal and opposite rows: K may have a square-root singularity there, which would turn the
-    # product's rounding error of 1e-16 into one of 1e-8.
-    is_parallel = 1 - cosines.abs() <= _PARALLEL_ULPS * torch.finfo(cosines.dtype).eps
-    cosines = torch.where(is_parallel, cosines.detach().sign(), cosines)
-    if not same:
-        return cosines
-    is_diagonal = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-    return torch.where(is_diagonal, 1.0, cosines)
-
-
 def _checked_samples(c: ArrayLike, values: ArrayLike) -> tuple[_FLOAT, _FLOAT]:
-    points = np.array(c, dtype=np.float64)
-    targets = np.array(values, dtype=np.float64)
+    points = _real_array("c", c)
+    targets = _real_array("values", values)
     if points.ndim != 1 or points.shape != targets.shape or points.size == 0:
         raise ShapeError(
             "c and values",
@@ -390,6 +392,51 @@ def _checked_samples(c: ArrayLike, values: ArrayLike) -> tuple[_FLOAT, _FLOAT]:
             remedy="pass x·x'/(|x||x'|), not x·x'",
         )
     return points, targets
+
+
+def _checked_cosines(c: object) -> NDArray[Any]:
+    """Cosines as float64 in [−1, 1], or complex numbers as they are."""
+    array = np.asarray(c)
+    if array.dtype.kind not in "biufc":
+        raise DtypeError(
+            "c", array.dtype, expected="numbers", remedy="pass cosines, or a tensor of them"
+        )
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
+    cosines = array.astype(np.float64)
+    is_outside = ~(np.abs(cosines) <= 1 + _DOMAIN_TOLERANCE)
+    if is_outside.any():
+        raise InvalidValueError(
+            "c",
+            float(cosines[is_outside].flat[0]),
+            expected="cosines in [-1, 1]",
+            remedy="pass x·x'/(|x||x'|), not x·x'",
+        )
+    return np.clip(cosines, -1, 1)
+
+
+def _check_count(name: str, value: object, most: int, remedy: str) -> None:
+    if not isinstance(value, (int, np.integer)) or not 0 <= value <= most:
+        expected = f"a whole number from 0 to {most:,}"
+        raise InvalidValueError(name, value, expected=expected, remedy=remedy)
+
+
+def _checked_factor(name: str, value: float) -> float:
+    if isinstance(value, bool) or not 0 <= value < math.inf:
+        raise InvalidValueError(
+            name,
+            value,
+            expected="a finite number of at least 0",
+            remedy="a negative multiple of a kernel is no kernel",
+        )
+    return float(value)
+
+
+def _real_array(name: str, values: ArrayLike) -> _FLOAT:
+    array = np.array(values)
+    if array.dtype.kind not in "biuf" and array.size:
+        raise DtypeError(name, array.dtype, expected="real numbers", remedy="convert them first")
+    return array.astype(np.float64)
 
 
 def _check_finite(name: str, values: _FLOAT) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,6 +92,17 @@ class Series(Expression):
         blocks = c.reshape(-1).split(_SERIES_BLOCK) if c.numel() else [c.reshape(-1)]
         return torch.cat([self._horner(block) for block in blocks]).reshape(c.shape)
 
+    def plus(self, other: Series) -> Series:
+        """The sum, term by term."""
+        total = np.zeros(max(self.coefficients.size, other.coefficients.size))
+        total[: self.coefficients.size] = self.coefficients
+        total[: other.coefficients.size] += other.coefficients
+        return Series(total, residual=self.residual + other.residual)
+
+    def times(self, factor: float) -> Series:
+        """The multiple, term by term."""
+        return Series(factor * self.coefficients, residual=factor * self.residual)
+
     def _horner(self, c: Tensor) -> Tensor:
         total = torch.zeros_like(c)
         for coefficient in self.coefficients[::-1].tolist():
@@ -128,14 +140,17 @@ class CallableCurve(Expression):
         """
         try:
             # Infinite values are reported by who asked, with the kernel's name.
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 values = np.asarray(self.function(c))
-        except TypeError as error:
+        except (TypeError, np.exceptions.ComplexWarning) as error:
             raise InvalidValueError(
                 "function",
                 f"{self.function!r}, which fails on {c.dtype} arrays: {error}",
                 expected="an elementwise function of NumPy arrays",
-                remedy="pass complex_argument=False if it only takes real numbers",
+                remedy="pass complex_argument=False if it only takes real numbers"
+                if np.iscomplexobj(c)
+                else "write it with NumPy's functions, or wrap it in np.vectorize",
             ) from error
         if values.shape != c.shape:
             raise ShapeError(

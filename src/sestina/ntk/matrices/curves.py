@@ -19,6 +19,7 @@ from torch import Tensor
 from sestina.core.errors import InvalidValueError
 from sestina.ntk.architectures import FullyConnected, NetworkCurve
 from sestina.ntk.arrays import check_not_negative
+from sestina.ntk.kernels.directions import check_range, polar
 from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.kernels.expressions import Expression, Series
 from sestina.ntk.pairs import Kind, check_kind
@@ -30,8 +31,9 @@ InputForm: TypeAlias = Literal["radial", "normalise", "strict", "network"]
 """What becomes of the inputs' norms: as in `DotProductKernel.matrix`, or "network" for a
 `FullyConnected`'s own kernel at unequal norms."""
 
-# Errors at these knots: 1e-10·K(1) for ReLU networks of depth 20, 5e-7 for c to the 16,000th.
-_NUM_KNOTS = 8193
+_NUM_KNOTS = (8193, 65_537)
+"""Errors of the first: 1e-10·K(1) for ReLU networks of depth 20, 5e-7 for c to the 16,000th."""
+_TOLERANCE = 1e-6
 _SHORT_SERIES = 64
 
 
@@ -95,13 +97,26 @@ def input_matrix(
 def tabulated(kernel: DotProductKernel) -> DotProductKernel:
     """The same kernel by cubic interpolation in the angle: for real cosines, without gradients.
 
+    A kernel too sharp to be interpolated to 1e-6 of its size comes back as it is.
+
     Example:
         >>> kernel = DotProductKernel(lambda c: np.exp(9 * (c - 1)))
         >>> c = np.linspace(-1, 1, 1001)
         >>> bool(np.abs(tabulated(kernel)(c) - kernel(c)).max() < 1e-10)
         True
     """
-    return DotProductKernel(_AngleTable(kernel))
+    for num_knots in _NUM_KNOTS:
+        table = _AngleTable(kernel, num_knots)
+        # Between knots: all places near c = ±1, where kernels are sharp, and some elsewhere.
+        places = np.unique(
+            [*range(256), *range(0, num_knots - 1, 32), *range(num_knots - 257, num_knots - 1)]
+        )
+        c = np.cos((places + 0.5) * (math.pi / (num_knots - 1)))
+        exact = kernel(c)
+        error = np.abs(table.evaluate(torch.from_numpy(c)).numpy() - exact).max()
+        if error <= _TOLERANCE * np.abs(exact).max():
+            return DotProductKernel(table)
+    return kernel
 
 
 class _AngleTable(Expression):
@@ -109,8 +124,8 @@ class _AngleTable(Expression):
 
     is_analytic = False
 
-    def __init__(self, kernel: DotProductKernel) -> None:
-        angles = np.linspace(0.0, math.pi, _NUM_KNOTS)
+    def __init__(self, kernel: DotProductKernel, num_knots: int) -> None:
+        angles = np.linspace(0.0, math.pi, num_knots)
         self._kernel = kernel
         self._spline = CubicSpline(angles, kernel(np.cos(angles)))
 
@@ -135,17 +150,17 @@ def _off_sphere(kernel: DotProductKernel, x1: Tensor, x2: Tensor | None, *, scal
         matrix = kernel.matrix(rows1, rows2, form="normalise")
     else:
         matrix = tabulated(kernel).matrix(rows1, rows2, form="normalise")
+    if scale:
+        check_range("x1", radii1, "x1" if x2 is None else "x2", radii2, kernel.total, x1.dtype)
     return (matrix * radii1[:, None] * radii2).to(x1.dtype)
 
 
 def _polar(x: Tensor, *, scale: bool) -> tuple[Tensor, Tensor]:
     """Rows of norm √d, and |x|/√d or 1; a row of zeros takes any direction, and 0."""
-    wide = x.to(torch.float64)
-    is_zero = (wide == 0).all(1)
-    norms = torch.linalg.vector_norm(torch.where(is_zero[:, None], 1.0, wide), dim=1)
-    radii = norms / math.sqrt(x.shape[1])
-    rows = torch.where(is_zero[:, None], 1.0, wide) / radii[:, None]
-    return rows, torch.where(is_zero, 0.0, radii if scale else 1.0)
+    directions, radii = polar("x", x, "radial")
+    is_zero = radii == 0
+    rows = torch.where(is_zero[:, None], 1.0, directions * math.sqrt(x.shape[1]))
+    return rows, radii if scale else torch.where(is_zero, 0.0, 1.0).to(radii)
 
 
 def _with_bias(x: Tensor, bias: float) -> Tensor:
