@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sestina.core.errors import InvalidValueError
 from sestina.core.files import (
     atomic_directory,
     atomic_open,
@@ -110,6 +113,60 @@ def test_a_missing_directory_is_named(tmp_path):
 def test_a_directory_is_no_file_to_write(tmp_path):
     with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         atomic_write_text(tmp_path, "1")
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(InvalidValueError, match=rf"{name}', expected a regular file.*; choose"):
+            atomic_write_text(tmp_path / name, "1")
+    assert stat.S_ISFIFO((tmp_path / "link").stat().st_mode)
+    assert names_in(tmp_path) == ["link", "pipe"]
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    # One of its own: a defect here must not cost the machine its /dev/null.
+    try:
+        os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    with pytest.raises(InvalidValueError, match=r"null', expected a regular file"):
+        atomic_write_bytes(tmp_path / "null", b"1")
+    assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)
+
+
+def test_a_socket_is_not_replaced_by_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind("socket")
+        with pytest.raises(InvalidValueError, match="path is 'socket', expected a regular file"):
+            atomic_write_text("socket", "1")
+
+
+def test_the_pipe_behind_a_link_of_the_kernel_is_not_a_file(tmp_path):
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(InvalidValueError, match="expected a regular file"):
+            atomic_write_text(f"/dev/fd/{writing}", "1")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    with (
+        pytest.raises(OSError, match=r"No space left.*a\.txt") as caught,
+        atomic_path(path),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        full.write(b"1")
+    assert caught.value.filename == str(path)
+    with pytest.raises(TimeoutError) as caught, atomic_path(path):
+        raise TimeoutError(errno.ETIMEDOUT, "from elsewhere")
+    assert caught.value.filename is None
+    assert names_in(tmp_path) == []
 
 
 def test_the_longest_name_works(tmp_path):

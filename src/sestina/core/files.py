@@ -4,8 +4,8 @@ Everything here writes beside the destination, flushes to the disk and then rena
 is killed half way leaves the old file untouched (and at worst a hidden `.<name>.<random>.partial`
 beside it); one that fails with an exception leaves nothing.
 
-Errors of the operating system (`FileNotFoundError`, `PermissionError`, a full disk) pass through:
-they already name the path. Unpacking archives is in `sestina.core.archives`.
+Errors of the operating system (`FileNotFoundError`, `PermissionError`, a full disk) pass through,
+and name the path. Unpacking archives is in `sestina.core.archives`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, overload
 
+from sestina.core.errors import InvalidValueError
+
 __all__ = [
     "atomic_directory",
     "atomic_open",
@@ -32,6 +34,8 @@ __all__ = [
 
 # Common file systems allow names of 255 bytes; the hidden name adds 26 to what is kept.
 _KEPT_NAME_BYTES = 200
+# Only writing raises these, and writing to an open file does not say which one.
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
@@ -93,10 +97,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: if `path` is a directory.
+        InvalidValueError: if it is there but no regular file: a device, a pipe or a socket, which
+            a file would replace.
     """
+    _check_replaceable(Path(path))
     destination = Path(os.path.realpath(path))
-    if destination.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     partial = _partial_beside(destination)
     # Made here, so that a missing or read-only directory is reported before any work is done, and
     # with open's mode rather than tempfile's, so that the umask decides who may read the result.
@@ -107,8 +112,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if destination.exists():
             shutil.copymode(destination, partial)
         partial.replace(destination)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _OUT_OF_SPACE and error.filename is None:
+            error.filename = str(path)
         raise
     _flush_to_disk(destination.parent)
 
@@ -171,6 +178,20 @@ def _atomic_text(path: str | Path) -> Iterator[IO[str]]:
 def _atomic_binary(path: str | Path) -> Iterator[IO[bytes]]:
     with atomic_path(path) as partial, partial.open("wb") as file:
         yield file
+
+
+def _check_replaceable(path: Path) -> None:
+    # Asked of the path as given: behind a link such as /dev/stdout there may be a pipe, whose own
+    # name leads nowhere.
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise InvalidValueError(
+            "path",
+            str(path),
+            expected="a regular file or a new one, not a device, a pipe or a socket",
+            remedy="choose another name",
+        )
 
 
 def _partial_beside(destination: Path) -> Path:
