@@ -107,6 +107,20 @@ def test_a_path_that_leads_outside_is_refused(tmp_path, name, kind):
     assert not (tmp_path.parent / "evil").exists()
 
 
+@pytest.mark.parametrize("name", ["a/" * 101 + "b", "/".join(["x" * 250] * 9)])
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_members_nested_too_deep_are_refused(tmp_path, make, name):
+    archive = make(tmp_path / "a", {"good": b"1", name: b"2"})
+    assert_refused(tmp_path, archive, r"deeper than 100 directories, or .* more than 2048 bytes")
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_the_deepest_and_longest_path_allowed_unpacks(tmp_path, make):
+    names = ["a/" * 99 + "b", "/".join(["x" * 255] * 8)]
+    archive = make(tmp_path / "a", dict.fromkeys(names, b"1"))
+    assert len(extract_archive(archive, tmp_path / "out")) == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "target"),
     [
@@ -214,6 +228,28 @@ def test_a_missing_archive_is_a_missing_file(tmp_path):
 def test_limits_must_be_positive():
     with pytest.raises(InvalidValueError, match="ratio is 0, expected a positive limit"):
         ArchiveLimits(ratio=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ratio", "x"),
+        ("ratio", float("nan")),
+        ("num_members", 1.5),
+        ("num_members", True),
+        ("total_bytes", "4"),
+        ("file_bytes", 1e9),
+    ],
+)
+def test_limits_must_be_numbers(name, value):
+    with pytest.raises(InvalidValueError, match=f"{name} is .*, expected a positive limit, an? "):
+        ArchiveLimits(**{name: value})
+
+
+@pytest.mark.parametrize("ratio", [float("inf"), 1e308, 10**400])
+def test_the_ratio_may_be_no_limit(tmp_path, ratio):
+    archive = make_zip(tmp_path / "a.zip", {"zeros": bytes(40 << 20)})
+    extract_archive(archive, tmp_path / "out", limits=ArchiveLimits(ratio=ratio))
 
 
 @pytest.mark.fuzz

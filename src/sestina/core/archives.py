@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -34,6 +35,10 @@ _CHUNK_BYTES = 1 << 20
 _HEADER_BYTES = 16 << 20
 _FREE_BYTES = 10 << 20
 _NAME_BYTES = 255
+# Linux allows paths of 4095 bytes, the directory's own included; and what removes a tree keeps a
+# file open for each level.
+_PATH_BYTES = 2048
+_PATH_PARTS = 100
 _REMEDY = "unpack it by hand if you trust where it comes from, or ask for a clean one"
 # What Python's readers raise on damaged or unknown content. gzip and bz2 raise plain OSError.
 _DAMAGE = (
@@ -59,7 +64,7 @@ class ArchiveLimits:
     """How much an archive may unpack to.
 
     Raises:
-        InvalidValueError: if a limit is not positive.
+        InvalidValueError: if a limit is not positive, or one but the ratio is no integer.
     """
 
     total_bytes: int = 4 << 30
@@ -73,12 +78,14 @@ class ArchiveLimits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not value > 0:
+            value: Any = getattr(self, field.name)
+            kind = Real if field.name == "ratio" else Integral
+            is_number = isinstance(value, kind) and not isinstance(value, bool)
+            if not is_number or not value > 0:
                 raise InvalidValueError(
                     field.name,
                     value,
-                    expected="a positive limit",
+                    expected=f"a positive limit, {'a number' if kind is Real else 'an integer'}",
                     remedy="leave it out for the default",
                 )
 
@@ -218,6 +225,13 @@ def _safe_path(archive: Path, name: str) -> PurePosixPath:
         raise _refused(
             archive, f"member {name[:40]!r}… has a name of more than {_NAME_BYTES} bytes"
         )
+    num_bytes = len(name.encode(errors="surrogateescape"))
+    if len(path.parts) > _PATH_PARTS or num_bytes > _PATH_BYTES:
+        raise _refused(
+            archive,
+            f"member {name[:40]!r}… is nested deeper than {_PATH_PARTS} directories, or has a path "
+            f"of more than {_PATH_BYTES} bytes",
+        )
     return path
 
 
@@ -232,8 +246,8 @@ def _chunks(archive: Path, member: _Member, allowed_bytes: int) -> Iterator[byte
 
 
 def _allowed_bytes(archive: Path, limits: ArchiveLimits) -> int:
-    by_ratio = _FREE_BYTES + int(limits.ratio * archive.stat().st_size)
-    return min(limits.total_bytes, by_ratio)
+    by_ratio = _FREE_BYTES + limits.ratio * archive.stat().st_size
+    return int(min(limits.total_bytes, by_ratio))  # the ratio may be infinite
 
 
 class _BoundedReader:
