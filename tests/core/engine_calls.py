@@ -98,6 +98,56 @@ def give_unreadable(_):
     return UnreadableResult()
 
 
+def leave():
+    sys.exit(5)
+
+
+class ResultThatLeaves:
+    """Pickles, but ends the program where it is read."""
+
+    def __reduce__(self):
+        return (leave, ())
+
+
+def give_result_that_leaves(_):
+    return ResultThatLeaves()
+
+
+class ItemThatLeaves:
+    """Ends the program where it is pickled."""
+
+    def __reduce__(self):
+        leave()
+
+
+class LeavesHereError(Exception):
+    """Crosses as an exception that ends the program where it is read outside a worker."""
+
+    def __reduce__(self):
+        return (leave_unless, (os.getpid(),))
+
+
+def leave_unless(process_id):
+    if os.getpid() != process_id:
+        leave()
+    return LeavesHereError()
+
+
+def raise_leaves_here(_):
+    raise LeavesHereError
+
+
+class WordlessError(Exception):
+    """Can't be told in words."""
+
+    def __str__(self):
+        raise WordlessError
+
+
+def raise_wordless(_):
+    raise WordlessError
+
+
 def zeros(num_bytes):
     return bytes(num_bytes)
 
@@ -124,6 +174,13 @@ def start_child_and_sleep(path):
     child = subprocess.Popen(["sleep", "60"])
     Path(path).write_text(str(child.pid))
     time.sleep(60)
+
+
+def start_child_and_end(path, by):
+    child = subprocess.Popen(["sleep", "60"])
+    Path(path).write_text(str(child.pid))
+    if by:
+        os.kill(os.getpid(), by)
 
 
 def note(_):

@@ -64,6 +64,12 @@ def test_leaving_the_program_fails_the_item_only(engine):
     assert str(ended.error).startswith("item 0 failed: SystemExit: 3")
 
 
+def test_an_exception_without_words_fails_its_item_with_its_name(engine):
+    (ended,) = engine.outcomes(calls.raise_wordless, [1])
+    assert str(ended.error).startswith("item 0 failed: WordlessError (whose text can't be had")
+    assert ended.log == ""
+
+
 def test_progress_counts_every_item_and_names_them(engine):
     seen = []
     engine.map(calls.square, range(3), progress=lambda *told: seen.append(told), label="squares")

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from sestina.core.engine import ProcessEngine, Status
+from sestina.core.engine.launch import WorkerProcess
+from sestina.core.engine.processes import _Call
 from sestina.core.errors import (
     CancelledError,
     InvalidValueError,
@@ -109,6 +111,45 @@ def test_a_result_that_cannot_cross_fails_its_item(engine, function, text):
     assert text in str(ended.error)
 
 
+@pytest.mark.parametrize("function", [calls.give_result_that_leaves, calls.raise_leaves_here])
+def test_a_reply_that_would_end_the_program_fails_its_item(engine, function):
+    handle = engine.submit(function, 0)
+    assert handle.outcome(PATIENCE_S).status is Status.FAILED
+    assert engine.map(calls.square, [1, 2, 3]) == [1, 4, 9], "the engine works on"
+
+
+def test_an_item_that_would_end_the_program_fails_alone(engine):
+    handle = engine.submit(calls.nothing, calls.ItemThatLeaves())
+    assert "cannot be sent to a worker process" in str(handle.outcome(PATIENCE_S).error)
+
+
+def test_a_reply_that_cannot_be_received_fails_its_item(monkeypatch):
+    def receive(worker, payload):
+        monkeypatch.undo()
+        raise MemoryError
+
+    with ProcessEngine(1) as engine:
+        process_id = engine.submit(calls.process_id).result(PATIENCE_S)
+        monkeypatch.setattr(WorkerProcess, "call", receive)
+        ended = engine.submit(calls.square, 2).outcome(PATIENCE_S)
+        assert "MemoryError" in str(ended.error)
+        assert engine.submit(calls.process_id).result(PATIENCE_S) != process_id
+    assert is_gone(process_id)
+
+
+def test_a_defect_of_the_engine_fails_the_item_rather_than_leave_it_waiting(monkeypatch):
+    def begin(call, worker):
+        monkeypatch.undo()
+        raise RuntimeError
+
+    with ProcessEngine(1) as engine:
+        process_id = engine.submit(calls.process_id).result(PATIENCE_S)
+        monkeypatch.setattr(_Call, "begin", begin)
+        assert "RuntimeError" in str(engine.submit(calls.square, 2).outcome(PATIENCE_S).error)
+        assert engine.submit(calls.square, 3).result(PATIENCE_S) == 9
+    assert is_gone(process_id)
+
+
 def test_a_function_that_cannot_cross_fails_its_items(engine):
     (ended,) = engine.outcomes(lambda x: x, [0])
     assert "cannot be sent to a worker process" in str(ended.error)
@@ -159,6 +200,15 @@ def test_cancelling_ends_what_the_worker_started(engine, tmp_path):
     wait_until(lambda: is_gone(child))
 
 
+@pytest.mark.parametrize("by", [signal.SIGKILL, None])
+def test_a_worker_that_ends_by_itself_ends_what_it_started(tmp_path, by):
+    with ProcessEngine(1) as engine:
+        engine.outcomes(functools.partial(calls.start_child_and_end, by=by), [tmp_path / "child"])
+        child = int(read_when_there(tmp_path / "child"))
+        assert by or not is_gone(child)
+    wait_until(lambda: is_gone(child))
+
+
 def test_the_log_of_a_running_call_can_be_read(engine):
     handle = engine.submit(calls.speak_and_sleep, "half way")
     wait_until(lambda: handle.log == "half way\n")
@@ -198,6 +248,14 @@ def test_numerical_libraries_get_their_share_of_the_cores():
         assert engine.map(calls.threads_allowed, [0]) == ["3"]
     with pytest.raises(InvalidValueError, match="threads_per_worker is 0"):
         ProcessEngine(1, threads_per_worker=0)
+
+
+@pytest.mark.parametrize("number", ["2", 1.5, True, -1])
+def test_a_number_of_workers_or_threads_is_a_positive_integer(number):
+    with pytest.raises(InvalidValueError, match=r"num_workers is .*, expected a positive number"):
+        ProcessEngine(number)
+    with pytest.raises(InvalidValueError, match=r"threads_per_worker is .*, an integer"):
+        ProcessEngine(1, threads_per_worker=number)
 
 
 def test_engines_nest(engine):

@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from sestina.core.errors import CancelledError, InvalidValueError, SestinaError, WorkerError
 from sestina.core.progress import Progress, silent
 
-__all__ = ["Engine", "Handle", "Outcome", "Status", "cancelled", "closed", "failed"]
+__all__ = ["Engine", "Handle", "Outcome", "Status", "cancelled", "closed", "failed", "in_words"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -189,11 +189,21 @@ def failed(index: int, error: BaseException) -> WorkerError:
     """The failure of an item whose function raised `error`."""
     if isinstance(error, SestinaError):
         reason, remedy = error.problem, error.remedy
+        reason = f"{type(error).__name__}: {reason}"
     else:
-        reason, remedy = str(error), "see the log and __cause__ of this item, or leave it out"
-    failure = WorkerError(index, f"{type(error).__name__}: {reason}", remedy=remedy)
+        reason, remedy = in_words(error), "see the log and __cause__ of this item, or leave it out"
+    failure = WorkerError(index, reason, remedy=remedy)
     failure.__cause__ = error
     return failure
+
+
+def in_words(error: BaseException) -> str:
+    """The exception's class and text, also where its own code fails to tell the text."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except BaseException as second:  # noqa: BLE001 - __str__ may raise whatever it likes
+        return f"{name} (whose text can't be had: its __str__ raised {type(second).__name__})"
 
 
 def cancelled(index: int) -> CancelledError:

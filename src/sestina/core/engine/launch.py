@@ -121,36 +121,54 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the worker and what it started, now."""
         with self._lock:
-            # Only while it has not been waited for: then its number may belong to another process.
-            if self._process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill_group()
 
     def bury(self) -> int:
         """Wait for the end of a worker that is ending, release everything, give its exit code.
 
-        One that lingers is killed. A negative code is the number of the signal that ended it.
+        One that lingers is killed, and so is what it started. A negative code is the number of the
+        signal that ended it.
         """
         self._link.close()
         deadline = time.monotonic() + _PATIENCE_S
-        while (code := self._exit_code()) is None:
+        while not self._has_ended():
             if time.monotonic() > deadline:
                 self.kill()
             time.sleep(0.005)
         with self._lock:
-            self._last_log = self._end_of_log()
-            self._log.close()
+            self._kill_group()
+            code = self._process.wait()
+            if not self._log.closed:
+                self._last_log = self._end_of_log()
+                self._log.close()
         return code
+
+    def _kill_group(self) -> None:
+        # Only until it has been waited for: then its number may belong to another process.
+        self._look()
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _has_ended(self) -> bool:
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> bool:
+        """Whether it has ended. It is not waited for, so that its group keeps its number."""
+        if self._process.returncode is None:
+            how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            try:
+                return os.waitid(os.P_PID, self._process.pid, how) is not None
+            except ChildProcessError:  # the program ignores SIGCHLD, or has waited itself
+                self._process.poll()
+        return True
 
     def _end_of_log(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
         start = max(0, size - _KEPT_LOG_BYTES)
         data = os.pread(self._log.fileno(), _KEPT_LOG_BYTES, start)
         return data.decode("utf-8", errors="replace")
-
-    def _exit_code(self) -> int | None:
-        with self._lock:
-            return self._process.poll()
 
     def _clear_log(self) -> None:
         with self._lock:
@@ -160,6 +178,6 @@ class WorkerProcess:
 
     def _receive(self) -> bytes:
         while not self._link.poll(_LOOK_S):
-            if self._exit_code() is not None and not self._link.poll(0):
+            if self._has_ended() and not self._link.poll(0):
                 raise EOFError
         return self._link.recv_bytes()

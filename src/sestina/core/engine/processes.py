@@ -19,9 +19,19 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any, TypeVar
 
-from sestina.core.engine.interface import Engine, Handle, Outcome, Status, cancelled, closed, failed
+from sestina.core.engine.interface import (
+    Engine,
+    Handle,
+    Outcome,
+    Status,
+    cancelled,
+    closed,
+    failed,
+    in_words,
+)
 from sestina.core.engine.launch import WorkerProcess
 from sestina.core.engine.worker import Reply, is_importing_main
 from sestina.core.errors import CancelledError, InvalidValueError, NotFinishedError, WorkerError
@@ -42,13 +52,16 @@ class ProcessEngine(Engine):
     Functions, arguments and results cross by pickle: functions must be importable by name. A script
     that defines them itself must start its engine under `if __name__ == "__main__":`.
 
+    Processes that a call leaves running are killed when its worker ends, unless they are in a
+    process group of their own.
+
     Args:
         num_workers: how many processes, at most; None for one per core that may be used.
         threads_per_worker: what the numerical libraries in each may use; None divides the cores
             evenly. A script that loads such a library before its functions is not bound by it.
 
     Raises:
-        InvalidValueError: if a number is not positive, or the main script lacks its guard.
+        InvalidValueError: if a number is no positive integer, or the main script lacks its guard.
     """
 
     def __init__(
@@ -256,7 +269,14 @@ def _serve_calls(calls: _Calls, num_threads: int) -> None:
     """The thread of a worker: from the queue to the process, until the engine is closed."""
     worker: WorkerProcess | None = None
     while (call := calls.take()) is not None:
-        worker = _serve_call(call, worker, calls, num_threads)
+        try:
+            worker = _serve_call(call, worker, calls, num_threads)
+        except BaseException as error:  # noqa: BLE001 - or whoever waits for the call waits for ever
+            call.end(error=failed(call.index, error))
+            if worker is not None:
+                worker.kill()
+                worker.bury()
+            worker = None
         calls.forget(call)
     if worker is not None:
         worker.bury()
@@ -275,7 +295,7 @@ def _serve_call(
         return worker
     try:
         payload = call.payload()
-    except Exception as error:  # noqa: BLE001 - pickling runs code of the item's class
+    except BaseException as error:  # noqa: BLE001 - pickling runs code of the item's class
         call.end(error=_not_sent(call.index, error))
         return worker
     if _run(call, worker, payload):
@@ -294,6 +314,10 @@ def _run(call: _Call[Any], worker: WorkerProcess, payload: bytes) -> bool:
     try:
         reply, value = worker.call(payload)
     except (EOFError, OSError):
+        return False
+    except BaseException as error:  # noqa: BLE001 - too little memory for the result, for one
+        call.end(error=failed(call.index, error))
+        worker.kill()  # for the rest of the reply is still in the socket
         return False
     _end(call, reply, value)
     if call.is_cancelled:
@@ -324,7 +348,7 @@ def _end(call: _Call[Any], reply: Reply, value: bytes) -> None:
     if reply.has_value:
         try:
             call.end(value=pickle.loads(value))  # noqa: S301 - from our own worker
-        except Exception as error:  # noqa: BLE001 - unpickling runs code of the result's class
+        except BaseException as error:  # noqa: BLE001 - unpickling runs code of the result's class
             call.end(error=failed(call.index, error))
         return
     failure = WorkerError(
@@ -333,8 +357,8 @@ def _end(call: _Call[Any], reply: Reply, value: bytes) -> None:
     if reply.error is not None:
         try:
             failure = failed(call.index, pickle.loads(reply.error))  # noqa: S301 - as above
-        except Exception as error:  # noqa: BLE001 - as above
-            _LOG.info("the exception of item %d can't be read here: %s", call.index, error)
+        except BaseException as error:  # noqa: BLE001 - as above
+            _LOG.info("item %d: its exception can't be read here: %s", call.index, in_words(error))
     failure.add_note(reply.traceback)
     call.end(error=failure)
 
@@ -354,10 +378,10 @@ def _died(index: int, code: int) -> WorkerError:
     return WorkerError(index, reason, signal=-code, remedy=remedy)
 
 
-def _not_sent(index: int, error: Exception) -> WorkerError:
+def _not_sent(index: int, error: BaseException) -> WorkerError:
     failure = WorkerError(
         index,
-        f"it cannot be sent to a worker process: {error}",
+        f"it cannot be sent to a worker process: {in_words(error)}",
         remedy="use functions defined at the top of a module, and items that can be pickled",
     )
     failure.__cause__ = error
@@ -372,6 +396,8 @@ def _not_started(index: int, calls: _Calls) -> WorkerError:
     )
 
 
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise InvalidValueError(name, value, expected="a positive number", remedy="pass 1 or more")
+def _check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise InvalidValueError(
+            name, value, expected="a positive number, an integer", remedy="pass 1 or more"
+        )

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from sestina.core.engine.interface import in_words
 from sestina.core.errors import InvalidValueError
 from sestina.core.log import logging_to
 
@@ -113,7 +114,7 @@ def _run(call: bytes, surroundings: Surroundings) -> tuple[Reply, bytes]:
     except BaseException as error:  # noqa: BLE001 - a call may raise whatever it likes
         reply = Reply(
             error=_pickled(error),
-            reason=f"{type(error).__name__}: {error}",
+            reason=in_words(error),
             traceback="".join(traceback.format_exception(error)),
         )
         return reply, b""
@@ -125,7 +126,7 @@ def _pickled(error: BaseException) -> bytes | None:
         data = pickle.dumps(error, protocol=5)
         # Exceptions with a constructor of their own often pickle but don't unpickle.
         pickle.loads(data)  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - pickling runs code of the exception's class
+    except BaseException:  # noqa: BLE001 - pickling runs code of the exception's class
         return None
     return data
 
