@@ -135,3 +135,75 @@ def test_help_shows_docstrings_types_and_defaults():
     assert "--shades [float,...] [default: 0.5]" in text
     assert "--seed [int] Drawn if it is not given. --folder [path]" in text
     assert "--config" in text
+
+
+@pytest.fixture
+def hang(tmp_path):
+    """A command with options of its own beside those of a class, and a file for it."""
+
+    @click.command()
+    @click.option("--wall", "walls", multiple=True, required=True)
+    @click.option("--out-file", type=click.Path(path_type=Path))
+    @click.option("--frame", is_flag=True)
+    @click.option("--seed", default=0)
+    @click.option("--height", type=float)
+    @options_argument(RequiredOptions)
+    def command(**given):
+        return given
+
+    def run(text, *arguments):
+        path = tmp_path / "hang.toml"
+        path.write_text(text)
+        return command.main(["--config", str(path), *arguments], standalone_mode=False)
+
+    return run
+
+
+def test_a_file_may_give_the_options_of_the_command_itself(hang):
+    text = """
+    wall = ["north", "south"]
+    out_file = "a.json"
+    frame = true
+    seed = 3
+    height = 2
+    path = "cat.png"
+    """
+    assert hang(text) == {
+        "walls": ("north", "south"),
+        "out_file": Path("a.json"),
+        "frame": True,
+        "seed": 3,
+        "height": 2.0,
+        "options": RequiredOptions(path=Path("cat.png")),
+    }
+    given = hang(text, "--wall", "east", "--seed", "4", "--path", "dog.png")
+    assert (given["walls"], given["seed"], given["height"]) == (("east",), 4, 2.0)
+    assert given["options"].path == Path("dog.png")
+    assert hang("wall = 'north'\npath = 'cat.png'")["walls"] == ("north",)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("wal = 'north'", r"wal in .*hang\.toml is 'north'.*did you mean 'wall'\?"),
+        ("walls = ['north']", r"walls in .*did you mean 'wall'\?"),
+        ("pat = 'cat.png'", r"did you mean 'path'\?"),
+        ("config = 'other.toml'", r"config in .*, expected an option of .*: path, wall, out_file"),
+        ("path = 3", r"path in .*hang\.toml is 3, expected a path"),
+        ("wall = [3]", r"wall in .* is \[3\], expected a text, or a list of these"),
+        ("seed = 1.5", r"seed in .*hang\.toml is 1\.5, expected an integer"),
+        ("seed = true", r"seed in .* is True, expected an integer"),
+        ("frame = 1", r"frame in .* is 1, expected true or false"),
+        ("height = 'tall'", r"height in .* is 'tall', expected a number"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_before_what_is_missing(hang, text, problem):
+    with pytest.raises(OptionError, match=problem):
+        hang(text)
+
+
+def test_what_neither_side_gives_is_missing(hang):
+    with pytest.raises(click.MissingParameter):
+        hang("path = 'cat.png'")
+    with pytest.raises(OptionError, match="path is 'missing'"):
+        hang("wall = 'north'")

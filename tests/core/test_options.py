@@ -19,8 +19,10 @@ from sestina.core.options import (
     options_from_toml,
     options_to_mapping,
     options_to_toml,
+    options_values,
     parse_option,
     read_options,
+    read_toml,
 )
 
 
@@ -279,3 +281,19 @@ def test_the_largest_float_fits_and_the_next_integer_does_not():
     assert options_from_mapping(Options, {"rate": largest}).rate == sys.float_info.max
     with pytest.raises(OptionError):
         options_from_mapping(Options, {"rate": 2 * largest})
+
+
+def test_values_are_checked_one_by_one_without_the_rest():
+    values = {"widths": [1, 2], "width": 0, "folder": "out"}
+    assert options_values(Options, values) == {"widths": (1, 2), "width": 0, "folder": Path("out")}
+    assert options_values(Required, {}) == {}
+    with pytest.raises(OptionError, match=r"widht in a\.toml is 1.*did you mean 'width'"):
+        options_values(Options, {"widht": 1}, source="a.toml")
+
+
+def test_a_file_is_read_as_it_is(tmp_path):
+    (tmp_path / "a.toml").write_text("[table]\nx = 1\n")
+    assert read_toml(tmp_path / "a.toml") == {"table": {"x": 1}}
+    (tmp_path / "a.toml").write_text("x = 1\ny =\n")
+    with pytest.raises(FileFormatError, match=r"a\.toml:2: no valid TOML"):
+        read_toml(tmp_path / "a.toml")

@@ -48,8 +48,10 @@ __all__ = [
     "options_from_toml",
     "options_to_mapping",
     "options_to_toml",
+    "options_values",
     "parse_option",
     "read_options",
+    "read_toml",
 ]
 
 Options = TypeVar("Options")
@@ -181,6 +183,29 @@ def options_from_mapping(
         OptionError: if a key is unknown (the nearest one is named), a value has the wrong type, or
             a required one is missing. What `__post_init__` raises passes through.
     """
+    place = f" in {source}" if source else ""
+    values = options_values(cls, mapping, source=source)
+    for field in option_fields(cls):
+        if field.is_required and field.name not in values:
+            raise OptionError(
+                f"{field.name}{place}", "missing", expected=field.expected, remedy="give it a value"
+            )
+    return cls(**values)
+
+
+def options_values(
+    cls: type, mapping: Mapping[str, object], *, source: str = ""
+) -> dict[str, object]:
+    """These values as the class holds them: some of its options, each checked by itself.
+
+    Args:
+        cls: a class of options.
+        mapping: as for `options_from_mapping`.
+        source: where the values come from, for messages: a file's name.
+
+    Raises:
+        OptionError: if a key is unknown (the nearest one is named), or a value has the wrong type.
+    """
     known = {field.name: field for field in option_fields(cls)}
     place = f" in {source}" if source else ""
     values = {}
@@ -194,12 +219,7 @@ def options_from_mapping(
                 remedy=f"did you mean {nearest!r}?" if nearest else "remove it",
             )
         values[key] = _checked(known[key].kind, value, f"{key}{place}")
-    for field in known.values():
-        if field.is_required and field.name not in values:
-            raise OptionError(
-                f"{field.name}{place}", "missing", expected=field.expected, remedy="give it a value"
-            )
-    return cls(**values)
+    return values
 
 
 def options_to_mapping(options: object) -> dict[str, Any]:
@@ -227,19 +247,8 @@ def options_from_toml(
         FileFormatError: if the text is no TOML, with the line.
         OptionError: as `options_from_mapping`.
     """
-    try:
-        mapping = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = _LINE_OF_TOML_ERROR.search(str(error))
-        raise FileFormatError(
-            source,
-            f"no valid TOML: {error}",
-            line=int(line[1]) if line else None,
-            remedy="write one `name = value` per line, texts in quotes",
-        ) from error
-    return options_from_mapping(
-        cls, {**mapping, **(overrides or {})}, source="" if source == "TOML" else str(source)
-    )
+    mapping = {**_loaded(text, source), **(overrides or {})}
+    return options_from_mapping(cls, mapping, source="" if source == "TOML" else str(source))
 
 
 def read_options(
@@ -252,13 +261,23 @@ def read_options(
         FileFormatError: if it is not TOML in UTF-8.
         OptionError: as `options_from_mapping`.
     """
+    return options_from_mapping(cls, {**read_toml(path), **(overrides or {})}, source=str(path))
+
+
+def read_toml(path: str | Path) -> dict[str, object]:
+    """What a TOML file holds.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FileFormatError: if it is not TOML in UTF-8, with the line.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FileFormatError(
             path, f"no UTF-8 text: {error}", remedy="save the file as UTF-8"
         ) from error
-    return options_from_toml(cls, text, source=path, overrides=overrides)
+    return _loaded(text, path)
 
 
 def options_to_toml(options: object) -> str:
@@ -289,6 +308,19 @@ def parse_option(field: OptionField, text: str) -> object:
         (64, 128)
     """
     return _parsed(field.kind, text, field.name)
+
+
+def _loaded(text: str, source: str | Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = _LINE_OF_TOML_ERROR.search(str(error))
+        raise FileFormatError(
+            source,
+            f"no valid TOML: {error}",
+            line=int(line[1]) if line else None,
+            remedy="write one `name = value` per line, texts in quotes",
+        ) from error
 
 
 def _kind_of(where: str, hint: object) -> _Kind:
