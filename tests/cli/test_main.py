@@ -114,6 +114,7 @@ def test_a_wrong_command_line_is_status_2_and_one_line(capsys, arguments, text):
             1,
             "a.csv: No such file or directory; check the path",
         ),
+        (OSError(28, "No space left", "a.json"), 1, "a.json: No space left; make room there"),
         (OSError(28, "No space left on device"), 1, "No space left on device; check space"),
         (click.ClickException("it is odd"), 1, "it is odd"),
         (

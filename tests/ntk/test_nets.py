@@ -99,3 +99,22 @@ def test_count_below_one_is_refused_by_name(name: str) -> None:
 def test_wrong_number_of_columns_is_refused_with_both_numbers() -> None:
     with pytest.raises(ShapeError, match=r"\(7, 4\).*axis of 3"):
         make()(torch.zeros(7, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 1.5},
+        {"width": True},
+        {"sigma_w": -1.0},
+        {"sigma_b": math.nan},
+        {"readout_sigma_w": "1"},
+        {"parametrisation": "mup"},
+        {"seed": None},
+    ],
+)
+def test_options_that_make_no_network_are_named(changes):
+    (name,) = changes
+    options = {"d_in": 3, "d_out": 1, "width": 4, "activation": torch.nn.ReLU()} | changes
+    with pytest.raises(InvalidValueError, match=f"{name} is "):
+        FullyConnectedNet(**options)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -130,6 +131,8 @@ def _status_and_text(error: BaseException) -> tuple[int, str]:
             pass
         case OSError(filename=None):
             text = f"{error.strerror or error}; check space, permissions and limits"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
+            text = f"{error.filename}: {error.strerror}; make room there, or choose another place"
         case OSError():
             text = f"{error.filename}: {error.strerror}; check the path and its permissions"
         case _:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from sestina.core.errors import InvalidValueError, ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["FullyConnectedNet"]
 
@@ -86,11 +86,17 @@ class FullyConnectedNet(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        for name, count in (("d_in", d_in), ("d_out", d_out), ("width", width), ("depth", depth)):
-            if count < 1:
-                raise InvalidValueError(
-                    name, count, expected="a whole number of at least 1", remedy=f"pass {name} >= 1"
-                )
+        _check_options(
+            {"d_in": d_in, "d_out": d_out, "width": width, "depth": depth},
+            {
+                "sigma_w": sigma_w,
+                "sigma_b": sigma_b,
+                "readout_sigma_w": readout_sigma_w,
+                "readout_sigma_b": readout_sigma_b,
+            },
+            parametrisation,
+            seed,
+        )
         self.activation = activation
         self.parametrisation = parametrisation
         self.residual = residual
@@ -206,3 +212,33 @@ class FullyConnectedNet(nn.Module):
             is_hidden = layer < self.depth
             z_nw = z_nw + next_nw if self.residual and is_hidden else next_nw
         return z_nw  # (n, o) by now
+
+
+def _check_options(
+    counts: Mapping[str, object],
+    scales: Mapping[str, object],
+    parametrisation: object,
+    seed: object,
+) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InvalidValueError(
+                name, count, expected="a whole number of at least 1", remedy=f"pass {name} >= 1"
+            )
+    for name, scale in scales.items():
+        if not isinstance(scale, (int, float)) or not 0 <= scale < math.inf:
+            raise InvalidValueError(
+                name,
+                scale,
+                expected="a finite number of at least 0",
+                remedy="pass the standard deviation, not the variance",
+            )
+    if parametrisation not in ("ntk", "standard"):
+        raise InvalidValueError(
+            "parametrisation",
+            parametrisation,
+            expected="'ntk' or 'standard'",
+            remedy="pass one of them",
+        )
+    if not isinstance(seed, int):
+        raise InvalidValueError("seed", seed, expected="a whole number", remedy="pass e.g. seed=0")

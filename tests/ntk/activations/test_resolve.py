@@ -101,3 +101,9 @@ def test_an_unknown_name_gets_the_nearest_one():
 def test_a_spec_needs_a_name():
     with pytest.raises(OptionError, match="a mapping with the key 'name'"):
         activation({"slope": 0.1})
+
+
+def test_a_kernel_is_no_activation_although_it_can_be_called():
+    kernel = DotProductKernel.from_coefficients([0.0, 1.0])
+    with pytest.raises(InvalidValueError, match=r"design\(kernel\).activation"):
+        activation(kernel)

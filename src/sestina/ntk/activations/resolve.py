@@ -65,13 +65,20 @@ def activation(value: ActivationLike) -> Activation:
         return _from_spec(value)
     if isinstance(value, nn.Module):
         return _from_module(value)
+    if hasattr(value, "coefficients"):  # a kernel can be called, too, but on cosines
+        raise InvalidValueError(
+            "activation",
+            value,
+            expected="φ; this is a kernel or a design",
+            remedy="pass its activation: design(kernel).activation",
+        )
     if callable(value):
         known = _FUNCTIONS.get(value)
         return known() if known is not None else Custom(value)
     raise InvalidValueError(
         "activation",
         value,
-        expected="a name, a spec, a module or a function",
+        expected="a name, a spec, a module or a function of tensors",
         remedy=f"pass one of the names {', '.join(REGISTRY)}",
     )
 
