@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sestina.core.errors import InvalidValueError
-from sestina.ntk.activations import GELU, RBF, Cos, Erf, Gaussian, Sin
+from sestina.ntk.activations import GELU, RBF, Cos, Erf, Exp, Gaussian, Sin
 
 
 def tensor(*values):
@@ -61,3 +61,15 @@ def test_a_growing_gaussian_is_refused(rate):
 def test_a_gaussian_kernel_without_width_is_refused():
     with pytest.raises(InvalidValueError, match="gamma is 0"):
         RBF(0)
+
+
+@pytest.mark.parametrize("phi", [Sin(1e200), Cos(1e200), Exp(1e200, 1.0), Gaussian(1e200, -1.0)])
+def test_factors_whose_squares_overflow_give_infinite_kernels(phi):
+    one = torch.ones((), dtype=torch.float64)
+    value, _ = phi.duals(one, one, 0.5 * one)
+    assert value.abs().item() == math.inf
+
+
+def test_an_integer_that_no_float_holds_is_refused():
+    with pytest.raises(InvalidValueError, match="amplitude"):
+        Sin(10**400)

@@ -63,3 +63,9 @@ def test_too_few_and_too_many_coefficients_are_refused(count):
 def test_a_coefficient_that_is_no_number_is_named():
     with pytest.raises(InvalidValueError, match=r"coefficients\[1\] is nan"):
         Polynomial([0.0, math.nan])
+
+
+@pytest.mark.parametrize("coefficients", [1, None, "12"])
+def test_coefficients_that_are_no_list_are_refused(coefficients):
+    with pytest.raises(InvalidValueError, match="a list of numbers"):
+        Polynomial(coefficients)

@@ -81,3 +81,13 @@ def test_polynomials_are_named_by_their_coefficients():
 def test_what_is_wrong_is_named(text, error, problem):
     with pytest.raises(error, match=problem):
         parse_target(text)
+
+
+def test_a_coefficient_that_is_no_number_is_shown_a_series_that_is_right():
+    with pytest.raises(OptionError, match=r"write e\.g\. poly:0,0\.5,1\.4142$"):
+        parse_target("poly:0,a")
+
+
+def test_an_option_that_is_a_list_is_refused_with_another_way():
+    with pytest.raises(OptionError, match=r"a list can't be written.*poly:a0"):
+        parse_target("polynomial:coefficients=1")

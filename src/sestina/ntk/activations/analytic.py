@@ -249,7 +249,9 @@ class Gaussian(ClosedForm):
 
 
 def _scaled(factor: float, pair: Duals) -> Duals:
-    return factor**2 * pair[0], factor**2 * pair[1]
+    # A product overflows to infinity, which the kernel's own check names; a power would raise.
+    square = factor * factor
+    return square * pair[0], square * pair[1]
 
 
 for _activation in (Cos, Erf, Exp, GELU, Gaussian, RBF, Sin):

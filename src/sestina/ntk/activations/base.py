@@ -135,8 +135,12 @@ def check_number(name: str, value: object, *, positive: bool = False) -> float:
         InvalidValueError: if it is no finite number, or not positive where it must be.
     """
     expected = "a finite number above 0" if positive else "a finite number"
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    number = float(value) if isinstance(value, (int, float)) and is_number else float("nan")
+    number = float("nan")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer above 1e308
+            number = float("inf")
     if not abs(number) < float("inf") or (positive and number <= 0):
         raise InvalidValueError(name, value, expected=expected, remedy=f"pass {expected}")
     return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -68,6 +68,13 @@ class Polynomial(ClosedForm):
 
     def __init__(self, coefficients: Sequence[float]) -> None:
         super().__init__()
+        if isinstance(coefficients, (str, bytes)) or not isinstance(coefficients, Iterable):
+            raise InvalidValueError(
+                "coefficients",
+                coefficients,
+                expected="a list of numbers",
+                remedy="pass c_0, c_1, … as a list",
+            )
         values = list(coefficients)
         if not 1 <= len(values) <= _MAX_MONOMIAL_DEGREE + 1:
             raise InvalidValueError(

@@ -20,6 +20,17 @@ from sestina.ntk.pairs import Kind
 __all__ = ["parse_target"]
 
 _SERIES = "poly"
+_LISTS = (
+    "coefficients",
+    "positions",
+    "weights",
+    "values",
+    "slopes",
+    "amplitudes",
+    "frequencies",
+    "phases",
+)
+"""Options of activations that are lists of numbers."""
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 _ROOT = re.compile(r"sqrt\(?([0-9.]+)\)?")
 
@@ -82,6 +93,14 @@ def _options(name: str, text: str) -> dict[str, object]:
                 expected="option=value",
                 remedy=f"write e.g. {name}:depth=4,sigma_w=1.4142",
             )
+        if option in _LISTS and option in known:
+            raise OptionError(
+                f"option of {name}",
+                item,
+                expected="options that are numbers; a list can't be written in one word",
+                remedy=f"in Python: FullyConnected(activation={{'name': {name!r}, …}}), or write "
+                "the kernel's own coefficients as poly:a0,a1,…",
+            )
         if option not in known:
             nearest = nearest_name(option, known)
             raise OptionError(
@@ -109,7 +128,7 @@ def _value(option: str, text: str) -> object:
         return _number(option, text)
 
 
-def _number(option: str, text: str) -> float:
+def _number(option: str, text: str, example: str | None = None) -> float:
     root = _ROOT.fullmatch(text)
     try:
         return math.sqrt(float(root[1])) if root else float(text)
@@ -117,8 +136,10 @@ def _number(option: str, text: str) -> float:
         raise OptionError(
             option,
             text,
-            expected="a number, sqrt(number), true or false",
-            remedy=f"write e.g. {option}=1.4142",
+            expected="a number, sqrt(number), true or false"
+            if example is None
+            else "a number or sqrt(number)",
+            remedy=f"write e.g. {example or f'{option}=1.4142'}",
         ) from None
 
 
@@ -128,4 +149,6 @@ def _coefficients(text: str) -> list[float]:
         raise OptionError(
             "poly", text, expected="the coefficients a0,a1,…", remedy="write e.g. poly:0,0,1,1"
         )
-    return [_number(f"poly coefficient {k}", part) for k, part in enumerate(parts)]
+    return [
+        _number(f"poly coefficient {k}", part, "poly:0,0.5,1.4142") for k, part in enumerate(parts)
+    ]
