@@ -251,3 +251,11 @@ def test_hostile_files_give_tables_or_named_errors(tmp_path_factory, content):
     assert np.isfinite(table.features).all()
     assert np.isfinite(table.targets).all()
     assert len(table.features) == len(table.targets) >= 2
+
+
+def test_a_truth_value_is_no_column_number(write):
+    path = write("a,b,y\n1,2,3\n4,5,7\n")
+    with pytest.raises(InvalidValueError, match="target is True"):
+        read_table(path, target=True)
+    with pytest.raises(InvalidValueError, match="drop is False"):
+        read_table(path, drop=[False])

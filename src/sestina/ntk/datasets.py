@@ -22,6 +22,7 @@ from sklearn import datasets as shipped
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
 from sestina.core.registry import nearest_name
+from sestina.ntk.standardisation import Standardisation
 
 __all__ = ["SHIPPED", "Table", "Task", "load_table", "read_table", "shipped_table"]
 
@@ -69,12 +70,29 @@ class Table:
 
     @property
     def standardised(self) -> NDArray[np.float64]:
-        """The features with mean 0 and variance 1 each; a constant one becomes 0."""
-        centred = self.features - self.features.mean(0)
-        scale = centred.std(0)
-        # A constant column keeps the rounding of its mean, which must not be blown up.
-        is_constant = scale <= 1e-12 * np.abs(self.features).max(0)
-        return np.where(is_constant, 0.0, centred / np.where(is_constant, 1.0, scale))
+        """The features with mean 0 and variance 1 each; a constant one becomes 0.
+
+        Raises:
+            InvalidValueError: if every feature is constant.
+        """
+        return self.standardisation(self.features)
+
+    @property
+    def standardisation(self) -> Standardisation:
+        """What makes `standardised` of the features, for new rows.
+
+        Raises:
+            InvalidValueError: if every feature is constant.
+        """
+        found = Standardisation.of(self.features)
+        if not found.scale_d.any():
+            raise InvalidValueError(
+                "features",
+                f"constant in each of {len(self.names)} columns: no feature varies",
+                expected="at least one feature that differs between rows",
+                remedy="add a feature that varies, or check which columns were dropped",
+            )
+        return found
 
 
 def load_table(
@@ -332,7 +350,8 @@ def _column(header: Sequence[str], column: str | int, argument: str) -> int:
             expected=f"one of the columns {shown}",
             remedy=f"did you mean {nearest!r}?" if nearest else "check the header",
         )
-    if not -len(header) <= column < len(header):
+    # True and False are integers in Python, and were hardly meant as the second and first column.
+    if isinstance(column, bool) or not -len(header) <= column < len(header):
         raise InvalidValueError(
             argument,
             column,

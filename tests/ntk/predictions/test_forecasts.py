@@ -172,3 +172,33 @@ def test_bad_input_is_named():
         forecast_from_data(np.eye(5), np.ones(5), [0], ridge=0.1)
     with pytest.raises(ShapeError, match="at least 4 rows"):
         forecast_from_data(np.eye(3), np.ones(3), [1], ridge=0.1)
+
+
+@pytest.mark.parametrize("size", [2.5, True, "3", 0])
+def test_a_size_that_is_no_whole_number_is_refused(size):
+    with pytest.raises(InvalidValueError, match="size is"):
+        forecast_from_data(np.eye(8), np.arange(8.0), [size], ridge=0.1)
+
+
+def test_targets_whose_squares_overflow_are_refused():
+    with pytest.raises(InvalidValueError, match=r"1e\+200"):
+        forecast_from_data(np.eye(8), np.arange(8.0) / 7 * 1e200, [2], ridge=0.1)
+    curve = forecast_from_data(np.eye(8), np.arange(8.0) / 7 * 1e150, [2, 6], ridge=0.1)
+    assert np.isfinite(curve.test_mse).all()
+
+
+def test_targets_without_anything_to_learn_have_no_error():
+    curve = forecast_from_data(np.eye(8), np.zeros(8), [2, 6, 20], ridge=0.1)
+    assert curve.test_mse.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_progress_is_told_of_the_stages_and_sizes():
+    told = []
+    forecast_from_data(
+        np.eye(8),
+        np.arange(8.0),
+        [2, 6],
+        ridge=0.1,
+        progress=lambda done, total, _: told.append((done, total)),
+    )
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]

@@ -33,6 +33,7 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
+from sestina.core.progress import Progress, silent
 from sestina.ntk.arrays import check_not_negative, float64_square, float64_targets
 from sestina.ntk.predictions.posteriors import leave_one_out
 
@@ -48,6 +49,8 @@ __all__ = ["DataForecast", "Forecast", "forecast", "forecast_from_data"]
 
 # Up to this share of the rows the forecast was checked; above it nears exact leave-one-out instead.
 _TRUSTED_SHARE = 0.5
+_LARGEST_TARGET = 1e150
+"""Errors are mean squares: those of larger targets overflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +157,12 @@ class DataForecast:
 
 
 def forecast_from_data(
-    kernel: Array, targets: Array, sizes: Sequence[int], *, ridge: float
+    kernel: Array,
+    targets: Array,
+    sizes: Sequence[int],
+    *,
+    ridge: float,
+    progress: Progress = silent,
 ) -> DataForecast:
     """The learning curve of a kernel on a data set, from one eigendecomposition and no training.
 
@@ -169,13 +177,14 @@ def forecast_from_data(
 
     Args:
         kernel: (m, m) on a sample of the data; m of some hundreds is enough.
-        targets: (m,) or (m, o).
-        sizes: numbers of training rows, each at least 1.
+        targets: (m,) or (m, o), of at most 1e150.
+        sizes: numbers of training rows, whole and at least 1.
         ridge: δ > 0, in units of the kernel matrix.
+        progress: told of the stages: the leave-one-out error, the spectrum, each size.
 
     Raises:
         ShapeError, DtypeError, NonFiniteError: if an array cannot be used.
-        InvalidValueError: if a size or the ridge is out of range.
+        InvalidValueError: if a size, the ridge or a target is out of range.
 
     Example:
         >>> import numpy as np
@@ -188,21 +197,34 @@ def forecast_from_data(
     num_rows = len(kernel_mm)
     targets_mo, _ = float64_targets(targets, num_rows, device=kernel_mm.device)
     _check_forecast(num_rows, sizes, ridge)
+    _check_targets(targets_mo)
+    return _data_forecast(kernel_mm, targets_mo, sizes, ridge, progress)
+
+
+def _data_forecast(
+    kernel_mm: Tensor, targets_mo: Tensor, sizes: Sequence[int], ridge: float, progress: Progress
+) -> DataForecast:
+    """The curve, stage after stage."""
+    num_rows, total = len(kernel_mm), 2 + len(sizes)
+    progress(0, total, "leaving rows out")
+    exact = leave_one_out(kernel_mm, targets_mo, ridge=ridge).mse
+    progress(1, total, "decomposing the kernel")
     spectrum = _spectrum(kernel_mm, targets_mo)
+    progress(2, total, "forecasting")
 
     def from_spectrum(size: int) -> Forecast:
         return _forecast_finite(*spectrum, size, float(num_rows), ridge=ridge)
 
-    exact = leave_one_out(kernel_mm, targets_mo, ridge=ridge).mse
     at_half = from_spectrum(half := max(1, int(_TRUSTED_SHARE * num_rows)))
     errors, methods = [], []
-    for size in sizes:
+    for done, size in enumerate(sizes, start=3):
         if size <= half:
             errors.append(from_spectrum(size).test_mse)
             methods.append("spectrum")
         else:
             errors.append(_beyond(size / half, (num_rows - 1) / half, at_half.test_mse, exact))
             methods.append("interpolated" if size < num_rows else "extrapolated")
+        progress(done, total, "forecasting")
     return DataForecast(
         sizes=np.array(sizes, dtype=np.int64),
         test_mse=np.array(errors, dtype=np.float64),
@@ -227,6 +249,8 @@ def _spectrum(
 
 def _beyond(growth: float, known_growth: float, at_half: float, exact: float) -> float:
     """On the straight line, in logarithms, from the error at half of the rows to the exact one."""
+    if at_half <= 0.0 or exact <= 0.0:  # no logarithm: one of the two has nothing left to learn
+        return exact
     return at_half * float((exact / at_half) ** (math.log(growth) / math.log(known_growth)))
 
 
@@ -243,8 +267,26 @@ def _check_forecast(num_rows: int, sizes: Sequence[int], ridge: float) -> None:
             remedy="pass a larger sample of the data",
         )
     for size in sizes:
-        if size < 1:
-            raise InvalidValueError("size", size, expected="at least 1", remedy="pass sizes >= 1")
+        _check_size(size)
+
+
+def _check_size(size: object) -> None:
+    is_whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    if not (is_whole and isinstance(size, (int, np.integer)) and size >= 1):
+        raise InvalidValueError(
+            "size", size, expected="a whole number of at least 1", remedy="pass whole sizes >= 1"
+        )
+
+
+def _check_targets(targets_mo: Tensor) -> None:
+    largest = float(targets_mo.abs().max())
+    if largest > _LARGEST_TARGET:
+        raise InvalidValueError(
+            "targets",
+            f"of up to {largest:.3g}",
+            expected=f"magnitudes of at most {_LARGEST_TARGET:g}, whose squares can be added",
+            remedy="divide them by their standard deviation",
+        )
 
 
 def _forecast_continuous(
