@@ -70,7 +70,7 @@ def test_a_design_comes_back_with_all_that_it_declares(form, tmp_path):
 def test_the_file_says_what_it_is():
     document = json.loads(valid_text())
     assert document["format"] == "sestina-ntk-design"
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["design"]["activation"]["name"] == "hermite_series"
 
 
@@ -109,7 +109,7 @@ def check_refused(tmp_path, text, match):
         (lambda text: b"\xff\xfe", "UTF-8"),
         (lambda text: b"\x89PNG\r\n", "UTF-8"),
         (lambda text: text[: len(text) // 2], "JSON"),
-        (lambda text: text.replace('"version": 1', '"version": 2'), "version 2"),
+        (lambda text: text.replace('"version": 2', '"version": 3'), "version 3"),
         (lambda text: text.replace('"tail": ', '"tail": 1'), "checksum"),
         (lambda text: text.replace('"tail": ', '"tail": NaN, "x": '), "NaN"),
         (lambda text: "[" * 100_000 + "]" * 100_000, "nested"),

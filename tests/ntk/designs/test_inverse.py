@@ -217,3 +217,61 @@ def test_a_design_is_a_fact(deep):
     assert isinstance(deep, Design)
     with pytest.raises(AttributeError):
         deep.tail = 0.0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "remedy"),
+    [
+        (lambda c: c, r"DotProductKernel\(function\)"),
+        ("relu", r"parse_target\('relu'\)"),
+        (DEEP, r"network\.dot_product\(kind\)"),
+        ([0.0, 1.0], "from_coefficients"),
+    ],
+)
+def test_what_is_no_kernel_is_refused_with_the_way_to_one(kernel, remedy):
+    with pytest.raises(InvalidValueError, match=remedy):
+        design(kernel)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-51, 1e51, 1e300])
+def test_a_kernel_too_large_or_small_for_its_fourth_moments_is_refused(size):
+    with pytest.raises(InvalidValueError, match=r"1e-50 to 1e\+50"):
+        design(DotProductKernel.from_coefficients([0.0, size]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [1e-50, 1e50])
+def test_the_largest_and_smallest_kernels_allowed_are_designed(form, size, tmp_path):
+    made = design(DotProductKernel.from_coefficients([0.0, 0.9 * size, 0.1 * size]), form=form)
+    assert 0 < float(made.sigma(1.0)) < 10 * size
+    made.save(tmp_path / "design.json")
+    assert Design.load(tmp_path / "design.json").error == made.error
+
+
+def test_the_remedy_for_a_width_is_what_limits_the_design():
+    with pytest.raises(InvalidValueError, match=r"larger width= \(now 16\)$"):
+        design(DEEP.dot_product("ntk"), width=16).width_for(1e-9)
+    with pytest.raises(InvalidValueError, match=r"higher degree$"):
+        design(DEEP.dot_product("ntk"), degree=5).width_for(1e-9)
+    with pytest.raises(InvalidValueError, match=r"higher degree or form='table'$"):
+        design(DEEP.dot_product("ntk"), form="hermite", degree=5).width_for(1e-9)
+    with pytest.raises(InvalidValueError, match=r"more terms, a larger width= .* or form='table'$"):
+        design(DEEP.dot_product("ntk"), form="relu-sum").width_for(1e-9)
+
+
+@pytest.mark.parametrize("accuracy", ["2%", None, float("nan"), True])
+def test_an_accuracy_that_is_no_number_is_refused(deep, accuracy):
+    with pytest.raises(InvalidValueError, match="accuracy"):
+        deep.width_for(accuracy)
+
+
+def test_progress_is_told_of_each_stage():
+    told = []
+    design(
+        DotProductKernel.from_coefficients([0.0, 1.0]),
+        progress=lambda done, total, label: told.append((done, total, label)),
+    )
+    assert [done for done, _, _ in told] == [0, 1, 2, 3, 4]
+    assert {total for _, total, _ in told} == {4}
+    labels = ["reading coefficients", "choosing signs", "writing the activation", "measuring"]
+    assert [label for _, _, label in told[:4]] == labels

@@ -1,13 +1,16 @@
 """Kernels from data: found where known, as good as ReLU where not, and emitted as networks."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
 from sestina.ntk.datasets import shipped_table
+from sestina.ntk.designs.inputs import RadialNetwork
 from sestina.ntk.empirical import empirical_ntk
-from sestina.ntk.fitting.fits import FitOptions, RadialNetwork, dictionary, fit_kernel
+from sestina.ntk.fitting.fits import FitOptions, dictionary, fit_kernel
 from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.predictions.estimators import KernelClassifier, KernelRegressor
 
@@ -189,3 +192,28 @@ class TestBadInput:
             fit_kernel(self.X, self.y, kernels={"relu depth 1": _cube()})
         with pytest.raises(InvalidValueError, match=r"K\(1\) above 0"):
             fit_kernel(self.X, self.y, kernels={"0": DotProductKernel.from_coefficients([0.0])})
+
+
+def test_units_of_the_targets_do_not_matter_however_large_or_small():
+    X, y = cubic(40)
+    plain = fit_kernel(X, y, PLAIN)
+    for size in (1e-200, 1e200, 1e307):
+        again = fit_kernel(X, y / np.abs(y).max() * size, PLAIN)
+        assert again.ridge == pytest.approx(plain.ridge, rel=1e-3)
+        assert again.weights == pytest.approx(dict(plain.weights), abs=1e-3)
+        assert np.isfinite(again.output_mean_o).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_out_of_range_is_refused(seed):
+    with pytest.raises(InvalidValueError, match="seed is"):
+        FitOptions(seed=seed)
+
+
+def test_rows_that_are_all_zero_or_too_large_are_named():
+    y = np.arange(10.0)
+    with pytest.raises(InvalidValueError, match="no feature varies"):
+        fit_kernel(np.zeros((10, 2)), y, PLAIN)
+    for size in (1e200, 1e-200):
+        with pytest.raises(InvalidValueError, match=f"X is of up to {re.escape(f'{size:.3g}')}"):
+            fit_kernel(np.outer(y, [size, 0.0]) / 9, y, PLAIN)

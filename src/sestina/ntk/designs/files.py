@@ -1,6 +1,8 @@
 """Design files: one JSON document with a version and a checksum.
 
-    {"format": "sestina-ntk-design", "version": 1, "sha256": "…", "design": {…}}
+    {"format": "sestina-ntk-design", "version": 2, "sha256": "…", "design": {…}}
+
+Version 1 is read, too: it lacks "target", "origin" and "inputs".
 
 The checksum is over the design as it is written with sorted keys and no spaces. Reading trusts
 nothing: the size is bounded, nothing in the file is executed, and a missing, misspelt or ill-typed
@@ -13,7 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,12 @@ from sestina.ntk.designs.packing import unpack
 __all__ = ["Fields", "read_document", "write_document"]
 
 _FORMAT = "sestina-ntk-design"
-_VERSION = 1
+_VERSION = 2
+_READABLE = (1, 2)
 _MAX_BYTES = 64 << 20
 """A design of the highest degree has 1 MB."""
-_MAX_DEPTH = 20
-"""Of nested brackets; designs have three levels."""
+_MAX_DEPTH = 100
+"""Of nested brackets; a target that is a mixture of sixteen kernels has twenty levels."""
 _REMEDY = "make the design again, or take it from a backup"
 
 
@@ -63,8 +66,8 @@ def read_document(path: str | Path) -> Fields:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         _refuse(path, f'no "format": "{_FORMAT}" at the top, expected a design file')
     version = document.get("version")
-    if version != _VERSION:
-        reason = f"version {version!r}, expected {_VERSION}"
+    if isinstance(version, bool) or version not in _READABLE:
+        reason = f"version {version!r}, expected {' or '.join(map(str, _READABLE))}"
         raise FileFormatError(path, reason, remedy="read it with the release that wrote it")
     body = document.get("design")
     if not isinstance(body, dict):
@@ -93,15 +96,16 @@ class Fields:
     def number(self, name: str, *, at_least: float = -math.inf) -> float:
         """A finite number."""
         value = self._get(name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-        ):
+        try:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            number = float(cast("float", value)) if is_number else math.nan
+        except OverflowError:  # an integer above 1e308
+            number = math.inf
+        if not math.isfinite(number):
             self.refuse(name, value, "a finite number")
-        if value < at_least:
+        if number < at_least:
             self.refuse(name, value, f"a number of at least {at_least:g}")
-        return float(value)
+        return number
 
     def count(self, name: str, *, at_least: int = 0, optional: bool = False) -> int | None:
         """A whole number, or None where that is allowed."""
@@ -119,6 +123,13 @@ class Fields:
             self.refuse(name, value, f"one of {', '.join(among)}")
         return str(value)
 
+    def any_text(self, name: str) -> str:
+        """A text."""
+        value = self._get(name)
+        if not isinstance(value, str):
+            self.refuse(name, value, "a text")
+        return value
+
     def numbers(self, name: str, *, at_least: int = 1) -> NDArray[np.float64]:
         """Packed numbers."""
         try:
@@ -133,6 +144,14 @@ class Fields:
         """An object's fields."""
         return Fields(self._path, self.mapping(name), f"{self._prefix}{name}.")
 
+    def optional_part(self, name: str) -> Fields | None:
+        """An object's fields, or None where there is null or nothing."""
+        return None if self.is_null(name) else self.part(name)
+
+    def is_null(self, name: str) -> bool:
+        """Whether there is null or nothing."""
+        return self._body.get(name) is None
+
     def mapping(self, name: str) -> Mapping[str, object]:
         """An object as it is."""
         value = self._get(name)
@@ -146,7 +165,10 @@ class Fields:
         Raises:
             FileFormatError: always.
         """
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # Python does not write integers of thousands of digits
+            shown = "an integer of thousands of digits"
         shown = shown if len(shown) <= 80 else shown[:79] + "…"
         _refuse(self._path, f"{self._prefix}{name} is {shown}, expected {expected}")
 
@@ -162,7 +184,7 @@ def _parsed(path: str | Path, data: bytes) -> object:
     except UnicodeDecodeError as error:
         _refuse(path, f"byte {error.start} is not UTF-8, expected a JSON text")
     if _nesting(text) > _MAX_DEPTH:
-        _refuse(path, f"more than {_MAX_DEPTH} nested brackets, expected 3")
+        _refuse(path, f"more than {_MAX_DEPTH} nested brackets, expected some 20")
     try:
         return json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:

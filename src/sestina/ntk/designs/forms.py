@@ -38,6 +38,7 @@ __all__ = ["DesignedActivation", "HermiteSeries", "ReLUSum", "SinusoidSum", "Tab
 
 Numbers = Sequence[float] | NDArray[np.float64]
 
+_LEAST_STEP = 1e-60
 _MAX_TERMS = 4096
 """Of the forms that loop over their terms."""
 
@@ -146,6 +147,13 @@ class TabulatedActivation(DesignedActivation):
             )
         self.num_cells = self.values.size - 1
         self.step = 2 * self.limit / self.num_cells
+        if self.step < _LEAST_STEP:  # derivatives divide by its cube
+            raise InvalidValueError(
+                "limit",
+                limit,
+                expected=f"at least {_LEAST_STEP * self.num_cells / 2:.3g}",
+                remedy="pass the |z| of the last knot",
+            )
         # Knots resolve waves of some 40 steps; a series of N terms has the wave number √N.
         self.num_terms = int(min(max((2 * math.pi / (40 * self.step)) ** 2, 256), 16_384))
         self.cells: Tensor
@@ -427,7 +435,7 @@ def _numbers(
     """A read-only vector of finite numbers, from numbers or packed text."""
     try:
         vector = unpack(name, values) if isinstance(values, str) else np.array(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         if isinstance(error, InvalidValueError):
             raise
         raise InvalidValueError(

@@ -13,28 +13,26 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from sestina.core.errors import FileFormatError, InvalidValueError, SestinaError
-from sestina.ntk.activations import activation
-from sestina.ntk.designs.files import Fields, read_document, write_document
-from sestina.ntk.designs.forms import DesignedActivation, HermiteSeries, TabulatedActivation
+from sestina.core.progress import Progress, silent
+from sestina.ntk.activations.base import check_number
+from sestina.ntk.designs.building import signed_series, written_activation
+from sestina.ntk.designs.files import read_document, write_document
+from sestina.ntk.designs.forms import DesignedActivation
+from sestina.ntk.designs.inputs import DataInputs, DataNetwork
 from sestina.ntk.designs.measures import KernelError, kernel_error, measured
 from sestina.ntk.designs.options import DesignForm, DesignOptions, SignChoice, check_count
-from sestina.ntk.designs.packing import pack
-from sestina.ntk.designs.relu_fits import relu_sum
-from sestina.ntk.designs.searches import signs_and_limit
-from sestina.ntk.designs.signs import alternating_signs, magnitudes
+from sestina.ntk.designs.origins import Origin
+from sestina.ntk.designs.records import from_body, to_body
 from sestina.ntk.designs.variance import ERROR_ANGLES, ERROR_COSINES, UnitVariance
-from sestina.ntk.designs.wave_fits import sinusoid_sum
-from sestina.ntk.gaussian.series import evaluate
-from sestina.ntk.kernels.coefficients import AskedCoefficients, asked_coefficients, truncated
+from sestina.ntk.kernels.coefficients import AskedCoefficients, asked_coefficients
 from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.nets import FullyConnectedNet
 from sestina.ntk.pairs import Kind
@@ -42,16 +40,13 @@ from sestina.ntk.pairs import Kind
 __all__ = ["Design", "design"]
 
 Floats = NDArray[np.float64]
-_SEARCH_DEGREES = 512
-"""The series is shortened to this for the choice of signs and limit: what lies beyond adds the same
-to every candidate."""
 _TABLE_DEGREES = 16_384
-_STEPS_PER_WAVE = 50
-"""Knots of the table per wave of the highest degree: cubic interpolation is then right to 1e-5."""
-_ERROR_NAMES = tuple(item.name for item in fields(KernelError))
 
 _MAX_WIDTH = 1 << 60
 """Of forecasts; networks that are built end long before."""
+_SMALLEST, _LARGEST = 1e-50, 1e50
+"""Of K(1): declared figures are made of its fourth power and more, which float64 must hold."""
+_STAGES = ("reading coefficients", "choosing signs", "writing the activation", "measuring")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +58,8 @@ class Design:
 
     options: DesignOptions
     target: DotProductKernel
-    """The kernel asked for; after `load`, the series of its coefficients."""
+    """The kernel asked for. After `load` the same one, if `DotProductKernel.spec` can describe it;
+    else, as for a Python function, the series of its coefficients."""
     coefficients: Floats = field(repr=False)
     """aₖ asked for."""
     beyond: float
@@ -82,6 +78,10 @@ class Design:
     makes up for it at its last degrees, so that K(1) still holds."""
     variance: UnitVariance = field(repr=False)
     """σ(c) of one unit and its means."""
+    origin: Origin | None = None
+    """What the target is called, if whoever made the design said so."""
+    inputs: DataInputs | None = field(default=None, repr=False)
+    """What `data_module` does with raw rows, if the kernel was fitted to data; else None."""
 
     @property
     def kind(self) -> Kind:
@@ -126,8 +126,8 @@ class Design:
         """The least width whose `expected_error` is at most `accuracy`.
 
         Raises:
-            InvalidValueError: if no width suffices: the infinitely wide network's error is larger,
-                or the width is beyond counting.
+            InvalidValueError: if the accuracy is no number, or no width suffices: the infinitely
+                wide network's error is larger, or the width is beyond counting.
 
         Example:
             >>> linear = design(DotProductKernel.from_coefficients([0.0, 1.0]))
@@ -135,6 +135,7 @@ class Design:
             >>> linear.expected_error(width) <= 0.02 < linear.expected_error(width - 1)
             True
         """
+        check_number("accuracy", accuracy)
         wanted = accuracy * self._scale if relative else accuracy
         if not wanted > self.error.rms:
             raise InvalidValueError(
@@ -142,7 +143,7 @@ class Design:
                 accuracy,
                 expected=f"more than {self.error.rms / (self._scale if relative else 1):.3g}, "
                 "the error of the infinitely wide network",
-                remedy="design with a higher degree, more terms or form='table'",
+                remedy=self._remedy,
             )
         variance = (wanted - self.error.rms) * (wanted + self.error.rms)
         needed = self.variance.typical**2 / variance
@@ -179,6 +180,29 @@ class Design:
         """
         phi = copy.deepcopy(self.activation)  # networks may live on different devices
         return FullyConnectedNet(d_in, d_out, width, phi, seed=seed, centred=centred)
+
+    def data_module(self, width: int, seed: int = 0) -> DataNetwork:
+        """A network on raw rows of the data that the kernel was fitted to, and on new ones.
+
+        It standardises the features, treats norms and the constant input as the fit chose, and adds
+        the targets' mean; so train it on raw rows and raw targets. See `inputs`.
+
+        Args:
+            width: units of the hidden layer.
+            seed: of the initial values.
+
+        Raises:
+            InvalidValueError: if the design was not fitted to data.
+        """
+        if self.inputs is None:
+            raise InvalidValueError(
+                "inputs",
+                None,
+                expected="a design that was fitted to data",
+                remedy="make it with fit_kernel(X, y).design(), or call module(d_in, d_out, width)",
+            )
+        net = self.module(self.inputs.num_inputs, self.inputs.output_mean_o.size, width, seed)
+        return self.inputs.around(net)
 
     def curves(self) -> dict[str, Floats]:
         """What there is to plot.
@@ -219,10 +243,12 @@ class Design:
     def save(self, path: str | Path) -> None:
         """Write the design to one JSON file; the file is the old one or the whole new one.
 
+        The target, the origin and the inputs are kept, too.
+
         Raises:
             OSError: if it cannot be written.
         """
-        write_document(path, _to_body(self))
+        write_document(path, to_body(self))
 
     @classmethod
     def load(cls, path: str | Path) -> Design:
@@ -234,17 +260,35 @@ class Design:
         """
         body = read_document(path)
         try:
-            return _from_body(body)
+            return cls(**from_body(body))
         except FileFormatError:
             raise
-        except SestinaError as error:
+        # The file's values reach many constructors, and some fail in their own arithmetic.
+        except (SestinaError, ArithmeticError, TypeError, ValueError) as error:
+            reason = error.problem if isinstance(error, SestinaError) else str(error)
             raise FileFormatError(
-                path, error.problem, remedy="make the design again, or take it from a backup"
+                path, reason, remedy="make the design again, or take it from a backup"
             ) from error
 
     @property
     def _scale(self) -> float:
         return float(np.sqrt((self.target(ERROR_COSINES) ** 2).mean()))
+
+    @property
+    def _remedy(self) -> str:
+        """What would bring the infinitely wide network closer."""
+        width = f"a larger width= (now {self.options.width})"
+        if self.form in ("relu-sum", "sinusoid"):
+            return f"design with more terms, {width} or form='table'"
+        a_k = self.series**2
+        if self.kind == "ntk":
+            a_k = a_k * (1 + np.arange(a_k.size))
+        of_series = kernel_error(self.target, DotProductKernel.from_coefficients(a_k)).rms
+        if of_series < self.error.rms / 2:  # the rest comes from the limit, which the width chose
+            return f"design with {width}"
+        return "design with a higher degree" + (
+            " or form='table'" if self.form == "hermite" else ""
+        )
 
     def _width_for_2_percent(self) -> int | None:
         try:
@@ -262,6 +306,7 @@ def design(
     terms: int | None = None,
     width: int = 16_384,
     signs: SignChoice = "searched",
+    progress: Progress = silent,
 ) -> Design:
     """The network with one hidden layer whose kernel is the one given.
 
@@ -273,11 +318,13 @@ def design(
         terms: terms of a "relu-sum" (default 8) or "sinusoid" (default 12).
         width: the width to design for; see `DesignOptions`.
         signs: "searched", or "alternating" for + + − −.
+        progress: told of the four stages.
 
     Raises:
         NotAchievableError: if an aₖ is negative; it holds the nearest achievable kernel.
         DivergentKernelError: if Σ aₖ is infinite.
         UnknownNameError, InvalidValueError: for other arguments out of range.
+        InvalidValueError: if the kernel is something else, or K(1) is not from 1e-50 to 1e50.
 
     Example:
         >>> from sestina.ntk import FullyConnected
@@ -287,15 +334,28 @@ def design(
         (True, True)
         >>> net = shallow.module(d_in=11, d_out=6, width=1024, seed=0)
     """
+    _check_kernel(kernel)
     options = DesignOptions(
         kind=kind, form=form, degree=degree, terms=terms, width=width, signs=signs
     )
+    return _made(kernel, options, progress)
+
+
+def _made(kernel: DotProductKernel, options: DesignOptions, progress: Progress) -> Design:
+    """The design, stage after stage."""
+    progress(0, len(_STAGES), _STAGES[0])
     asked = asked_coefficients(kernel, options.num_degrees)
-    series_k, limit = _series(asked, options)
-    phi = _activation(kernel, asked, series_k, limit, options)
+    _check_size(asked.total)
+    progress(1, len(_STAGES), _STAGES[1])
+    series_k, limit = signed_series(asked, options)
+    progress(2, len(_STAGES), _STAGES[2])
+    phi = written_activation(kernel, asked, series_k, limit, options)
+    progress(3, len(_STAGES), _STAGES[3])
     # Kinks have slowly falling coefficients, whatever the target's degree.
     degrees = _TABLE_DEGREES if options.form == "relu-sum" else max(series_k.size, 256)
     result = measured(phi, options.kind, degrees=degrees, limit=limit + 3)
+    error = kernel_error(kernel, result.kernel)
+    progress(4, len(_STAGES), _STAGES[3])
     return Design(
         options=options,
         target=kernel,
@@ -304,138 +364,36 @@ def design(
         series=series_k,
         activation=phi,
         achieved_coefficients=result.coefficients_k,
-        error=kernel_error(kernel, result.kernel),
+        error=error,
         tail=_tail(asked, result.coefficients_k),
         variance=result.variance,
     )
 
 
-def _activation(
-    kernel: DotProductKernel,
-    asked: AskedCoefficients,
-    series_k: Floats,
-    limit: float,
-    options: DesignOptions,
-) -> DesignedActivation:
-    """φ in the form asked for."""
-    kind, terms, width = options.kind, options.terms, options.width
-    if options.form == "table":
-        return _table(series_k, limit)
-    if options.form == "hermite":
-        return HermiteSeries(series_k, limit)
-    target_a = kernel(ERROR_COSINES)
-    if options.form == "relu-sum":
-        return relu_sum(target_a, series_k, limit, kind, terms=terms, width=width)
-    return sinusoid_sum(asked, target_a, series_k, limit, kind, terms=terms, width=width)
+def _check_kernel(kernel: object) -> None:
+    if isinstance(kernel, DotProductKernel):
+        return
+    remedy = "pass a DotProductKernel, e.g. DotProductKernel.from_coefficients([0, 0.5, 0.5])"
+    if isinstance(kernel, str):
+        remedy = f"pass parse_target({kernel!r})"
+    elif hasattr(kernel, "dot_product"):
+        remedy = "pass network.dot_product(kind)"
+    elif callable(kernel):
+        remedy = "pass DotProductKernel(function)"
+    raise InvalidValueError("kernel", kernel, expected="a DotProductKernel", remedy=remedy)
 
 
-def _series(asked: AskedCoefficients, options: DesignOptions) -> tuple[Floats, float]:
-    """The signed series and its limit."""
-    count = options.num_degrees
-    if options.form == "hermite":
-        a_k = short_k = asked.a_k[:count]
-        if not a_k.any():
-            raise InvalidValueError(
-                "degree",
-                options.degree,
-                expected="a degree that the kernel has",
-                remedy="pass a higher degree",
-            )
-    else:
-        a_k, short_k = truncated(asked, count), truncated(asked, min(count, _SEARCH_DEGREES))
-    first_k, limit = signs_and_limit(
-        short_k, options.kind, width=options.width, signs=options.signs
-    )
-    signs_k = alternating_signs(a_k.size)
-    for parity in (0, 1):  # the tail goes on as the search assumed, up to the sign of its parity
-        last = first_k[parity::2][-1:] * signs_k[: first_k.size][parity::2][-1:]
-        signs_k[parity::2] *= last if last.size else 1.0
-    signs_k[: first_k.size] = first_k
-    return signs_k * magnitudes(a_k, options.kind), limit
-
-
-def _table(series_k: Floats, limit: float) -> TabulatedActivation:
-    """φ at knots close enough for its highest degree, √N being its wave number."""
-    wave_number = max(math.sqrt(series_k.size), 8.0)
-    half = limit * wave_number * _STEPS_PER_WAVE / (2 * math.pi)
-    cells = 2 << max(8, math.ceil(math.log2(half)))
-    parts = evaluate(series_k, np.linspace(0, limit, cells // 2 + 1))
-    minus, plus = parts.even_g - parts.odd_g, parts.even_g + parts.odd_g
-    slope_minus = parts.odd_slope_g - parts.even_slope_g
-    slope_plus = parts.odd_slope_g + parts.even_slope_g
-    return TabulatedActivation(
-        limit,
-        np.concatenate([minus[:0:-1], plus]),
-        np.concatenate([slope_minus[:0:-1], slope_plus]),
-    )
+def _check_size(total: float) -> None:
+    if not _SMALLEST <= total <= _LARGEST:
+        raise InvalidValueError(
+            "K(1)",
+            total,
+            expected=f"a number from {_SMALLEST:g} to {_LARGEST:g}",
+            remedy="design the kernel over its K(1), and scale the network's outputs by √K(1)",
+        )
 
 
 def _tail(asked: AskedCoefficients, achieved_k: Floats) -> float:
     size = min(asked.a_k.size, achieved_k.size)
     realised = float(np.minimum(asked.a_k[:size], achieved_k[:size]).sum())
     return max(asked.total - realised, 0.0)
-
-
-def _to_body(design: Design) -> dict[str, object]:
-    """The fields of a design file."""
-    variance = design.variance
-    return {
-        "options": asdict(design.options),
-        "beyond": design.beyond,
-        "coefficients": pack(design.coefficients),
-        "series": pack(design.series),
-        "achieved_coefficients": pack(design.achieved_coefficients),
-        "activation": design.activation.spec(),
-        "error": asdict(design.error),
-        "tail": design.tail,
-        "variance": {
-            "angles": pack(variance.angles_a),
-            "sigma": pack(variance.sigma_a),
-            "rms": variance.rms,
-            "variation": variance.variation,
-        },
-    }
-
-
-def _from_body(body: Fields) -> Design:
-    """The design of a file's fields, each checked."""
-    options, error, variance = (body.part(name) for name in ("options", "error", "variance"))
-    kind = options.text("kind", ("ntk", "nngp"))
-    form = options.text("form", get_args(DesignForm))
-    signs = options.text("signs", get_args(SignChoice))
-    a_k = body.numbers("coefficients")
-    beyond = body.number("beyond", at_least=0.0)
-    achieved_k = body.numbers("achieved_coefficients")
-    angles, sigma = variance.numbers("angles", at_least=2), variance.numbers("sigma", at_least=2)
-    for name, numbers in (("coefficients", a_k), ("achieved_coefficients", achieved_k)):
-        if (numbers < 0).any():
-            body.refuse(name, float(numbers.min()), "numbers of at least 0")
-    if angles.size != sigma.size or (np.diff(angles) <= 0).any() or (sigma < 0).any():
-        variance.refuse("sigma", f"{sigma.size} numbers", "one >= 0 for each ascending angle")
-    phi = activation(body.mapping("activation"))
-    if not isinstance(phi, DesignedActivation):
-        body.refuse("activation", repr(phi), "one of the forms that design() makes")
-    return Design(
-        options=DesignOptions(
-            kind=cast("Kind", kind),
-            form=cast("DesignForm", form),
-            degree=options.count("degree", optional=True),
-            terms=options.count("terms", optional=True),
-            width=options.count("width") or 0,
-            signs=cast("SignChoice", signs),
-        ),
-        target=DotProductKernel.from_coefficients(np.append(a_k, beyond)),
-        coefficients=a_k,
-        beyond=beyond,
-        series=body.numbers("series"),
-        activation=phi,
-        achieved_coefficients=achieved_k,
-        error=KernelError(**{name: error.number(name) for name in _ERROR_NAMES}),
-        tail=body.number("tail"),
-        variance=UnitVariance(
-            angles_a=angles,
-            sigma_a=sigma,
-            rms=variance.number("rms", at_least=0.0),
-            variation=variance.number("variation", at_least=1e-3),
-        ),
-    )

@@ -74,6 +74,8 @@ class Gram:
     ) -> None:
         self.kernels = kernels
         self.inputs = inputs
+        # Targets of 1e200 have squares, and what is asked of them has no unit.
+        outputs_no = outputs_no / _sizes(outputs_no, task)
         mean_o = outputs_no.mean(0)
         # Outputs have units of their own; the indicators of classes share theirs.
         variance_o = outputs_no.var(0)
@@ -88,7 +90,10 @@ class Gram:
         self.scale = float(diagonal.mean())
         if self.scale == 0.0:
             raise InvalidValueError(
-                "X", "zero in every row", expected="rows that differ", remedy="check the features"
+                "X",
+                "zero in every row: no feature varies",
+                expected="rows that differ",
+                remedy="add a feature that varies",
             )
         self._triangles_jp = np.stack(
             [
@@ -217,6 +222,13 @@ class Search:
         """The best ridge for one kernel, and the criterion there."""
         ridge = best_ridge(triangle_p, targets_no, self.criterion)
         return ridge, quality(triangle_p, targets_no, ridge).value(self.criterion)
+
+
+def _sizes(outputs_no: Floats, task: Task) -> Floats:
+    """The largest magnitude of each output; 1 for indicators of classes."""
+    largest_o = np.abs(outputs_no).max(0)
+    is_scaled = (largest_o > 0) & (task == "regression")
+    return np.where(is_scaled, largest_o, 1.0)
 
 
 def _place(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -27,7 +26,9 @@ from sestina.core.progress import Progress, silent
 from sestina.core.text import table
 from sestina.ntk.arrays import check_not_negative, float64
 from sestina.ntk.datasets import Task
+from sestina.ntk.designs.inputs import DataInputs, RadialNetwork
 from sestina.ntk.designs.inverse import Design, design
+from sestina.ntk.designs.options import check_count
 from sestina.ntk.fitting.choices import Choice, Gram, Inputs, Search
 from sestina.ntk.fitting.mixtures import Criterion, Floats, quality
 from sestina.ntk.kernels.directions import Form
@@ -35,8 +36,9 @@ from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.kernels.targets import parse_target
 from sestina.ntk.pairs import Kind
 from sestina.ntk.predictions.estimators import KernelClassifier, KernelRegressor
+from sestina.ntk.standardisation import Standardisation
 
-__all__ = ["FitOptions", "FittedKernel", "RadialNetwork", "Score", "dictionary", "fit_kernel"]
+__all__ = ["FitOptions", "FittedKernel", "Score", "dictionary", "fit_kernel"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ _DICTIONARY_DEPTHS = (1, 2, 4, 8, 16)
 _POWERS = (0, 1, 2, 3, 4)
 _SHARPNESSES = (2, 4, 8, 16, 32, 64)
 _FEWEST_ROWS = 8
+_LARGEST_INPUT = 1e100
 
 
 def dictionary() -> dict[str, DotProductKernel]:
@@ -95,6 +98,7 @@ class FitOptions:
             _check_choice("form", self.form, get_args(Form))
         if self.bias is not None:
             check_not_negative("bias", self.bias)
+        check_count("seed", self.seed, 0, (1 << 63) - 1)
         if self.folds != 0 and self.folds < 2:
             raise InvalidValueError(
                 "folds", self.folds, expected="0, or at least 2", remedy="pass e.g. 5"
@@ -148,10 +152,24 @@ class FittedKernel:
     """Rows that the choice was made on."""
     scores: tuple[Score, ...]
     """The fitted kernel first, then ReLU networks of depth 1, 2 and 4."""
+    standardisation: Standardisation
+    """What was done to raw features before the fit."""
+    output_mean_o: Floats
+    """(o,): the mean of the targets; for a classification the labels' frequencies, sorted."""
 
     def design(self, kind: Kind = "ntk", **options: Any) -> Design:
-        """The network with one hidden layer that has this kernel; options as `design` takes."""
-        return design(self.kernel, kind, **options)
+        """The network with one hidden layer that has this kernel; options as `design` takes.
+
+        The design carries what new data needs, and so does its file: `Design.data_module` makes a
+        network that takes raw rows.
+        """
+        inputs = DataInputs(
+            form=self.inputs.form,
+            bias=self.inputs.bias,
+            standardisation=self.standardisation,
+            output_mean_o=self.output_mean_o,
+        )
+        return replace(design(self.kernel, kind, **options), inputs=inputs)
 
     def module(
         self, designed: Design, d_in: int, d_out: int, width: int, seed: int = 0
@@ -198,41 +216,6 @@ class FittedKernel:
         return f"{scores}\n\n{weights}"
 
 
-class RadialNetwork(nn.Module):
-    """A network on the direction of its input, times the input's length.
-
-    If g has the kernel κ(c) on inputs of norm √d, then f(x) = r g(x/r), r = |x|/√d, has r r' κ(c).
-    A row of zeros gives zero.
-
-    Args:
-        net: from (n, d) to (n, o).
-        scale: multiply by r; without, only directions count.
-        bias: append the constant input bias·√d first; the net then takes d + 1.
-
-    Example:
-        >>> double = RadialNetwork(nn.Linear(2, 1, bias=False))
-        >>> x = torch.tensor([[3.0, 4.0]])
-        >>> bool(torch.allclose(double(2 * x), 2 * double(x)))
-        True
-    """
-
-    def __init__(self, net: nn.Module, *, scale: bool = True, bias: float = 0.0) -> None:
-        super().__init__()
-        self.net = net
-        self.scale = scale
-        self.bias = bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The outputs (n, o) of inputs (n, d)."""
-        if self.bias:
-            constant = x.new_full((*x.shape[:-1], 1), self.bias * math.sqrt(x.shape[-1]))
-            x = torch.cat([x, constant], dim=-1)
-        radius = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / math.sqrt(x.shape[-1])
-        factor = radius if self.scale else (radius != 0).to(x.dtype)
-        outputs: Tensor = factor * self.net(x / torch.where(radius == 0, 1.0, radius))
-        return outputs
-
-
 def fit_kernel(
     X: Any,
     y: Any,
@@ -240,6 +223,7 @@ def fit_kernel(
     *,
     task: Task | None = None,
     kernels: Mapping[str, DotProductKernel] | None = None,
+    standardisation: Standardisation | None = None,
     progress: Progress = silent,
 ) -> FittedKernel:
     """The achievable dot-product kernel that suits a task best, and its ridge.
@@ -252,11 +236,13 @@ def fit_kernel(
         options: see `FitOptions`.
         task: default is regression for floating-point targets, classification for others.
         kernels: the dictionary, by name; default `dictionary()`.
+        standardisation: what made X of raw rows, e.g. `Table.standardisation`; kept, so that the
+            design's network takes raw rows. None: X is raw.
         progress: told of the steps.
 
     Raises:
         ShapeError, DtypeError, NonFiniteError: if X or y cannot be used.
-        InvalidValueError: if the targets are constant.
+        InvalidValueError: if the targets are constant, or the rows are.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -269,6 +255,8 @@ def fit_kernel(
     """
     options = options or FitOptions()
     rows_nd, outputs_no, task = _checked(X, y, task)
+    standardisation = _checked_standardisation(standardisation, rows_nd.shape[1])
+    output_mean_o = _mean(outputs_no)
     if options.folds > len(rows_nd) // 2:
         raise InvalidValueError(
             "folds", options.folds, expected=f"at most {len(rows_nd) // 2}", remedy="pass e.g. 5"
@@ -285,33 +273,57 @@ def fit_kernel(
         criterion=options.criterion,
         seed=options.seed,
     )
-    everything = np.arange(len(rows_nd))
-    gram = search.gram(search.best_inputs(everything))
-    choices = search.choose(gram, everything, progress)
-    validated = search.validate(gram, _folds(len(rows_nd), options.folds, generator), progress)
-    scores = tuple(_score(gram, choice, validated.get(choice.name)) for choice in choices)
-    return _fitted(gram, choices[0], scores, options, task, len(rows_nd))
+    return _fitted(search, options, generator, standardisation, output_mean_o, progress)
 
 
 def _fitted(
-    gram: Gram,
-    choice: Choice,
-    scores: tuple[Score, ...],
+    search: Search,
     options: FitOptions,
-    task: Task,
-    num_rows: int,
+    generator: np.random.Generator,
+    standardisation: Standardisation,
+    output_mean_o: Floats,
+    progress: Progress,
 ) -> FittedKernel:
-    parts = (gram.kernels[name] * weight for name, weight in choice.kept.items())
+    """The best choice of a search, with all scores."""
+    everything = np.arange(len(search.rows_nd))
+    gram = search.gram(search.best_inputs(everything))
+    choices = search.choose(gram, everything, progress)
+    folds = _folds(len(everything), options.folds, generator)
+    validated = search.validate(gram, folds, progress)
+    scores = tuple(_score(gram, choice, validated.get(choice.name)) for choice in choices)
+    parts = (gram.kernels[name] * weight for name, weight in choices[0].kept.items())
     return FittedKernel(
         kernel=reduce(DotProductKernel.__add__, parts),
-        ridge=choice.ridge * gram.scale,
-        weights=choice.kept,
+        ridge=choices[0].ridge * gram.scale,
+        weights=choices[0].kept,
         options=options,
         inputs=gram.inputs,
-        task=task,
-        num_rows=num_rows,
+        task=search.task,
+        num_rows=len(everything),
         scores=scores,
+        standardisation=standardisation,
+        output_mean_o=output_mean_o,
     )
+
+
+def _checked_standardisation(given: Standardisation | None, num_features: int) -> Standardisation:
+    """What was given, or nothing to be done."""
+    if given is None:
+        return Standardisation(mean_d=np.zeros(num_features), scale_d=np.ones(num_features))
+    if given.mean_d.size != num_features:
+        raise ShapeError(
+            "standardisation",
+            (given.mean_d.size,),
+            expected=f"({num_features},), one mean and scale per column of X",
+            remedy="pass the one that X was made with",
+        )
+    return given
+
+
+def _mean(outputs_no: Floats) -> Floats:
+    """The mean of each output; a sum of numbers near 1e308 would overflow."""
+    mean: Floats = (outputs_no / len(outputs_no)).sum(0)
+    return mean
 
 
 def _sampled(
@@ -324,7 +336,7 @@ def _sampled(
         chosen = np.sort(generator.choice(len(rows_nd), max_rows, replace=False))
         _log.info("the kernel is chosen on %d of %d rows", max_rows, len(rows_nd))
         rows_nd, outputs_no = rows_nd[chosen], outputs_no[chosen]
-    if not np.ptp(outputs_no, axis=0).all():
+    if (outputs_no == outputs_no[0]).all(0).any():
         raise InvalidValueError(
             "y",
             f"{outputs_no[0].tolist()} in every row",
@@ -387,6 +399,7 @@ def _checked(X: Any, y: Any, task: Task | None) -> tuple[Tensor, Floats, Task]:
             expected=f"(n, d) with at least {_FEWEST_ROWS} rows",
             remedy="pass one row per sample",
         )
+    _check_sizes(rows_nd)
     if labels.ndim not in (1, 2) or len(labels) != len(rows_nd) or labels.size == 0:
         raise ShapeError(
             "y", labels.shape, expected=f"({len(rows_nd)},)", remedy="pass one target per row of X"
@@ -406,6 +419,18 @@ def _checked(X: Any, y: Any, task: Task | None) -> tuple[Tensor, Floats, Task]:
         )
     classes, codes = np.unique(labels, return_inverse=True)
     return rows_nd, np.eye(len(classes))[codes], task
+
+
+def _check_sizes(rows_nd: Tensor) -> None:
+    """Refuses rows whose squares over- or underflow: they have no norm."""
+    largest = float(rows_nd.abs().max())
+    if not (largest == 0 or 1 / _LARGEST_INPUT <= largest <= _LARGEST_INPUT):
+        raise InvalidValueError(
+            "X",
+            f"of up to {largest:.3g}",
+            expected=f"magnitudes from {1 / _LARGEST_INPUT:g} to {_LARGEST_INPUT:g}",
+            remedy="standardise the features, e.g. by Standardisation.of(X)(X)",
+        )
 
 
 def _score(gram: Gram, choice: Choice, validated: tuple[float, float | None] | None) -> Score:
