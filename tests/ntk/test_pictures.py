@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sestina.core.errors import InvalidValueError
 from sestina.core.plots import save_figure
 from sestina.ntk.datasets import shipped_table
 from sestina.ntk.designs.inverse import design
+from sestina.ntk.designs.origins import Origin
 from sestina.ntk.designs.variance import ERROR_ANGLES, ERROR_COSINES
 from sestina.ntk.fitting.fits import fit_kernel
 from sestina.ntk.kernels.dot_product import DotProductKernel
@@ -208,3 +210,12 @@ def test_no_text_is_cut_off(made, made_nngp, forecasts):
 def test_the_same_picture_gives_the_same_bytes(made, tmp_path):
     paths = [save_figure(activation_picture(made), tmp_path / f"{i}.png") for i in range(2)]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_nearest_kernel_is_not_drawn_as_the_one_asked_for():
+    made = design(DotProductKernel.from_coefficients([0.0, 1.0]), form="hermite", degree=1)
+    origin = Origin(text="nearest", nearest_of="poly:0,1,-0.5", distance=0.5)
+    for draw in (kernel_picture, network_picture):
+        for each, label in ((made, "target"), (replace(made, origin=origin), "nearest to poly:")):
+            legend = draw(each).axes[0].get_legend()
+            assert any(text.get_text().startswith(label) for text in legend.get_texts())

@@ -82,7 +82,7 @@ def kernel_picture(design: Design) -> Figure:
     target = design.target(cosines)
     with house_style():
         figure, (left, right) = new_figures(2)
-        left.plot(cosines, target, color=_BLUE, linewidth=5, alpha=0.35, label="target")
+        left.plot(cosines, target, color=_BLUE, linewidth=5, alpha=0.35, label=_target_name(design))
         left.plot(cosines, achieved, color=_BLUE, linewidth=1.6, label="achieved")
         left.set_xlabel("cosine between two inputs")
         left.set_ylabel(f"{_kernel_name(design)}  K(c)")
@@ -187,7 +187,7 @@ def network_picture(
         for index, (width, kernel) in enumerate(zip(shown, kernels, strict=True)):
             colour = colours[index % len(colours)]
             left.plot(degrees, kernel, color=colour, linewidth=1.4, label=_units(width))
-        left.plot(degrees, target, color=_BLUE, linestyle=(0, (4, 2)), label="target")
+        left.plot(degrees, target, color=_BLUE, linestyle=(0, (4, 2)), label=_target_name(design))
         left.set_xlabel("angle between two inputs in degrees")
         left.set_ylabel(_kernel_name(design))
         left.set_title("One random network each")
@@ -363,6 +363,14 @@ def _plain_log_ticks(axes: Axes) -> None:
 
 def _kernel_name(design: Design) -> str:
     return "tangent kernel" if design.kind == "ntk" else "NNGP kernel"
+
+
+def _target_name(design: Design) -> str:
+    """What legends call the target: not the kernel asked for, if it is but the nearest to it."""
+    if design.origin is None or design.origin.nearest_of is None:
+        return "target"
+    asked = design.origin.nearest_of
+    return f"nearest to {asked if len(asked) <= 24 else asked[:23] + '…'}"
 
 
 def _units(width: int) -> str:

@@ -77,7 +77,8 @@ def sample(table: Table, *, rows: int, seed: int) -> Sample:
     if len(chosen) > rows:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, rows, replace=False))
     outputs = table.outputs[chosen]
-    return Sample(features=table.standardised[chosen], outputs=outputs - outputs.mean(0))
+    mean = (outputs / len(chosen)).sum(0)  # a sum of numbers near 1e308 would overflow
+    return Sample(features=table.standardised[chosen], outputs=outputs - mean)
 
 
 def print_data(source: str, table: Table, num_used: int) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import click
 import numpy as np
 
 from sestina.cli.ntk.reports import (
+    DESIGN_PICTURES,
     check_destination,
+    check_pictures,
     design_pictures,
     print_design,
     write_all,
@@ -18,13 +20,17 @@ from sestina.cli.ntk.targets import TARGET_HELP, read_target
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option
 from sestina.core.errors import NotAchievableError
+from sestina.core.progress import Progress
 from sestina.ntk.designs.inverse import Design, design
 from sestina.ntk.designs.options import DesignOptions
+from sestina.ntk.designs.origins import Origin
 from sestina.ntk.kernels.dot_product import DotProductKernel
 
 __all__ = ["design_command", "show_command"]
 
 _SHOWN_COEFFICIENTS = 8
+_SHOWN_BY_ERROR = 4
+"""Negative coefficients in the text of a `NotAchievableError`."""
 
 
 @click.command("design")
@@ -68,11 +74,12 @@ def design_command(
       sestina ntk design --target poly:0,0,1,1 --kind nngp --form hermite
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     check_destination("--out", out)
+    stem = (out or Path("design")).with_suffix("")
+    if plot:
+        check_pictures(stem, DESIGN_PICTURES)
     kernel = read_target(target, options.kind)
     with drawn_progress() as progress:
-        progress(0, 0, "designing")
-        made = _designed(kernel, options, take_nearest=nearest)
-        stem = (out or Path("design")).with_suffix("")
+        made = _designed(kernel, target, options, progress, take_nearest=nearest)
         pictures = design_pictures(made, seed=seed) if plot else {}
         files = write_all(pictures, stem, progress, first=() if out is None else [(out, made.save)])
     print_design(made, target, files, as_json=as_json)
@@ -87,6 +94,8 @@ def design_command(
 @json_option
 def show_command(*, path: Path, plot: bool, seed: int, as_json: bool) -> None:
     """Show what a saved DESIGN is and how good it is."""
+    if plot:
+        check_pictures(path.with_suffix(""), DESIGN_PICTURES)
     made = Design.load(path)
     with drawn_progress() as progress:
         pictures = design_pictures(made, seed=seed) if plot else {}
@@ -94,13 +103,23 @@ def show_command(*, path: Path, plot: bool, seed: int, as_json: bool) -> None:
     print_design(made, str(path), files, as_json=as_json)
 
 
-def _designed(kernel: DotProductKernel, options: DesignOptions, *, take_nearest: bool) -> Design:
+def _designed(
+    kernel: DotProductKernel,
+    text: str,
+    options: DesignOptions,
+    progress: Progress,
+    *,
+    take_nearest: bool,
+) -> Design:
+    """The design of a kernel, or of the nearest one that a network has, which then says so."""
     chosen = {name: getattr(options, name) for name in (f.name for f in fields(options))}
     try:
-        return design(kernel, **chosen)
+        made = design(kernel, **chosen, progress=progress)
+        return replace(made, origin=Origin(text=text))
     except NotAchievableError as error:
         if take_nearest and isinstance(error.nearest, DotProductKernel):
-            return design(error.nearest, **chosen)
+            made = design(error.nearest, **chosen, progress=progress)
+            return replace(made, origin=_nearest_origin(text, error))
         raise _refusal(error) from error
 
 
@@ -109,14 +128,45 @@ def _refusal(error: NotAchievableError) -> NotAchievableError:
     written = ""
     if isinstance(error.nearest, DotProductKernel):
         nearest = error.nearest.coefficients(_SHOWN_COEFFICIENTS)
-        shown = ",".join(f"{max(a, 0.0):.4g}" for a in np.trim_zeros(nearest.round(9), "b"))
+        nearest = np.where(nearest > 1e-9 * error.nearest.total, nearest, 0.0)
+        shown = ",".join(f"{a:.4g}" for a in np.trim_zeros(nearest, "b"))
         is_more = error.nearest.tail(_SHOWN_COEFFICIENTS) > 1e-9 * error.nearest.total
         written = f", poly:{shown}{',…' if is_more else ''}"
+    remedy = (
+        f"add --nearest to design the nearest kernel that a network has{written}: it differs by at "
+        f"most {error.distance:.3g}"
+    )
+    if isinstance(error.nearest, DotProductKernel) and not (
+        error.nearest.total > 1e-9 * error.distance
+    ):
+        remedy = "ask for another: the nearest kernel that a network has is zero"
     return NotAchievableError(
         error.indices,
         error.coefficients,
         nearest=error.nearest,
         distance=error.distance,
-        remedy=f"add --nearest to design the nearest kernel that a network has{written}: "
-        f"it differs by at most {error.distance:.3g}",
+        remedy=f"{_others(error)}{remedy}",
     )
+
+
+def _nearest_origin(text: str, error: NotAchievableError) -> Origin:
+    dropped = f"{_negative(error, 0)} dropped"
+    return Origin(
+        text=f"nearest achievable to {text} ({dropped}; differs by at most {error.distance:.3g})",
+        nearest_of=text,
+        distance=error.distance,
+    )
+
+
+def _others(error: NotAchievableError) -> str:
+    """The negative coefficients that the error's own text leaves out."""
+    further = _negative(error, _SHOWN_BY_ERROR)
+    return f"the others are {further}; " if further else ""
+
+
+def _negative(error: NotAchievableError, first: int) -> str:
+    """Negative coefficients from the first asked for up to the eighth, and how many follow."""
+    pairs = list(zip(error.indices, error.coefficients, strict=True))
+    shown = ", ".join(f"a_{k} = {a:.6g}" for k, a in pairs[first:_SHOWN_COEFFICIENTS])
+    more = len(pairs) - _SHOWN_COEFFICIENTS
+    return f"{shown} and {more} more" if more > 0 else shown

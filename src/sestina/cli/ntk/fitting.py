@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,10 @@ import click
 
 from sestina.cli.ntk.data import DataOptions, print_data, read_data
 from sestina.cli.ntk.reports import (
+    DESIGN_PICTURES,
     Pictures,
     check_destination,
+    check_pictures,
     design_facts,
     design_pictures,
     print_design,
@@ -23,6 +25,7 @@ from sestina.cli.output import drawn_progress, json_option, print_json, print_ta
 from sestina.ntk.datasets import Table
 from sestina.ntk.designs.inverse import Design
 from sestina.ntk.designs.options import DesignForm
+from sestina.ntk.designs.origins import Origin
 from sestina.ntk.fitting.fits import FitOptions, FittedKernel, fit_kernel
 from sestina.ntk.fitting.mixtures import Criterion
 from sestina.ntk.pairs import Kind
@@ -97,13 +100,24 @@ def fit_command(
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     check_destination("--out", out)
     stem = (out or Path(Path(data).stem)).with_suffix("")
+    if plot:
+        check_pictures(stem, ("fit", *DESIGN_PICTURES))
     chosen = options.fit
     table = read_data(data, options)
     labels = table.targets if table.task == "regression" else table.targets.astype(int)
     with drawn_progress() as progress:
-        fitted = fit_kernel(table.standardised, labels, chosen, task=table.task, progress=progress)
-        progress(0, 0, "designing")
-        made = fitted.design(options.kind, form=options.form)
+        fitted = fit_kernel(
+            table.standardised,
+            labels,
+            chosen,
+            task=table.task,
+            standardisation=table.standardisation,
+            progress=progress,
+        )
+        made = replace(
+            fitted.design(options.kind, form=options.form, progress=progress),
+            origin=Origin(text=f"fitted to {data}"),
+        )
         pictures: Pictures = {}
         if plot:
             pictures = {"fit": lambda: fit_picture(fitted), **design_pictures(made, seed=0)}

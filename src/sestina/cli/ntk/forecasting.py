@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from sestina.cli.ntk.data import DataOptions, Sample, print_data, read_data, sample
-from sestina.cli.ntk.reports import Pictures, check_destination, print_files, write_all
+from sestina.cli.ntk.reports import Pictures, check_pictures, print_files, write_all
 from sestina.cli.ntk.targets import TARGET_HELP, read_target
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option, print_json, print_table
-from sestina.core.errors import OptionError
-from sestina.core.progress import tracked
+from sestina.core.errors import InvalidValueError, OptionError
+from sestina.core.progress import Progress
 from sestina.ntk.datasets import Table
+from sestina.ntk.designs.options import check_count
 from sestina.ntk.kernels.dot_product import DotProductKernel
 from sestina.ntk.matrices.curves import input_matrix
 from sestina.ntk.pairs import Kind
@@ -57,6 +58,7 @@ class ForecastOptions(DataOptions):
             raise OptionError(
                 "rows", self.rows, expected=f"at least {_FEWEST_ROWS}", remedy="pass some hundreds"
             )
+        check_count("seed", self.seed, 0, (1 << 63) - 1)
         if any(size < 1 for size in self.sizes):
             raise OptionError(
                 "sizes",
@@ -98,14 +100,15 @@ def forecast_command(
       sestina ntk forecast prices.csv --target relu:depth=4 --target mine.json
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     stem = Path(Path(data).stem)
-    check_destination("--plot", stem if plot else None)
+    if plot:
+        check_pictures(stem, ("forecast",))
     kernels = {target: read_target(target, options.kind) for target in targets or _USUAL_TARGETS}
     table = read_data(data, options)
     chosen = sample(table, rows=options.rows, seed=options.seed)
     with drawn_progress() as progress:
         forecasts = {
-            name: _forecast(kernels[name], chosen, options)
-            for name in tracked(list(kernels), progress, "forecasting")
+            name: _forecast(name, kernel, chosen, options, _part(progress, place, len(kernels)))
+            for place, (name, kernel) in enumerate(kernels.items())
         }
         drawings: Pictures = {"forecast": lambda: forecast_picture(forecasts)} if plot else {}
         files = write_all(drawings, stem, progress)
@@ -117,11 +120,42 @@ def forecast_command(
     print_files(files)
 
 
-def _forecast(kernel: DotProductKernel, chosen: Sample, options: ForecastOptions) -> DataForecast:
+def _forecast(
+    name: str,
+    kernel: DotProductKernel,
+    chosen: Sample,
+    options: ForecastOptions,
+    progress: Progress,
+) -> DataForecast:
+    if not kernel.total > 0:
+        raise OptionError(
+            "target",
+            name,
+            expected=f"a kernel with K(1) > 0, not {kernel.total:g}",
+            remedy="ask for coefficients of at least 0, one of them above",
+        )
+    progress(0, 1, "computing the kernel")
     matrix = input_matrix(kernel, torch.from_numpy(chosen.features), form=options.norms)
-    ridge = options.ridge * float(matrix.diagonal().mean())
+    mean_diagonal = float(matrix.diagonal().mean())
+    if mean_diagonal == 0:
+        raise InvalidValueError(
+            "features",
+            f"constant in the {len(matrix)} rows used: no feature varies",
+            expected="at least one feature that differs between rows",
+            remedy="raise --rows, or add a feature that varies",
+        )
     sizes = options.sizes or _usual_sizes(len(matrix))
-    return forecast_from_data(matrix, chosen.outputs, sizes, ridge=ridge)
+    ridge = options.ridge * mean_diagonal
+    return forecast_from_data(matrix, chosen.outputs, sizes, ridge=ridge, progress=progress)
+
+
+def _part(progress: Progress, place: int, num_parts: int) -> Progress:
+    """The progress of one kernel among several, drawn as one bar."""
+
+    def told(done: int, total: int, label: str, /) -> None:
+        progress(place * total + done, num_parts * total, label)
+
+    return told
 
 
 def _usual_sizes(num_rows: int) -> tuple[int, ...]:

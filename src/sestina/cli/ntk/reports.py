@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCURACIES",
+    "DESIGN_PICTURES",
     "Pictures",
     "check_destination",
+    "check_pictures",
     "design_facts",
     "design_pictures",
     "design_rows",
@@ -40,10 +42,17 @@ Pictures: TypeAlias = "dict[str, Callable[[], Figure]]"
 """What draws a picture, by what comes after the file's stem: "kernel" for design-kernel.png."""
 
 
+DESIGN_PICTURES = ("kernel", "activation", "network")
+"""The names of a design's pictures."""
+
+
 def design_facts(design: Design, target: str) -> dict[str, object]:
-    """What is said of a design, for programs."""
+    """What is said of a design, for programs; `target` is what to call one that has no name."""
+    origin = design.origin
     return {
-        "target": target,
+        "target": origin.text if origin else target,
+        "nearest_of": origin.nearest_of if origin else None,
+        "distance": origin.distance if origin else None,
         "kind": design.kind,
         "form": design.form,
         "activation": repr(design.activation),
@@ -60,14 +69,19 @@ def design_facts(design: Design, target: str) -> dict[str, object]:
 
 def design_rows(design: Design, target: str) -> list[tuple[str, object, str]]:
     """The same for people: what, the figure, and what it means."""
-    error = design.error
+    error, total = design.error, design.target.total
+    called = design.origin.text if design.origin else target
     rows: list[tuple[str, object, str]] = [
-        ("target", target, f"{design.kind.upper()}, K(1) = {design.target.total:.6g}"),
+        ("target", called, f"{design.kind.upper()}, K(1) = {total:.6g}"),
         ("activation", design.form, repr(design.activation)),
         ("error, largest", _short(error.max), "of the infinitely wide network, over 100 angles"),
         ("error, RMS", _short(error.rms), ""),
         ("error, sum of squares", _short(error.sse), ""),
-        ("tail", _short(design.tail), "of K(1): coefficients beyond the last degree"),
+        (
+            "tail",
+            _percent(design.tail / total),
+            "of K(1): the part of the coefficients that is not realised",
+        ),
         ("σ(1)", _short(float(design.sigma(1.0))), "spread of one unit; n units have σ/√n"),
     ]
     for place, accuracy in enumerate(ACCURACIES):
@@ -81,11 +95,12 @@ def design_rows(design: Design, target: str) -> list[tuple[str, object, str]]:
 
 def design_pictures(design: Design, *, seed: int) -> Pictures:
     """The three pictures of a design."""
-    return {
-        "kernel": lambda: kernel_picture(design),
-        "activation": lambda: activation_picture(design),
-        "network": lambda: network_picture(design, seed=seed),
-    }
+    draw: tuple[Callable[[], Figure], ...] = (
+        lambda: kernel_picture(design),
+        lambda: activation_picture(design),
+        lambda: network_picture(design, seed=seed),
+    )
+    return dict(zip(DESIGN_PICTURES, draw, strict=True))
 
 
 def write_all(
@@ -108,8 +123,7 @@ def write_all(
     for path, write in first:
         write(path)
     return [path for path, _ in first] + [
-        save_figure(figure, stem.with_name(f"{stem.name}-{name}.png"))
-        for name, figure in drawn.items()
+        save_figure(figure, _picture_path(stem, name)) for name, figure in drawn.items()
     ]
 
 
@@ -164,6 +178,35 @@ def check_destination(option: str, path: Path | None) -> None:
             expected=f"a file in a directory that exists; {path.parent} does not",
             remedy=f"make it first: mkdir -p {path.parent}",
         )
+
+
+def check_pictures(stem: Path, names: Sequence[str]) -> None:
+    """Refuses, before any work is done, pictures that could not be written after it.
+
+    Args:
+        stem: as `write_all` takes it.
+        names: of the pictures.
+
+    Raises:
+        OptionError: if a directory has the name of one, or theirs cannot be written to.
+    """
+    for path in (_picture_path(stem, name) for name in names):
+        if path.is_dir():
+            raise OptionError(
+                "--plot",
+                str(path),
+                expected="the name of a picture to write; this is a directory",
+                remedy="move it out of the way, or choose another name with --out",
+            )
+        check_destination("--plot", path)
+
+
+def _picture_path(stem: Path, name: str) -> Path:
+    return stem.with_name(f"{stem.name}-{name}.png")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
 
 
 def _width(design: Design, accuracy: float) -> int | None:

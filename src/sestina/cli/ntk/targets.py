@@ -40,13 +40,22 @@ def read_target(text: str, kind: Kind) -> DotProductKernel:
         return design.achieved
     if not text.strip():
         raise OptionError(
-            "target", text, expected="the name of a kernel", remedy="see `sestina ntk targets`"
+            "target",
+            repr(text),
+            expected="the name of a kernel",
+            remedy="see `sestina ntk targets`",
         )
     try:
         return parse_target(text, kind)
     except DivergentKernelError as error:
+        remedy = "choose smaller numbers"
+        name = text.strip()
+        if not name.startswith("poly:"):
+            name = f"{kind} of {name}"
+            if kind == "ntk" and _is_finite(text, "nngp"):
+                remedy = "add --kind nngp"
         raise DivergentKernelError(
-            f"ntk of {text}", "infinite", expected=error.expected, remedy="add --kind nngp"
+            name, "infinite", expected=error.expected, remedy=remedy
         ) from error
     except SestinaError:
         if Path(text).is_file():
@@ -57,6 +66,14 @@ def read_target(text: str, kind: Kind) -> DotProductKernel:
                 remedy=f"to design from data, run: sestina ntk fit {text}",
             ) from None
         raise
+
+
+def _is_finite(text: str, kind: Kind) -> bool:
+    try:
+        parse_target(text, kind)
+    except SestinaError:
+        return False
+    return True
 
 
 @click.command("targets")
