@@ -21,6 +21,7 @@ from sestina.ntk.activations import (
     Tanh,
     activation,
 )
+from sestina.ntk.kernels.dot_product import DotProductKernel
 
 PIECEWISE = [
     nn.ELU(),
