@@ -16,6 +16,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install
 CPP := $(shell find csrc -type f 2>/dev/null)
+# The editable install knows the modules by name: one that comes, goes or moves is a reason to
+# install again. The list is written only when it has changed.
+MODULES := .venv/.modules
+LIST_MODULES := find src -name '*.py' | LC_ALL=C sort | cksum
+$(shell test ! -f $(MODULES) || test "$$($(LIST_MODULES))" = "$$(cat $(MODULES))" || \
+    { $(LIST_MODULES) > $(MODULES); })
 # The tests bring their own processes; one thread each keeps those from waiting for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
@@ -78,13 +84,14 @@ distclean: clean  ## remove .venv and the environments of the peers as well
 	rm -rf .venv .venv-bench-*
 
 # torch comes first and by itself, so that TORCH_INDEX decides its build and no second one is pulled.
-$(READY): pyproject.toml constraints.txt CMakeLists.txt $(CPP)
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(CPP) $(wildcard $(MODULES))
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
 	    "error: %s is Python %d.%d; sestina needs 3.11 or newer: make PYTHON=python3.11 ..." \
 	    % (sys.executable, v[0], v[1]))'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) --quiet -e '.[dev,docs]'
+	@$(LIST_MODULES) > $(MODULES)
 	@touch $@
 
 .venv-bench-%/.ready: benchmarks/%/requirements.txt

@@ -16,7 +16,7 @@ A bench is a module that defines `bench(report)` and ends with `main(bench)`:
     def bench(report: Report) -> None:
         workload = {"n": 3000, "d": 100, "depth": 4, "dtype": "float32"}
         with (
-            Worker("benchmarks.ntk.bench_forward:ours", workload) as mine,
+            Worker("benchmarks.ntk.bench_matrices:ours", workload) as mine,
             Worker("benchmarks.ntk.peers.nt:kernels", workload,
                    python=bench_python("ntk")) as theirs,
         ):
@@ -30,8 +30,8 @@ A bench is a module that defines `bench(report)` and ends with `main(bench)`:
     if __name__ == "__main__":
         main(bench)
 
-Run it with `make bench ROOM=ntk ONLY=bench_forward`, or while writing it with
-`python -m benchmarks.ntk.bench_forward --dry` (prints, appends nothing) from the project root.
+Run it with `make bench ROOM=ntk ONLY=bench_matrices`, or while writing it with
+`python -m benchmarks.ntk.bench_matrices --dry` (prints, appends nothing) from the project root.
 A module with `LONG = True` is left out of `make bench` unless `ONLY` names it, and keeps its state
 in a `Resumable`. A peer that lives in the package's own environment takes no `python=`.
 
@@ -342,6 +342,7 @@ def _commit() -> tuple[str | None, bool]:
                 "csrc",
                 "benchmarks",
                 ":!benchmarks/results",
+                ":!benchmarks/unfinished",
             ],
             cwd=ROOT,
             capture_output=True,

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page
 from benchmarks.harness import table
 from benchmarks.workers import ROOT
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for and returns the exit status."""
     parser = argparse.ArgumentParser(description="Run the benches of a room.")
     parser.add_argument("room", help="a folder of benchmarks/, e.g. ntk")
-    parser.add_argument("--only", metavar="BENCH", help="one bench, e.g. bench_forward")
+    parser.add_argument("--only", metavar="BENCH", help="one bench, e.g. bench_matrices")
     parser.add_argument("--dry", action="store_true", help="append nothing to benchmarks/results")
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += found
         if code != 0:
             broken.append(path.stem)
+    if rows and not options.dry:
+        page.write()
     missed = sum(row["met"] is False for row in rows)
     print(f"\n{table(rows)}", file=sys.stderr)
     print(f"{len(rows)} rows, {missed} missed their target", file=sys.stderr)

@@ -81,6 +81,9 @@ def run_shell_line(line, folder):
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         asked = [word for word in words[1:] if "=" not in word]
         assert set(asked) <= set(targets), f"no such target: {line}"
+        for variable in (word for word in shlex.split(line) if word.startswith("ONLY=")):
+            benches = {path.stem for path in (ROOT / "benchmarks").glob("*/bench_*.py")}
+            assert variable.removeprefix("ONLY=") in benches, f"no such bench: {line}"
         return ""
     if words[0] != "sestina" or words[1:2] == ["tour"]:
         assert words[0] in KNOWN_COMMANDS | {"sestina"}, f"a command that no test knows: {line}"
@@ -139,7 +142,7 @@ def test_a_block_marked_as_not_run_is_left_alone(tmp_path):
 
 
 def test_an_unknown_target_or_command_fails(tmp_path):
-    for line in ("make coffee", "brew coffee"):
+    for line in ("make coffee", "brew coffee", "make bench ROOM=ntk ONLY=coffee"):
         with pytest.raises(AssertionError, match="coffee"):
             run_page(write_page(tmp_path, "```sh", line, "```", ""), tmp_path)
 

@@ -1,9 +1,10 @@
 """Forward map: full NNGP and NTK matrices in float32 against neural-tangents, one core.
 
 Ours includes the table of the angle, made for a network not seen before, and the correction near
-c = ±1. Results go, as in a program that is done with the last ones, to memory used before. The rows
-that say "kept" hold on to every result, so that each call takes fresh memory from the system; their
-peer writes zeros to as much of it.
+c = ±1, which a fiftieth of the rows are there for. Results go, as in a program that is done with
+the last ones, to memory used before. The rows that say "kept" hold on to every result, so that each
+call takes fresh pages from the system; their peer writes zeros to as many. A virtual machine's host
+may have to find those first, at up to 160 ms for 72 MB: that is done before anything is timed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def kernels(workload):
     """Both kernels; the table is made anew each time, and the memory, too, if results are kept."""
     x1, x2 = inputs_of(workload)
     counter = itertools.count()
-    kept = []
+    kept = _room_for_results(workload)
 
     def run():
         # Another network each time: no table is found remembered.
@@ -58,13 +59,21 @@ def kernels(workload):
 def fresh_memory(workload):
     """Zeros in as much fresh memory as both kernels take, in large pages where there are some."""
     shape = (2 * workload["n"], workload["n"])
-    kept = []
+    kept = _room_for_results(workload)
 
     def run():
         kept.append(np.zeros(shape, workload["dtype"]))
         kept[-1].fill(0)
 
     return run
+
+
+def _room_for_results(workload):
+    """An empty list, and free pages enough that the host has already provided."""
+    if workload.get("results") == "kept":
+        pages = [np.ones((2 * workload["n"], workload["n"]), np.float32) for _ in range(40)]
+        del pages
+    return []
 
 
 def measure(report, *, what, workload, pairs, limit, target):
@@ -109,6 +118,7 @@ def bench(report: Report) -> None:
                 what=f"NNGP+NTK, {shape}, depth 4, results kept, against zeros in fresh memory",
                 workload=kept,
                 measured=alternate(mine, zeros),
+                target=at_most(0.05),
             )
         measure(
             report,

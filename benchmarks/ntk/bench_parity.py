@@ -72,7 +72,8 @@ def run(name, seed):
 
 
 def bench(report: Report) -> None:
-    kept = Resumable("bench_parity", PROTOCOL | {"epochs": EPOCHS})
+    designed = repr(network("designed", 0).activation)
+    kept = Resumable("bench_parity", PROTOCOL | {"epochs": EPOCHS, "designed": designed})
     goals = {
         "designed": (at_least(1.0), at_most(0.03)),
         "relu-4": (at_most(0.35), None),

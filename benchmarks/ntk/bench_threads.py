@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -40,17 +41,17 @@ def with_and_without_neighbour(worker):
 
 
 def bench(report: Report) -> None:
-    for square in (True, False):
+    for square, depth in itertools.product((True, False), (1, 20)):
         workload = {
             "n": 3000,
             "d": 100,
-            "depth": 20,
+            "depth": depth,
             "sigma_b": 0.1,
             "square": square,
             "norms": "equal",
             "dtype": "float32",
         }
-        shape = "square" if square else "test×train"
+        shape = f"{'square' if square else 'test×train'}, depth {depth}"
         with (
             Worker("benchmarks.ntk.bench_matrices:kernels", workload, num_cores=2) as two,
             Worker("benchmarks.ntk.bench_matrices:kernels", workload, num_cores=1) as one,
@@ -59,7 +60,6 @@ def bench(report: Report) -> None:
                 what=f"NNGP+NTK, {shape}, wall time of one thread over two",
                 workload=workload,
                 measured=alternate(two, one, pairs=PAIRS, clock="wall", warmup=3),
-                limit=None,
                 target=at_least(1.7, of="ratio"),
             )
             report.row(

@@ -105,27 +105,13 @@ class FullyConnectedNet(nn.Module):
         self.sigmas_w = (sigma_w,) * depth + (readout_sigma_w,)
         self.sigmas_b = (sigma_b,) * depth + (readout_sigma_b,)
         self.fans_in = (d_in,) + (width,) * depth
-
-        generator = torch.Generator().manual_seed(seed)
-        fans_out = (width,) * depth + (d_out,)
-        weights, biases = [], []
-        for layer, (fan_in, fan_out) in enumerate(zip(self.fans_in, fans_out, strict=True)):
-            spread_w, spread_b = self._initial_spreads(layer)
-            # Drawn in float32 on the CPU, so that a seed means one network whatever the precision.
-            weight = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float32)
-            bias = torch.randn(fan_out, generator=generator, dtype=torch.float32)
-            weights.append((spread_w * weight).to(device=device, dtype=dtype))
-            if self.sigmas_b[layer] != 0:
-                biases.append((spread_b * bias).to(device=device, dtype=dtype))
-            else:
-                biases.append(torch.empty(0, device=device, dtype=dtype))
-        self.weights = nn.ParameterList(nn.Parameter(weight) for weight in weights)
-        # A layer without bias keeps an empty parameter, so that indices stay those of the layers.
-        self.biases = nn.ParameterList(nn.Parameter(bias) for bias in biases)
+        self._draw((width,) * depth + (d_out,), seed, dtype, device)
         if centred:
             for layer in range(depth + 1):
-                self.register_buffer(f"initial_weight_{layer}", weights[layer].clone())
-                self.register_buffer(f"initial_bias_{layer}", biases[layer].clone())
+                self.register_buffer(
+                    f"initial_weight_{layer}", self.weights[layer].detach().clone()
+                )
+                self.register_buffer(f"initial_bias_{layer}", self.biases[layer].detach().clone())
 
     @property
     def depth(self) -> int:
@@ -193,6 +179,29 @@ class FullyConnectedNet(nn.Module):
             f"d_in={self.d_in}, d_out={self.d_out}, width={self.width}, depth={self.depth}, "
             f"parametrisation={self.parametrisation!r}, centred={self.centred}"
         )
+
+    def _draw(
+        self,
+        fans_out: tuple[int, ...],
+        seed: int,
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ) -> None:
+        """Make the parameters, by the seed alone."""
+        generator = torch.Generator().manual_seed(seed)
+        weights, biases = [], []
+        for layer, (fan_in, fan_out) in enumerate(zip(self.fans_in, fans_out, strict=True)):
+            spread_w, spread_b = self._initial_spreads(layer)
+            # Drawn in float32 on the CPU, so that a seed means one network whatever the precision.
+            weight = torch.randn(fan_out, fan_in, generator=generator, dtype=torch.float32)
+            bias = torch.randn(fan_out, generator=generator, dtype=torch.float32)
+            weights.append((spread_w * weight).to(device=device, dtype=dtype))
+            # A layer without bias keeps an empty parameter, so that indices stay the layers'.
+            has_bias = self.sigmas_b[layer] != 0
+            bias = spread_b * bias if has_bias else torch.empty(0)
+            biases.append(bias.to(device=device, dtype=dtype))
+        self.weights = nn.ParameterList(nn.Parameter(weight) for weight in weights)
+        self.biases = nn.ParameterList(nn.Parameter(bias) for bias in biases)
 
     def _initial_spreads(self, layer: int) -> tuple[float, float]:
         if self.parametrisation == "ntk":

@@ -128,20 +128,24 @@ REGISTRY: Registry[type[Activation]] = Registry("activation")
 """The activations that have a name."""
 
 
+_LARGEST = 1e100
+
+
 def check_number(name: str, value: object, *, positive: bool = False) -> float:
-    """`value` as a finite float.
+    """`value` as a float whose square is one, too.
 
     Raises:
-        InvalidValueError: if it is no finite number, or not positive where it must be.
+        InvalidValueError: if it is no number up to 1e100 in size, or not positive where it must be.
     """
-    expected = "a finite number above 0" if positive else "a finite number"
+    least = "above 0" if positive else f"at least {-_LARGEST:g}"
+    expected = f"a number {least} and at most {_LARGEST:g}"
     number = float("nan")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             number = float(value)
         except OverflowError:  # an integer above 1e308
             number = float("inf")
-    if not abs(number) < float("inf") or (positive and number <= 0):
+    if not abs(number) <= _LARGEST or (positive and number <= 0):
         raise InvalidValueError(name, value, expected=expected, remedy=f"pass {expected}")
     return number
 

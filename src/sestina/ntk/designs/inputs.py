@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sestina.core.errors import ShapeError
 from sestina.ntk.designs.packing import pack
-from sestina.ntk.kernels.dot_product import Form
+from sestina.ntk.kernels.directions import Form
 from sestina.ntk.standardisation import Standardisation
 
 if TYPE_CHECKING:

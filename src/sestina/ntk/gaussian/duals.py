@@ -163,7 +163,9 @@ def hermite_duals(degree: int, q1: Tensor, q2: Tensor, k12: Tensor) -> Duals:
     terms: list[tuple[Tensor, Tensor]] = []
     for k in range(degree + 1):
         m, odd = divmod(degree - k, 2)
-        factor = 0.0 if odd else math.sqrt(math.perm(degree, 2 * m)) / (2**m * math.factorial(m))
+        # Step by step: the factorials leave float64 where their quotient does not.
+        steps = (math.sqrt((k + 2 * j) * (k + 2 * j - 1)) / (2 * j) for j in range(1, m + 1))
+        factor = 0.0 if odd else math.prod(steps)
         terms.append((factor * (q1 - 1) ** m, factor * (q2 - 1) ** m))
     return _series_duals(terms, k12)
 
