@@ -5,8 +5,8 @@ the cosine, the sinusoid form recovers amplitude and frequency. 1,024 of the 2,0
 trained on, learning rate 0.1, until the training loss is 1e-3 or 4,000 epochs have passed (10,000
 for ReLU). One run of a ReLU network takes minutes; finished ones are kept.
 
-It is not the kernel that does it: exact regression with the same kernel gets half of the inputs right
-(parity has the least eigenvalue of its class for any kernel of the cosine), as the last rows show.
+It is not the kernel that does it: exact regression with the same kernel gets half of the inputs
+right, as the last rows show (parity has the least eigenvalue of its class for any such kernel).
 The finite network learns features.
 """
 
