@@ -95,9 +95,9 @@ class Activation(nn.Module):
                     expected=f"one of {', '.join(cls.arguments)}" if cls.arguments else "none",
                     remedy=f"did you mean {nearest!r}?" if nearest else "remove it",
                 )
-        parameters = inspect.signature(cls).parameters.values()
-        needed = [p.name for p in parameters if p.default is p.empty and p.name in cls.arguments]
-        missing = [name for name in needed if name not in arguments]
+        left_out = [name for name in cls.arguments if name not in arguments]
+        parameters = inspect.signature(cls).parameters if left_out else {}
+        missing = [name for name in left_out if parameters[name].default is inspect.Parameter.empty]
         if missing:
             raise OptionError(
                 f"arguments of {cls.name}",

@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -290,21 +289,25 @@ def _table(case: _Case, moments: tuple[float, float]) -> KernelTable:
         return KernelTable.build(
             network, kinds=case.kinds, moments=moments, precision=case.precision
         )
-    return _remembered_table(
-        type(network).from_spec, json.dumps(network.spec()), case.kinds, case.precision, moments
-    )
+    spec = json.dumps(network.spec())
+    return _remembered_table(_Asked(spec, case.kinds, case.precision, moments, network))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A table by what it depends on; the network is there to build it from."""
+
+    spec: str
+    kinds: tuple[Kind, ...]
+    precision: Precision
+    moments: tuple[float, float]
+    network: FullyConnected = field(compare=False)
 
 
 @functools.lru_cache(maxsize=16)
-def _remembered_table(
-    read: Callable[[Mapping[str, Any]], FullyConnected],
-    spec: str,
-    kinds: tuple[Kind, ...],
-    precision: Precision,
-    moments: tuple[float, float],
-) -> KernelTable:
+def _remembered_table(asked: _Asked) -> KernelTable:
     return KernelTable.build(
-        read(json.loads(spec)), kinds=kinds, moments=moments, precision=precision
+        asked.network, kinds=asked.kinds, moments=asked.moments, precision=asked.precision
     )
 
 
