@@ -12,7 +12,6 @@ from sestina.core.errors import DivergentKernelError, OptionError
         ("poly:1e308,1e308", "ntk", ("poly:1e308,1e308 is", "choose smaller numbers")),
         ("exp:b=100", "ntk", ("ntk of exp:b=100", "choose smaller numbers")),
         ("exp:b=100", "nngp", ("nngp of exp:b=100", "choose smaller numbers")),
-        ("sin:amplitude=1e200", "ntk", ("ntk of sin", "choose smaller numbers")),
         ("sign", "ntk", ("ntk of sign", "add --kind nngp")),
     ],
 )
