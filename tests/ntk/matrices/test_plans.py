@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from sestina.core.errors import InvalidValueError
+from sestina.ntk.activations import Custom
 from sestina.ntk.architectures import FullyConnected
 from sestina.ntk.matrices.plans import Plan, cosine_rounding, make_plan
+from sestina.ntk.matrices.tables import KernelTable
 
 BOTH = ("nngp", "ntk")
 ONES = np.ones(5)
@@ -70,7 +72,7 @@ def test_tables_are_shared_between_equal_networks_of_named_activations() -> None
     assert plan(RELU.replace(depth=3), ONES).table is not first
     assert plan(RELU, ONES * 1.001).table is not first
     custom = FullyConnected(activation=lambda z: z * torch.tanh(z), depth=1)
-    assert plan(custom, ONES).table is not plan(custom, ONES).table
+    assert plan(custom, np.ones(40)).table is not plan(custom, np.ones(40)).table
 
 
 def test_steeper_kernels_and_longer_sums_widen_the_zone() -> None:
@@ -147,3 +149,18 @@ def test_a_constant_diagonal_does_not_make_rows_of_one_norm(
     found = getattr(network, kind)(given).double()
     gaps = (found - exact).abs().fill_diagonal_(0)  # acos in the reference
     assert gaps.max() <= tolerance * found.diagonal().max()
+
+
+def test_few_pairs_of_an_activation_of_ones_own_take_no_table() -> None:
+    network = FullyConnected(activation=Custom(torch.tanh), depth=2)
+    few, many = np.ones(10), np.ones(400)
+    assert plan(network, few).form == "recursion"
+    assert plan(network, many, few).form == "table"
+    assert plan(network.replace(activation="tanh"), few).form == "table"  # it is remembered
+
+
+def test_noise_of_quadrature_does_not_ask_for_a_finer_table() -> None:
+    hard_tanh = Custom(lambda z: z.clamp(-1, 1), kinks=(-1.0, 1.0))
+    table = KernelTable.build(FullyConnected(activation=hard_tanh, depth=2))
+    assert not table.is_graded
+    assert 2e-13 < table.error < 1e-9

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError
-from sestina.ntk.activations.base import REGISTRY
+from sestina.ntk.activations.base import REGISTRY, Activation
 from sestina.ntk.matrices.rectifiers import RectifierNetwork, homogeneous_degree
 from sestina.ntk.matrices.tables import KernelTable, Precision
 from sestina.ntk.pairs import Kind
@@ -239,6 +239,8 @@ def _homogeneous_plan(case: _Case) -> Plan | None:
 
 
 def _one_norm_plan(case: _Case, spans: list[_Span]) -> Plan | None:
+    if _is_small(case):
+        return None
     common = [span.common_moment(case) for span in spans]
     left, right = common[0], common[-1]
     if left is None or right is None:
@@ -256,6 +258,14 @@ def _one_norm_plan(case: _Case, spans: list[_Span]) -> Plan | None:
         near=case.near(table),
         diagonal=at_low[:, None] + rise[:, None] * (case.moments[0] - low),
         table=table,
+    )
+
+
+def _is_small(case: _Case) -> bool:
+    """Whether quadrature at each pair costs less than making a table that nobody else will use."""
+    num_pairs = len(case.moments[0]) * len(case.moments[-1])
+    return not _is_known(case.network.activation) and num_pairs <= KernelTable.num_places(
+        case.precision
     )
 
 
@@ -283,14 +293,18 @@ def _any_norm_plan(case: _Case) -> Plan:
 
 
 def _table(case: _Case, moments: tuple[float, float]) -> KernelTable:
-    network, activation = case.network, case.network.activation
-    is_known = activation.name in REGISTRY and REGISTRY[activation.name] is type(activation)
-    if not is_known:  # its spec may not say all of it
+    network = case.network
+    if not _is_known(network.activation):
         return KernelTable.build(
             network, kinds=case.kinds, moments=moments, precision=case.precision
         )
     spec = json.dumps(network.spec())
     return _remembered_table(_Asked(spec, case.kinds, case.precision, moments, network))
+
+
+def _is_known(activation: Activation) -> bool:
+    """Whether its spec says all of it."""
+    return activation.name in REGISTRY and REGISTRY[activation.name] is type(activation)
 
 
 @dataclass(frozen=True, slots=True)

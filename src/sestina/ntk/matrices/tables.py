@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sestina.ntk.activations.base import ClosedForm
 from sestina.ntk.matrices.rectifiers import RectifierNetwork
 from sestina.ntk.pairs import Kind
 
@@ -46,6 +47,8 @@ _DEGREE = {"float32": 5, "float64": 9}
 """As compiled into the C++ kernel: `table_degree`."""
 _UNIFORM_INTERVALS = {"float32": 16, "float64": 64}
 _TOLERANCE = {"float32": 2e-7, "float64": 2e-13}
+_QUADRATURE_TOLERANCE = 1e-9
+"""Where kernels come from quadrature, whose noise finer tables would only follow."""
 _PER_OCTAVE = {"float32": 8, "float64": 16}
 _OCTAVES = 20
 _LARGEST_SHIFT = 1.0
@@ -97,10 +100,18 @@ class KernelTable:
         """
         curve = _Curve(network, kinds, moments)
         table = _tabulate(curve, _uniform_layout(curve.shifts(), precision), precision)
-        if table.error <= _TOLERANCE[precision]:
+        tolerance = _TOLERANCE[precision]
+        if not isinstance(network.activation, ClosedForm):
+            tolerance = max(tolerance, _QUADRATURE_TOLERANCE)
+        if table.error <= tolerance:
             return table
         graded = _tabulate(curve, _graded_layout(precision), precision)
         return min(table, graded, key=lambda candidate: candidate.error)
+
+    @staticmethod
+    def num_places(precision: Precision) -> int:
+        """At how many cosines `build` evaluates a network, at least."""
+        return 2 * _UNIFORM_INTERVALS[precision] * (2 * _DEGREE[precision] + 1)
 
     def __call__(self, c: Tensor) -> tuple[Tensor, ...]:
         """The kernels at real cosines, float32 or float64, in the order of `kinds`."""
