@@ -182,7 +182,13 @@ def network_picture(
         band = 2 * design.sigma(ERROR_COSINES) / math.sqrt(shown[0])
         centre = design.achieved(ERROR_COSINES)
         left.fill_between(
-            degrees, centre - band, centre + band, color=_AMBER, alpha=0.15, linewidth=0
+            degrees,
+            centre - band,
+            centre + band,
+            color=_AMBER,
+            alpha=0.15,
+            linewidth=0,
+            label=f"±2σ, {_units(shown[0])}",
         )
         for index, (width, kernel) in enumerate(zip(shown, kernels, strict=True)):
             colour = colours[index % len(colours)]
