@@ -8,6 +8,7 @@ that was skipped for want of shared data into a failure, so that no run passes b
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,6 +22,12 @@ settings.register_profile("default", max_examples=50, deadline=None, suppress_he
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.register_profile("fuzz", settings.get_profile("default"), max_examples=200)
 settings.load_profile(os.environ.get("SESTINA_HYPOTHESIS", "default"))
+
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and children inherit that; some
+# tests interrupt theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
