@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from sestina.core.extras import naming_extra
 
 if TYPE_CHECKING:
-    from sestina import ntk
+    from sestina import decoding, ntk
 
     __version__: str
 
-__all__ = ["__version__", "ntk"]
+__all__ = ["__version__", "decoding", "ntk"]
 
 # Each room, and the extra that brings what it needs.
-_ROOMS = {"ntk": "ntk"}
+_ROOMS = {"decoding": "decoding", "ntk": "ntk"}
 
 
 def __getattr__(name: str) -> object:

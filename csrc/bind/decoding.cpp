@@ -1,0 +1,250 @@
+// sestina.decoding._native: checks, releases the GIL, calls csrc/decoding.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "decoding/decoder.hpp"
+#include "decoding/errors.hpp"
+#include "decoding/lexicon.hpp"
+#include "decoding/lm/ngram.hpp"
+#include "decoding/lm/none.hpp"
+#include "decoding/tokens.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace sestina::decoding;
+
+namespace {
+
+using Scores = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Path = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
+// Score, its acoustic and language parts, and (token, frame, word) rows.
+using Found = nb::typed<nb::tuple, double, double, double, Path>;
+
+Found found(const Hypothesis& hypothesis) {
+  const std::size_t rows = hypothesis.path.size();
+  auto* const data = new std::int32_t[3 * rows];
+  const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<std::int32_t*>(p); });
+  for (std::size_t k = 0; k < rows; ++k) {
+    data[3 * k] = hypothesis.path[k].token;
+    data[3 * k + 1] = hypothesis.path[k].frame;
+    data[3 * k + 2] = hypothesis.path[k].word;
+  }
+  return Found(nb::make_tuple(hypothesis.score, hypothesis.acoustic, hypothesis.language,
+                              Path(data, {rows, 3}, owner)));
+}
+
+using AllFound = nb::typed<nb::list, Found>;
+
+AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
+  AllFound result;
+  for (const Hypothesis& hypothesis : hypotheses) {
+    result.append(found(hypothesis));
+  }
+  return result;
+}
+
+void check_width(const Scores& scores, std::int32_t num_tokens) {
+  if (scores.shape(1) != static_cast<std::size_t>(num_tokens)) {
+    throw std::invalid_argument("scores have " + std::to_string(scores.shape(1)) +
+                                " columns, expected one for each of the " +
+                                std::to_string(num_tokens) + " tokens; check the model's output");
+  }
+}
+
+struct Lexicon {
+  explicit Lexicon(Spellings given) : spellings(std::move(given)), trie(spellings) {}
+  Spellings spellings;
+  Trie trie;
+};
+
+// A search with what it refers to.
+struct Running {
+  std::shared_ptr<const Decoder> decoder;
+  std::unique_ptr<Search> search;
+};
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  nb::register_exception_translator(
+      [](const std::exception_ptr& caught, void*) {
+        try {
+          std::rethrow_exception(caught);
+        } catch (const FormatError& error) {
+          const nb::object type = nb::module_::import_("sestina.decoding.reading").attr("Problem");
+          const nb::object made = type(error.what(), error.remedy(), error.line());
+          PyErr_SetObject(type.ptr(), made.ptr());
+        }
+      },
+      nullptr);
+
+  nb::class_<TokenTable>(m, "TokenTable")
+      .def(nb::init<std::vector<std::pair<std::string, std::int32_t>>, std::int32_t>(),
+           "entries"_a, "count"_a)
+      .def("find", &TokenTable::find, "spelling"_a)
+      .def("nearest", &TokenTable::nearest, "spelling"_a);
+
+  nb::class_<Lexicon>(m, "Lexicon")
+      .def_static(
+          "parse",
+          [](const nb::bytes& text, const TokenTable& tokens) {
+            const std::string_view view(static_cast<const char*>(text.data()), text.size());
+            const nb::gil_scoped_release release;
+            return std::make_unique<Lexicon>(Spellings::parse(view, tokens));
+          },
+          "text"_a, "tokens"_a)
+      .def_prop_ro("num_words", [](const Lexicon& l) { return l.spellings.words().size(); })
+      .def_prop_ro("num_spellings", [](const Lexicon& l) { return l.spellings.num_spellings(); })
+      .def_prop_ro("num_nodes", [](const Lexicon& l) { return l.trie.num_nodes(); })
+      .def("find", [](const Lexicon& l, const nb::bytes& word) {
+        return l.spellings.words().find({static_cast<const char*>(word.data()), word.size()});
+      })
+      .def("word",
+           [](const Lexicon& l, std::int32_t id) {
+             if (id < 0 || id >= l.spellings.words().size()) {
+               throw nb::index_error("no word has this id");
+             }
+             const std::string_view text = l.spellings.words().text(id);
+             return nb::bytes(text.data(), text.size());
+           })
+      .def("spelling", [](const Lexicon& l, std::size_t spelling) {
+        if (spelling >= l.spellings.num_spellings()) {
+          throw nb::index_error("no spelling has this number");
+        }
+        const auto tokens = l.spellings.tokens_of(spelling);
+        return std::pair(l.spellings.word_of(spelling),
+                         std::vector<std::int32_t>(tokens.begin(), tokens.end()));
+      });
+
+  nb::class_<LanguageModel>(m, "LanguageModel")
+      .def("word", [](const LanguageModel& model, const nb::bytes& text) {
+        return model.word({static_cast<const char*>(text.data()), text.size()});
+      });
+  nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
+
+  nb::class_<NgramModel, LanguageModel>(m, "NgramModel")
+      .def_static(
+          "read_arpa",
+          [](const nb::bytes& path) {
+            const std::string name(static_cast<const char*>(path.data()), path.size());
+            const nb::gil_scoped_release release;
+            return NgramModel::read_arpa(name.c_str());
+          },
+          "path"_a)
+      .def_static(
+          "parse_arpa",
+          [](const nb::bytes& text) {
+            const std::string_view view(static_cast<const char*>(text.data()), text.size());
+            const nb::gil_scoped_release release;
+            return NgramModel::parse_arpa(view);
+          },
+          "text"_a)
+      .def_prop_ro("order", &NgramModel::order)
+      .def_prop_ro("counts",
+                   [](const NgramModel& model) {
+                     return std::vector<std::uint64_t>(model.counts().begin(),
+                                                       model.counts().end());
+                   })
+      .def("start", &NgramModel::start, "sentence"_a)
+      .def("step", [](const NgramModel& model, std::int32_t state, std::int32_t word) {
+        if (state < 0 || static_cast<std::size_t>(state) >= model.num_states() || word < 0 ||
+            word >= model.words().size()) {
+          throw nb::index_error("no such state or word");
+        }
+        const Step step = model.step(static_cast<std::uint32_t>(state), word);
+        return std::pair(step.score, step.state);
+      });
+
+  nb::enum_<Merge>(m, "Merge").value("history", Merge::history).value("context", Merge::context);
+  nb::enum_<Smearing>(m, "Smearing")
+      .value("none", Smearing::none)
+      .value("max", Smearing::max)
+      .value("logadd", Smearing::logadd);
+  nb::class_<SearchOptions>(m, "SearchOptions")
+      .def(nb::init<>())
+      .def_rw("beam_size", &SearchOptions::beam_size)
+      .def_rw("beam_size_token", &SearchOptions::beam_size_token)
+      .def_rw("beam_threshold", &SearchOptions::beam_threshold)
+      .def_rw("lm_weight", &SearchOptions::lm_weight)
+      .def_rw("word_score", &SearchOptions::word_score)
+      .def_rw("unk_score", &SearchOptions::unk_score)
+      .def_rw("sil_score", &SearchOptions::sil_score)
+      .def_rw("log_add", &SearchOptions::log_add)
+      .def_rw("merge", &SearchOptions::merge)
+      .def_rw("flashlight", &SearchOptions::flashlight)
+      .def_rw("blank", &SearchOptions::blank)
+      .def_rw("silence", &SearchOptions::silence)
+      .def_rw("unk_word", &SearchOptions::unk_word);
+
+  nb::class_<Decoder>(m, "Decoder")
+      .def(
+          "__init__",
+          [](Decoder* self, const Lexicon& lexicon, std::shared_ptr<LanguageModel> model,
+             Smearing smearing, std::int32_t num_tokens, const SearchOptions& options) {
+            const nb::gil_scoped_release release;
+            new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), smearing,
+                               num_tokens, options);
+          },
+          "lexicon"_a, "model"_a, "smearing"_a, "num_tokens"_a, "options"_a)
+      .def(
+          "decode",
+          [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,
+             int threads) {
+            std::vector<Utterance> views;
+            for (const Scores& scores : utterances) {
+              check_width(scores, decoder.num_tokens());
+              views.push_back({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))});
+            }
+            std::vector<std::vector<Hypothesis>> results;
+            {
+              const nb::gil_scoped_release release;
+              results = decoder.decode(views, count, threads);
+            }
+            nb::typed<nb::list, AllFound> lists;
+            for (const auto& hypotheses : results) {
+              lists.append(found_all(hypotheses));
+            }
+            return lists;
+          },
+          "utterances"_a, "count"_a, "threads"_a)
+      .def("search", [](std::shared_ptr<Decoder> decoder) {
+        std::unique_ptr<Search> search = decoder->search();
+        return Running{std::move(decoder), std::move(search)};
+      });
+
+  nb::class_<Running>(m, "Search")
+      .def("begin", [](Running& running) { running.search->begin(); })
+      .def(
+          "step",
+          [](Running& running, const Scores& scores) {
+            check_width(scores, running.decoder->num_tokens());
+            const nb::gil_scoped_release release;
+            running.search->step(scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)));
+          },
+          "scores"_a)
+      .def(
+          "finish",
+          [](Running& running, std::int32_t count) {
+            std::vector<Hypothesis> hypotheses;
+            {
+              const nb::gil_scoped_release release;
+              hypotheses = running.search->finish(count);
+            }
+            return found_all(hypotheses);
+          },
+          "count"_a)
+      .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
+}

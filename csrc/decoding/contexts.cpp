@@ -1,0 +1,89 @@
+#include "decoding/contexts.hpp"
+
+#include <bit>
+
+namespace sestina::decoding {
+
+namespace {
+
+constexpr std::size_t first_capacity = 4096;
+// Words are at least 0; this one stands for "the context of this state" (see context_of).
+constexpr std::int32_t no_word = -1;
+
+}  // namespace
+
+Contexts::Contexts(Session& session, std::span<const std::int32_t> model_words, Merge merge)
+    : session_(session), model_words_(model_words), merge_(merge) {}
+
+std::uint32_t Contexts::start() {
+  states_.clear();
+  slots_.assign(first_capacity, Slot{free_slot, {}});
+  slots_.shrink_to_fit();
+  shift_ = 64 - std::countr_zero(first_capacity);
+  used_ = 0;
+  return context_of(session_.start(true));
+}
+
+void Contexts::grow() {
+  std::vector<Slot> old(slots_.size() * 4, Slot{free_slot, {}});
+  old.swap(slots_);
+  shift_ = 64 - std::countr_zero(slots_.size());
+  used_ = 0;
+  for (const Slot& slot : old) {
+    if (slot.key != free_slot) {
+      insert(slot.key, slot.transition);
+    }
+  }
+}
+
+void Contexts::insert(std::uint64_t key, Transition transition) {
+  if (2 * used_ >= slots_.size()) {
+    grow();
+  }
+  std::size_t slot = slot_of(key);
+  while (slots_[slot].key != free_slot) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  slots_[slot] = {key, transition};
+  ++used_;
+}
+
+std::uint32_t Contexts::context_of(std::int32_t state) {
+  if (merge_ == Merge::context) {
+    if (const Transition* known = find(static_cast<std::uint32_t>(state), no_word)) {
+      return known->context;
+    }
+    insert(key_of(static_cast<std::uint32_t>(state), no_word),
+           {0.0F, static_cast<std::uint32_t>(states_.size())});
+  }
+  states_.push_back(state);
+  return static_cast<std::uint32_t>(states_.size() - 1);
+}
+
+void Contexts::resolve(std::span<const Request> requests) {
+  unknown_.clear();
+  queries_.clear();
+  for (const Request& request : requests) {
+    if (find(request.context, request.word) == nullptr) {
+      // Entered at once, so that a second request for it is not asked again.
+      insert(key_of(request.context, request.word), {});
+      unknown_.push_back(request);
+      queries_.push_back({states_[request.context],
+                          model_words_[static_cast<std::size_t>(request.word)]});
+    }
+  }
+  if (unknown_.empty()) {
+    return;
+  }
+  steps_.resize(queries_.size());
+  session_.score(queries_, steps_);
+  for (std::size_t k = 0; k < unknown_.size(); ++k) {
+    const std::uint32_t context = context_of(steps_[k].state);
+    // The table may have grown since, so the slot is looked up again.
+    auto* const known =
+        const_cast<Transition*>(find(unknown_[k].context, unknown_[k].word));
+    *known = {steps_[k].score, context};
+  }
+}
+
+}  // namespace sestina::decoding

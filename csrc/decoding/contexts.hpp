@@ -1,0 +1,82 @@
+// What the hypotheses of one search have said so far, as far as the language model and the merging
+// rule care: an integer for each, and where each word leads from there.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "decoding/lm/model.hpp"
+
+namespace sestina::decoding {
+
+enum class Merge : int {
+  history,  // hypotheses are one only if all their words are
+  context,  // hypotheses are one if no future can tell them apart: their model states are equal
+};
+
+class Contexts {
+ public:
+  struct Transition {
+    float score;  // log10 of the language model
+    std::uint32_t context;
+  };
+  struct Request {
+    std::uint32_t context;
+    std::int32_t word;
+  };
+
+  // `model_words` maps the search's words (or tokens) to the model's. Both outlive this.
+  Contexts(Session& session, std::span<const std::int32_t> model_words, Merge merge);
+
+  // Forgets everything; returns the context in which a search starts.
+  std::uint32_t start();
+  // Where the word leads, if that was asked before.
+  const Transition* find(std::uint32_t context, std::int32_t word) const noexcept {
+    const std::uint64_t key = key_of(context, word);
+    for (std::size_t slot = slot_of(key);; slot = (slot + 1) & (slots_.size() - 1)) {
+      if (slots_[slot].key == key) {
+        return &slots_[slot].transition;
+      }
+      if (slots_[slot].key == free_slot) {
+        return nullptr;
+      }
+    }
+  }
+  // Asks the model where each of these leads, all at once. Those known already are skipped.
+  void resolve(std::span<const Request> requests);
+  float finish(std::uint32_t context) { return session_.finish(states_[context]); }
+  std::int32_t state(std::uint32_t context) const { return states_[context]; }
+  std::size_t size() const noexcept { return states_.size(); }
+
+ private:
+  struct Slot {
+    std::uint64_t key;
+    Transition transition;
+  };
+  static constexpr std::uint64_t free_slot = ~std::uint64_t{0};
+
+  static std::uint64_t key_of(std::uint32_t context, std::int32_t word) noexcept {
+    return (std::uint64_t{context} << 32) | static_cast<std::uint32_t>(word);
+  }
+  std::size_t slot_of(std::uint64_t key) const noexcept {
+    return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ULL) >> shift_);
+  }
+  void insert(std::uint64_t key, Transition transition);
+  void grow();
+  std::uint32_t context_of(std::int32_t state);
+
+  Session& session_;
+  std::span<const std::int32_t> model_words_;
+  Merge merge_;
+  std::vector<std::int32_t> states_;  // of the language model, by context
+  std::vector<Slot> slots_;
+  std::size_t used_ = 0;
+  int shift_ = 0;
+  // Merging by context: (~state, context) pairs live in the same table under a key of their own.
+  std::vector<Request> unknown_;
+  std::vector<Query> queries_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace sestina::decoding

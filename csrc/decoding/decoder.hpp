@@ -1,0 +1,45 @@
+// A decoder: everything a search needs, immutable, to be shared by any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "decoding/graph.hpp"
+#include "decoding/lm/model.hpp"
+#include "decoding/search.hpp"
+
+namespace sestina::decoding {
+
+// The scores of one utterance: frames × tokens, one after another.
+struct Utterance {
+  const float* scores;
+  std::ptrdiff_t frames;
+};
+
+class Decoder {
+ public:
+  Decoder(const Spellings& spellings, const Trie& trie,
+          std::shared_ptr<const LanguageModel> model, Smearing smearing, std::int32_t num_tokens,
+          const SearchOptions& options);
+
+  std::unique_ptr<Search> search() const {
+    return lexicon_search(graph_, *model_, model_words_, options_);
+  }
+  // The best hypotheses of each utterance, on up to `threads` threads; the result does not depend on
+  // their number.
+  std::vector<std::vector<Hypothesis>> decode(std::span<const Utterance> utterances,
+                                              std::int32_t count, int threads) const;
+
+  std::int32_t num_tokens() const noexcept { return graph_.num_tokens(); }
+  const SearchOptions& options() const noexcept { return options_; }
+
+ private:
+  std::shared_ptr<const LanguageModel> model_;
+  std::vector<std::int32_t> model_words_;  // the model's id of each word, then of an unknown one
+  LexiconGraph graph_;
+  SearchOptions options_;
+};
+
+}  // namespace sestina::decoding

@@ -1,0 +1,63 @@
+#include "decoding/graph.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace sestina::decoding {
+
+namespace {
+
+// Flashlight adds scores of words that share a node in this way whatever the smearing; the scores
+// are log10, but it takes them for natural logarithms, and results are to be the same.
+float log_add(float left, float right) noexcept {
+  const float high = std::max(left, right);
+  const float low = std::min(left, right);
+  return std::isinf(low) ? high : high + std::log1p(std::exp(low - high));
+}
+
+}  // namespace
+
+LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
+                           Smearing smearing, std::int32_t num_tokens)
+    : words_(trie.words),
+      root_children_(static_cast<std::size_t>(num_tokens), 0),
+      num_tokens_(num_tokens) {
+  const std::uint32_t count = trie.num_nodes();
+  nodes_.resize(std::size_t{count} + 1);
+  for (std::uint32_t v = 0; v <= count; ++v) {
+    nodes_[v] = {0, trie.first_child[v], trie.first_word[v], 0.0F, v < count ? trie.token[v] : -1};
+  }
+  for (std::uint32_t v = 1; v < count; ++v) {
+    const std::int32_t token = trie.token[v];
+    if (num_tokens <= 64) {
+      nodes_[trie.parent[v]].children |= std::uint64_t{1} << token;
+    }
+    if (trie.parent[v] == Trie::root) {
+      root_children_[static_cast<std::size_t>(token)] = v;
+    }
+  }
+  if (smearing == Smearing::none) {
+    return;
+  }
+  // Children come after their parents, so one pass from the end sees every subtree complete.
+  for (std::uint32_t v = 0; v < count; ++v) {
+    nodes_[v].smear = -std::numeric_limits<float>::infinity();
+    for (std::uint32_t w = trie.first_word[v]; w < trie.first_word[v + 1]; ++w) {
+      nodes_[v].smear = log_add(nodes_[v].smear, word_scores[static_cast<std::size_t>(words_[w])]);
+    }
+  }
+  for (std::uint32_t v = count; v-- > 1;) {
+    float& above = nodes_[trie.parent[v]].smear;
+    above = smearing == Smearing::max ? std::max(above, nodes_[v].smear)
+                                      : log_add(above, nodes_[v].smear);
+  }
+  nodes_[Trie::root].smear = 0.0F;
+  for (std::uint32_t v = 1; v < count; ++v) {
+    const float rise = nodes_[v].smear - nodes_[trie.parent[v]].smear;
+    highest_rise_ = std::max(highest_rise_, rise);
+    lowest_rise_ = std::min(lowest_rise_, rise);
+  }
+}
+
+}  // namespace sestina::decoding

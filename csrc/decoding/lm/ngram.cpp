@@ -1,0 +1,60 @@
+#include "decoding/lm/ngram.hpp"
+
+#include <algorithm>
+
+namespace sestina::decoding {
+
+namespace {
+
+class NgramSession final : public Session {
+ public:
+  explicit NgramSession(const NgramModel& model) : model_(model) {}
+
+  std::int32_t start(bool sentence) override { return model_.start(sentence); }
+  void score(std::span<const Query> queries, std::span<Step> steps) override {
+    constexpr std::size_t ahead = 8;
+    for (std::size_t k = 0; k < std::min(ahead, queries.size()); ++k) {
+      fetch(queries[k]);
+    }
+    for (std::size_t k = 0; k < queries.size(); ++k) {
+      if (k + ahead < queries.size()) {
+        fetch(queries[k + ahead]);
+      }
+      steps[k] = model_.step(static_cast<std::uint32_t>(queries[k].state), queries[k].word);
+    }
+  }
+  float finish(std::int32_t state) override {
+    return model_.step(static_cast<std::uint32_t>(state), model_.end_of_sentence()).score;
+  }
+
+ private:
+  void fetch(const Query& query) const noexcept {
+    model_.prefetch(static_cast<std::uint32_t>(query.state), query.word);
+  }
+
+  const NgramModel& model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Session> NgramModel::session() const {
+  return std::make_unique<NgramSession>(*this);
+}
+
+std::int32_t NgramModel::word(std::string_view text) const {
+  return std::max(words_.find(text), 0);
+}
+
+Step NgramModel::step(std::uint32_t state, std::int32_t word) const noexcept {
+  float weight = 0.0F;
+  for (; state != 0; state = contexts_[state].shorter) {
+    if (const Arc* arc = find(state, static_cast<std::uint32_t>(word))) {
+      return {weight + arc->score, static_cast<std::int32_t>(arc->next)};
+    }
+    weight += contexts_[state].backoff;
+  }
+  const Unigram& unigram = unigrams_[static_cast<std::size_t>(word)];
+  return {weight + unigram.score, static_cast<std::int32_t>(unigram.next)};
+}
+
+}  // namespace sestina::decoding

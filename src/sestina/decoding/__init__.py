@@ -1,0 +1,31 @@
+"""Turn token scores over time into text: beam search with a lexicon and a language model.
+
+>>> import numpy as np
+>>> from sestina.decoding import Decoder, Lexicon, Tokens
+>>> tokens = Tokens(["-", "|", "a", "b"])  # blank, silence, letters: the columns of the emissions
+>>> lexicon = Lexicon.from_spellings({"ab": "a b |", "ba": "b a |"}, tokens)
+>>> emissions_tn = np.log([[.1, .1, .7, .1], [.1, .1, .1, .7], [.1, .7, .1, .1]])
+>>> Decoder(lexicon).decode(emissions_tn)[0].text
+'ab'
+
+No torch is loaded; tensors of torch are taken as they are.
+"""
+
+from sestina.decoding.decoder import Decoder, Stream
+from sestina.decoding.language_models import LanguageModel, read_arpa
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.results import Hypothesis, Timed
+from sestina.decoding.tokens import Tokens
+
+__all__ = [
+    "Decoder",
+    "DecoderOptions",
+    "Hypothesis",
+    "LanguageModel",
+    "Lexicon",
+    "Stream",
+    "Timed",
+    "Tokens",
+    "read_arpa",
+]

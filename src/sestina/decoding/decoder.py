@@ -1,0 +1,238 @@
+"""Beam search with a lexicon and a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sestina.core.errors import InvalidValueError, OptionError
+import sestina.decoding._native as _native
+from sestina.decoding.emissions import as_emissions, as_lengths
+from sestina.decoding.language_models import LanguageModel
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.results import Hypothesis, Timed
+
+__all__ = ["Decoder", "Stream"]
+
+
+class Decoder:
+    """Turns emissions into words; immutable, so that threads may share one.
+
+    Args:
+        lexicon: the words and their spellings.
+        lm: a language model of words, e.g. of `read_arpa`, or None for none.
+        options: of the search; with `DecoderOptions()` if not given.
+
+    Raises:
+        OptionError: if a token that the options name does not exist.
+
+    Example:
+        >>> import numpy as np
+        >>> from sestina.decoding import Decoder, Lexicon, Tokens
+        >>> tokens = Tokens(["-", "|", "a", "b"])
+        >>> lexicon = Lexicon.from_spellings({"ab": "a b |", "ba": "b a |"}, tokens)
+        >>> emissions_tn = np.log([[.1, .1, .7, .1], [.1, .1, .1, .7], [.1, .7, .1, .1]])
+        >>> best = Decoder(lexicon).decode(emissions_tn)[0]
+        >>> best.text, best.words[0].start, best.words[0].end, round(best.score, 3)
+        ('ab', 0, 2, -1.07)
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        lm: LanguageModel | None = None,
+        options: DecoderOptions | None = None,
+    ) -> None:
+        self._lexicon = lexicon
+        self._options = options or DecoderOptions()
+        self._native = _native.Decoder(
+            lexicon.native,
+            lm.native if lm is not None else _native.NoModel(),
+            getattr(_native.Smearing, self._options.smearing),
+            len(lexicon.tokens),
+            self._native_options(),
+        )
+
+    def _native_options(self) -> _native.SearchOptions:
+        options, tokens = self._options, self._lexicon.tokens
+        made = _native.SearchOptions()
+        for name in ("beam_size", "beam_threshold", "lm_weight", "word_score", "unk_score"):
+            setattr(made, name, getattr(options, name))
+        made.sil_score, made.log_add = options.sil_score, options.log_add
+        made.beam_size_token = options.beam_size_token or 0
+        made.merge = getattr(_native.Merge, options.merge)
+        made.flashlight = options.semantics == "flashlight"
+        for name, spelling in (("blank", options.blank), ("silence", options.silence)):
+            if not spelling:
+                continue
+            if spelling not in tokens:
+                raise OptionError(
+                    name, spelling, expected=f"one of {tokens}", remedy="name the model's own"
+                )
+            setattr(made, name, tokens.index(spelling))
+        known = self._lexicon.index(options.unk_word)
+        made.unk_word = len(self._lexicon) if known is None else known
+        return made
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The words and their spellings."""
+        return self._lexicon
+
+    @property
+    def options(self) -> DecoderOptions:
+        """What the search was asked for."""
+        return self._options
+
+    def decode(self, emissions_tn: Any, *, nbest: int = 1) -> list[Hypothesis]:
+        """The best readings of one utterance, best first.
+
+        Args:
+            emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
+            nbest: how many readings at most.
+
+        Raises:
+            ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
+            InvalidValueError: if no reading has a probability above 0.
+        """
+        return self._decode([self._checked(emissions_tn)], nbest, threads=1)[0]
+
+    def decode_batch(
+        self, emissions_btn: Any, lengths: Any = None, *, nbest: int = 1, threads: int = 1
+    ) -> list[list[Hypothesis]]:
+        """The best readings of each utterance; the same ones whatever the number of threads.
+
+        Args:
+            emissions_btn: (utterance, frame, token), or a sequence of (frame, token).
+            lengths: (utterance,) frames of each one, for the former; all frames if not given.
+            nbest: how many readings of each at most.
+            threads: how many work at once.
+
+        Raises:
+            ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
+            InvalidValueError: if an utterance has no reading with a probability above 0.
+        """
+        if isinstance(emissions_btn, Sequence):
+            return self._decode(
+                [self._checked(one) for one in emissions_btn], nbest, threads=threads
+            )
+        batch = as_emissions(emissions_btn, num_axes=3, num_tokens=len(self._lexicon.tokens))
+        frames = as_lengths(lengths, num_utterances=batch.shape[0], num_frames=batch.shape[1])
+        cut = [one[:length] for one, length in zip(batch, frames, strict=True)]
+        return self._decode(cut, nbest, threads=threads)
+
+    def stream(self) -> Stream:
+        """A search that takes its emissions in pieces."""
+        return Stream(self, self._native.search())
+
+    def _checked(self, emissions_tn: Any) -> NDArray[np.float32]:
+        return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._lexicon.tokens))
+
+    def _decode(
+        self, utterances: list[NDArray[np.float32]], nbest: int, *, threads: int
+    ) -> list[list[Hypothesis]]:
+        for name, value in (("nbest", nbest), ("threads", threads)):
+            if value < 1:
+                raise InvalidValueError(
+                    name, value, expected="at least 1", remedy="ask for one or more"
+                )
+        found = self._native.decode(utterances, nbest, threads)
+        return [
+            self._read(hypotheses, len(one), f"emissions of utterance {place}")
+            for place, (hypotheses, one) in enumerate(zip(found, utterances, strict=True))
+        ]
+
+    def _read(self, found: list[Any], num_frames: int, name: str) -> list[Hypothesis]:
+        if not found:
+            raise InvalidValueError(
+                name,
+                f"{num_frames} frames",
+                expected="scores that leave some reading a probability above 0",
+                remedy="look for frames of minus infinity, or widen the beam",
+            )
+        return [self._hypothesis(one, num_frames) for one in found]
+
+    def _hypothesis(self, found: tuple[float, float, float, Any], num_frames: int) -> Hypothesis:
+        score, acoustic, language, path = found
+        tokens, words = self._lexicon.tokens, []
+        blank, silence = self._options.blank, self._options.silence
+        stretches: list[Timed] = []
+        spoken: list[Timed] = []  # of the word at hand
+        unknown = len(self._lexicon)  # the number of a word that the lexicon lacks
+        rows = path.tolist()
+        for (token, start, word), end in zip(rows, _ends(rows, num_frames), strict=True):
+            # Flashlight's searches start with a silence that may last.
+            stretch = Timed(text=tokens[token], start=max(start, 0), end=end)
+            if stretch.text == blank or stretch.end <= stretch.start:
+                continue
+            stretches.append(stretch)
+            if stretch.text != silence:
+                spoken.append(stretch)
+            if word >= 0:
+                parts = spoken or [stretch]
+                text = self._options.unk_word if word == unknown else self._lexicon.word(word)
+                words.append(Timed(text=text, start=parts[0].start, end=parts[-1].end))
+                spoken = []
+        return Hypothesis(
+            words=tuple(words),
+            tokens=tuple(stretches),
+            score=score,
+            acoustic_score=acoustic,
+            language_score=language,
+        )
+
+
+def _ends(rows: list[list[int]], num_frames: int) -> Iterable[int]:
+    """Where each stretch of a path ends: where the next one starts."""
+    return [row[1] for row in rows[1:]] + [num_frames]
+
+
+class Stream:
+    """A search that takes its emissions in pieces; made by `Decoder.stream`.
+
+    However the frames are cut, the result is that of one piece. One thread at a time.
+
+    Example:
+        >>> import numpy as np
+        >>> from sestina.decoding import Decoder, Lexicon, Tokens
+        >>> lexicon = Lexicon.from_spellings({"a": "a"}, Tokens(["-", "|", "a"]))
+        >>> stream = Decoder(lexicon).stream()
+        >>> for frame in np.log([[.1, .1, .8], [.8, .1, .1], [.1, .1, .8]]):
+        ...     stream.step(frame[None])
+        >>> stream.best()[0].text
+        'a a'
+    """
+
+    def __init__(self, decoder: Decoder, search: _native.Search) -> None:
+        self._decoder = decoder
+        self._search = search
+
+    def step(self, emissions_tn: Any) -> None:
+        """Reads on.
+
+        Args:
+            emissions_tn: (frame, token) natural logarithms; any number of frames.
+
+        Raises:
+            ShapeError, DtypeError, NonFiniteError: for emissions that can't be read; the search is
+                as it was.
+        """
+        self._search.step(self._decoder._checked(emissions_tn))  # noqa: SLF001  one file, one check
+
+    def best(self, *, nbest: int = 1) -> list[Hypothesis]:
+        """The best readings if the utterance ended here; it may go on all the same.
+
+        Raises:
+            InvalidValueError: if no reading has a probability above 0.
+        """
+        found = self._search.finish(nbest)
+        frames = self._search.frames
+        return self._decoder._read(found, frames, "emissions so far")  # noqa: SLF001  as above
+
+    def restart(self) -> None:
+        """Forgets all frames, for the next utterance."""
+        self._search.begin()

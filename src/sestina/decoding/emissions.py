@@ -1,0 +1,104 @@
+"""Scores of an acoustic model, from whatever library made them, as the search reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
+
+__all__ = ["as_emissions", "as_lengths"]
+
+
+def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[np.float32]:
+    """The scores as a contiguous float32 array, copied only where that is needed.
+
+    Args:
+        emissions: an array of NumPy, a tensor of torch, or anything with `__array__` or
+            `__dlpack__`, on the CPU; float16, bfloat16, float32 or float64; natural logarithms.
+        num_axes: 2 for (frame, token), 3 for (utterance, frame, token).
+        num_tokens: the length of the last axis.
+
+    Raises:
+        DtypeError: if it does not hold floating-point numbers.
+        ShapeError: if it has another shape.
+        NonFiniteError: if it holds NaN or plus infinity (minus infinity is a probability of 0).
+        InvalidValueError: if it is on another device.
+    """
+    array = _as_array(emissions)
+    axes = {2: "(frame, token)", 3: "(utterance, frame, token)"}[num_axes]
+    if array.ndim != num_axes or array.shape[-1] != num_tokens:
+        raise ShapeError(
+            "emissions",
+            array.shape,
+            expected=f"{axes} with {num_tokens} tokens",
+            remedy="check the model's output against the tokens; batches go to decode_batch",
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DtypeError(
+            "emissions",
+            array.dtype,
+            expected="floating-point numbers",
+            remedy="pass the logarithms of the probabilities, e.g. log_softmax of the logits",
+        )
+    result = np.ascontiguousarray(array, dtype=np.float32)
+    # One pass that stops nowhere: the sum is NaN or +inf exactly if an entry is (a finite sum of
+    # float64 can't overflow here).
+    with np.errstate(invalid="ignore"):
+        total = float(np.maximum(result, np.float32(-3e38)).sum(dtype=np.float64))
+    if not np.isfinite(total):
+        place = tuple(int(k) for k in np.argwhere(np.isnan(result) | (result == np.inf))[0])
+        raise NonFiniteError(
+            f"emissions{list(place)}",
+            float(result[place]),
+            expected="a number or minus infinity",
+            remedy="look at what the model was given; masked frames belong beyond the lengths",
+        )
+    return result
+
+
+def _as_array(emissions: Any) -> NDArray[Any]:
+    if isinstance(emissions, np.ndarray):
+        return emissions
+    device = getattr(emissions, "device", None)
+    if getattr(device, "type", "cpu") != "cpu":
+        raise InvalidValueError(
+            "emissions' device", str(device), expected="the CPU", remedy="call .cpu() first"
+        )
+    if type(emissions).__module__.partition(".")[0] == "torch":
+        # NumPy has no bfloat16, and refuses what records gradients.
+        return np.asarray(emissions.detach().float().numpy())
+    if hasattr(emissions, "__dlpack__"):
+        return np.from_dlpack(emissions)
+    return np.asarray(emissions)
+
+
+def as_lengths(lengths: Any, *, num_utterances: int, num_frames: int) -> list[int]:
+    """The number of frames of each utterance in a batch; all of them if `lengths` is None.
+
+    Raises:
+        ShapeError: if there isn't one for each utterance.
+        InvalidValueError: if one is negative or above the number of frames.
+    """
+    if lengths is None:
+        return [num_frames] * num_utterances
+    array = np.asarray(lengths)
+    if array.shape != (num_utterances,) or not np.issubdtype(array.dtype, np.integer):
+        raise ShapeError(
+            "lengths",
+            array.shape,
+            expected=f"({num_utterances},) integers, one for each utterance",
+            remedy="pass the number of frames of each utterance",
+        )
+    values = [int(length) for length in array]
+    for place, length in enumerate(values):
+        if not 0 <= length <= num_frames:
+            raise InvalidValueError(
+                f"lengths[{place}]",
+                length,
+                expected=f"0 to {num_frames}, the frames there are",
+                remedy="count frames of the model's output, not samples of sound",
+            )
+    return values

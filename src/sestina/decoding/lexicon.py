@@ -1,0 +1,109 @@
+"""Words and how they are spelled in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sestina.core.errors import InvalidValueError
+import sestina.decoding._native as _native
+from sestina.decoding.reading import Problem, naming_path, read_bytes
+from sestina.decoding.tokens import Tokens
+
+__all__ = ["Lexicon"]
+
+
+class Lexicon:
+    """A prefix tree of spellings, immutable and shared by any number of decoders.
+
+    Made by `read` or `from_spellings`. Words are numbered in the order of their first appearance.
+
+    Example:
+        >>> tokens = Tokens(["-", "|", "a", "b"])
+        >>> lexicon = Lexicon.from_spellings({"ab": "a b |", "a": ["a |"]}, tokens)
+        >>> len(lexicon), lexicon.word(0), lexicon.index("a")
+        (2, 'ab', 1)
+    """
+
+    def __init__(self, native: _native.Lexicon, tokens: Tokens) -> None:
+        self._native = native
+        self._tokens = tokens
+
+    @classmethod
+    def read(cls, path: str | Path, tokens: Tokens) -> Lexicon:
+        """The lexicon of a text file, plain or `.gz`.
+
+        Each line is a word and its tokens, parted by spaces or tabs; a word may have several lines.
+
+        Raises:
+            FileFormatError: if a token is unknown or a word has none, with the line.
+        """
+        path = Path(path)
+        with naming_path(path):
+            return cls(_native.Lexicon.parse(read_bytes(path), tokens.table), tokens)
+
+    @classmethod
+    def from_spellings(
+        cls,
+        spellings: Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str]],
+        tokens: Tokens,
+    ) -> Lexicon:
+        """A lexicon of words and their spellings.
+
+        Args:
+            spellings: of each word its tokens, parted by spaces; or several such spellings.
+            tokens: what the spellings are made of.
+
+        Raises:
+            InvalidValueError: if a token is unknown, or a word is empty or has a space or no
+                spelling.
+        """
+        pairs = spellings.items() if isinstance(spellings, Mapping) else spellings
+        lines = []
+        for word, given in pairs:
+            if len(word.split()) != 1:
+                raise InvalidValueError(
+                    "word", word, expected="no white space in it", remedy="write it as one word"
+                )
+            lines += [f"{word} {one}" for one in ([given] if isinstance(given, str) else given)]
+        try:
+            native = _native.Lexicon.parse("\n".join(lines).encode(), tokens.table)
+        except Problem as problem:
+            raise InvalidValueError(
+                f"spelling {problem.line}",
+                lines[problem.line - 1],
+                expected=f"known tokens, but {problem.reason}",
+                remedy=problem.remedy,
+            ) from None
+        return cls(native, tokens)
+
+    def word(self, index: int) -> str:
+        """The word of that number."""
+        return self._native.word(index).decode(errors="surrogateescape")
+
+    def index(self, word: str) -> int | None:
+        """The number of a word, or None if it isn't in the lexicon."""
+        found = self._native.find(word.encode(errors="surrogateescape"))
+        return None if found < 0 else found
+
+    def __len__(self) -> int:
+        """How many words there are."""
+        return self._native.num_words
+
+    def __contains__(self, word: str) -> bool:
+        """Whether the word is in the lexicon."""
+        return self.index(word) is not None
+
+    def __repr__(self) -> str:
+        """Its size."""
+        return f"Lexicon({len(self)} words, {self._native.num_spellings} spellings)"
+
+    @property
+    def tokens(self) -> Tokens:
+        """What the spellings are made of."""
+        return self._tokens
+
+    @property
+    def native(self) -> _native.Lexicon:
+        """As the compiled search takes it."""
+        return self._native

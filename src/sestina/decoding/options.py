@@ -1,0 +1,69 @@
+"""What a beam search is asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from sestina.core.errors import OptionError
+
+__all__ = ["DecoderOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderOptions:
+    """Options of a `Decoder`. Scores of emissions are natural logarithms, of language models log10.
+
+    Raises:
+        OptionError: if one is out of its range.
+    """
+
+    beam_size: int = 50
+    """Hypotheses kept after each frame."""
+    beam_size_token: int | None = None
+    """Tokens tried in each frame, the best ones; all of them if not given."""
+    beam_threshold: float = 50.0
+    """How far below the best one of its frame a hypothesis may score."""
+    lm_weight: float = 2.0
+    """What the language model's log10 scores are multiplied with."""
+    word_score: float = 0.0
+    """Added for each word."""
+    unk_score: float = -math.inf
+    """Added for a word that the lexicon lacks; minus infinity allows none."""
+    sil_score: float = 0.0
+    """Added for each frame of silence."""
+    log_add: bool = False
+    """Whether the paths of a hypothesis add up; else the best one counts."""
+    smearing: Literal["none", "max", "logadd"] = "max"
+    """How a part of a word foresees the language model's scores of the words it can become."""
+    merge: Literal["context", "history"] = "context"
+    """Hypotheses become one if the language model cannot tell them apart any more (`context`), or
+    only if all their words are the same (`history`, as Flashlight does)."""
+    semantics: Literal["ctc", "flashlight"] = "ctc"
+    """`flashlight` repeats its departures from CTC, for equal results."""
+    blank: str = "-"
+    """The blank token."""
+    silence: str = "|"
+    """The token between words; empty if there is none."""
+    unk_word: str = "<unk>"
+    """The word that stands for those that the lexicon lacks."""
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        self._check("beam_size", 1 <= self.beam_size <= 1_000_000, "1 to 1,000,000")
+        self._check(
+            "beam_size_token",
+            self.beam_size_token is None or self.beam_size_token >= 1,
+            "at least 1, or none for all tokens",
+        )
+        self._check("beam_threshold", self.beam_threshold >= 0, "at least 0")
+        for name in ("lm_weight", "word_score", "sil_score"):
+            self._check(name, math.isfinite(getattr(self, name)), "a finite number")
+        self._check("unk_score", self.unk_score < math.inf, "a finite number or minus infinity")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:  # noqa: FBT001  a claim
+        if not holds:
+            raise OptionError(
+                name, getattr(self, name), expected=expected, remedy="choose one in this range"
+            )

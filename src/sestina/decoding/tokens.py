@@ -1,0 +1,119 @@
+"""The tokens of an acoustic model: their spellings, and which column of its scores each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
+import sestina.decoding._native as _native
+
+__all__ = ["Tokens"]
+
+
+class Tokens:
+    """Tokens by index: index n is column n of the emissions.
+
+    Args:
+        entries: a spelling for each index, or several that share it (the first is its name).
+
+    Raises:
+        InvalidValueError: if there is none, or one is empty or occurs twice.
+
+    Example:
+        >>> tokens = Tokens(["-", "|", "a", "b"])
+        >>> tokens.index("b"), tokens[1], len(tokens)
+        (3, '|', 4)
+    """
+
+    def __init__(self, entries: Sequence[str | Sequence[str]]) -> None:
+        spellings = [(entry,) if isinstance(entry, str) else tuple(entry) for entry in entries]
+        seen: dict[str, int] = {}
+        for index, names in enumerate(spellings):
+            for name in names or ("",):
+                if not name:
+                    raise InvalidValueError(
+                        f"token {index}",
+                        name,
+                        expected="a spelling of at least one character",
+                        remedy="give every index a name; columns without a meaning need one, too",
+                    )
+                if name in seen:
+                    raise InvalidValueError(
+                        f"token {index}",
+                        name,
+                        expected=f"a new spelling, as index {seen[name]} has this one",
+                        remedy="rename one of the two",
+                    )
+                seen[name] = index
+        if not spellings:
+            raise InvalidValueError(
+                "entries",
+                entries,
+                expected="at least one token",
+                remedy="pass the model's labels in the order of its outputs",
+            )
+        self._names = tuple(names[0] for names in spellings)
+        self._indices = seen
+        self._table = _native.TokenTable(list(seen.items()), len(spellings))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Tokens:
+        """The tokens of a file: one index a line, its spellings parted by white space.
+
+        Empty lines count for nothing.
+
+        Raises:
+            FileFormatError: if it is no UTF-8, has no token or has one twice.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise FileFormatError(
+                path,
+                f"byte {error.start} is not UTF-8",
+                remedy="save the tokens as UTF-8 text, one per line",
+            ) from error
+        try:
+            return cls([fields for line in lines if (fields := line.split())])
+        except InvalidValueError as error:
+            raise FileFormatError(
+                path, error.args[0].partition(";")[0], remedy=error.remedy
+            ) from None
+
+    def index(self, spelling: str) -> int:
+        """The index of a spelling.
+
+        Raises:
+            UnknownNameError: if no token is spelled so; names the nearest.
+        """
+        if spelling not in self._indices:
+            raise UnknownNameError(
+                "token",
+                spelling,
+                expected=f"one of the {len(self)} tokens",
+                remedy=f"the nearest is {self._table.nearest(spelling)!r}",
+            )
+        return self._indices[spelling]
+
+    def __getitem__(self, index: int) -> str:
+        """The name of an index."""
+        return self._names[index]
+
+    def __len__(self) -> int:
+        """How many indices there are, which is the width of the emissions."""
+        return len(self._names)
+
+    def __contains__(self, spelling: object) -> bool:
+        """Whether a token is spelled so."""
+        return spelling in self._indices
+
+    def __repr__(self) -> str:
+        """Their number, and the first of them."""
+        shown = " ".join(self._names[:8])
+        return f"Tokens({len(self)}: {shown}{' …' if len(self) > 8 else ''})"
+
+    @property
+    def table(self) -> _native.TokenTable:
+        """As the compiled readers take them."""
+        return self._table

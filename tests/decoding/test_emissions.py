@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
+from sestina.decoding.emissions import as_emissions, as_lengths
+
+
+def read(emissions, num_axes=2):
+    return as_emissions(emissions, num_axes=num_axes, num_tokens=3)
+
+
+def test_contiguous_float32_is_not_copied():
+    scores = np.zeros((4, 3), np.float32)
+    assert np.shares_memory(read(scores), scores)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_other_precisions_and_strides_are_read(dtype):
+    scores = np.arange(24, dtype=dtype).reshape(3, 8).T[::2]
+    result = read(scores)
+    assert result.dtype == np.float32
+    assert result.flags.c_contiguous
+    assert result.tolist() == scores.tolist()
+
+
+def test_tensors_are_read_with_gradients_and_in_every_precision():
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        scores = torch.arange(6, dtype=dtype).reshape(2, 3).requires_grad_()
+        assert read(scores).tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(InvalidValueError, match="device is 'meta', expected the CPU"):
+        read(torch.zeros(2, 3, device="meta"))
+
+
+def test_any_array_that_speaks_dlpack_is_read():
+    class Speaks:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **kwargs):
+            return self.array.__dlpack__(**kwargs)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    assert read(Speaks(np.ones((1, 3), np.float32))).tolist() == [[1, 1, 1]]
+
+
+def test_a_probability_of_zero_is_no_error():
+    assert read(np.full((2, 3), -np.inf, np.float32)).tolist() == [[-np.inf] * 3] * 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_score_is_shown_with_its_place(bad):
+    scores = np.zeros((5, 3), np.float32)
+    scores[0, 0] = -np.inf
+    scores[3, 1] = bad
+    with pytest.raises(NonFiniteError, match=rf"emissions\[3, 1\] is {bad}"):
+        read(scores)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (1, 2, 3)])
+def test_another_shape_is_an_error(shape):
+    with pytest.raises(ShapeError, match=r"expected \(frame, token\) with 3 tokens"):
+        read(np.zeros(shape, np.float32))
+
+
+def test_integers_are_no_scores():
+    with pytest.raises(DtypeError, match="emissions has dtype int64, expected floating"):
+        read(np.zeros((2, 3), np.int64))
+
+
+def test_no_frames_are_fine():
+    assert read(np.zeros((0, 3), np.float32)).shape == (0, 3)
+
+
+def test_lengths_are_counted_and_checked():
+    assert as_lengths(None, num_utterances=2, num_frames=7) == [7, 7]
+    assert as_lengths(np.array([0, 7]), num_utterances=2, num_frames=7) == [0, 7]
+    with pytest.raises(InvalidValueError, match=r"lengths\[1\] is 8, expected 0 to 7"):
+        as_lengths([0, 8], num_utterances=2, num_frames=7)
+    with pytest.raises(ShapeError, match="one for each utterance"):
+        as_lengths([1, 2, 3], num_utterances=2, num_frames=7)

@@ -1,0 +1,44 @@
+import pytest
+
+from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
+from sestina.decoding import Tokens
+
+
+def test_a_line_is_an_index_and_its_spellings_share_it(tmp_path):
+    path = tmp_path / "tokens.txt"
+    path.write_text("-\n\n|\na A\n  œ\n")
+    tokens = Tokens.read(path)
+    assert len(tokens) == 4
+    assert [tokens.index(name) for name in ("-", "|", "a", "A", "œ")] == [0, 1, 2, 2, 3]
+    assert [tokens[index] for index in range(4)] == ["-", "|", "a", "œ"]
+    assert "A" in tokens
+    assert "b" not in tokens
+
+
+def test_an_unknown_token_is_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"token is '##int'.*nearest is '##ing'"):
+        Tokens(["-", "##ing", "the"]).index("##int")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (["-", "a", "a"], "token 2 is 'a', expected a new spelling, as index 1 has this one"),
+        (["-", ""], "token 1 is '', expected a spelling"),
+        (["-", ()], "token 1 is '', expected a spelling"),
+        ([], "expected at least one token"),
+    ],
+)
+def test_entries_are_non_empty_and_differ(entries, message):
+    with pytest.raises(InvalidValueError, match=message):
+        Tokens(entries)
+
+
+def test_a_file_that_is_no_list_of_tokens_is_an_error_of_its_format(tmp_path):
+    twice, binary = tmp_path / "twice.txt", tmp_path / "binary.txt"
+    twice.write_text("a\nb\na\n")
+    with pytest.raises(FileFormatError, match=r"twice.txt: token 2 is 'a'"):
+        Tokens.read(twice)
+    binary.write_bytes(b"a\n\xff\n")
+    with pytest.raises(FileFormatError, match=r"binary.txt: byte 2 is not UTF-8"):
+        Tokens.read(binary)
