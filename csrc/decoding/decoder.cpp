@@ -20,6 +20,12 @@ std::vector<std::int32_t> ids_in_model(const Spellings& spellings, const Languag
   return ids;
 }
 
+std::vector<float> highest_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
+  std::vector<float> scores(words.size());
+  model.highest_scores(words, scores);
+  return scores;
+}
+
 // The score of each word at the start of a sentence.
 std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
   const std::unique_ptr<Session> session = model.session();
@@ -46,7 +52,7 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
       model_words_(ids_in_model(spellings, *model_)),
       graph_(trie,
              smearing == Smearing::none ? std::vector<float>() : first_scores(*model_, model_words_),
-             smearing, num_tokens),
+             smearing, highest_scores(*model_, model_words_), num_tokens),
       options_(options) {}
 
 std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> utterances,

@@ -19,10 +19,14 @@ float log_add(float left, float right) noexcept {
 }  // namespace
 
 LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
-                           Smearing smearing, std::int32_t num_tokens)
-    : words_(trie.words),
-      root_children_(static_cast<std::size_t>(num_tokens), 0),
+                           Smearing smearing, std::span<const float> highest_scores,
+                           std::int32_t num_tokens)
+    : root_children_(static_cast<std::size_t>(num_tokens), 0),
       num_tokens_(num_tokens) {
+  words_.reserve(trie.words.size());
+  for (const std::int32_t id : trie.words) {
+    words_.push_back({id, highest_scores[static_cast<std::size_t>(id)]});
+  }
   const std::uint32_t count = trie.num_nodes();
   nodes_.resize(std::size_t{count} + 1);
   for (std::uint32_t v = 0; v <= count; ++v) {
@@ -44,7 +48,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
   for (std::uint32_t v = 0; v < count; ++v) {
     nodes_[v].smear = -std::numeric_limits<float>::infinity();
     for (std::uint32_t w = trie.first_word[v]; w < trie.first_word[v + 1]; ++w) {
-      nodes_[v].smear = log_add(nodes_[v].smear, word_scores[static_cast<std::size_t>(words_[w])]);
+      nodes_[v].smear = log_add(nodes_[v].smear, word_scores[static_cast<std::size_t>(words_[w].id)]);
     }
   }
   for (std::uint32_t v = count; v-- > 1;) {

@@ -21,18 +21,24 @@ struct Node {
   std::int32_t token;
 };
 
+struct Word {
+  std::int32_t id;
+  float highest_score;
+};
+
 class LexiconGraph {
  public:
   // `word_scores` (log10, by word) feed the smearing; not read if it is none.
+  // `highest_scores` (log10, by word) are what no score of the language model exceeds.
   LexiconGraph(const Trie& trie, std::span<const float> word_scores, Smearing smearing,
-               std::int32_t num_tokens);
+               std::span<const float> highest_scores, std::int32_t num_tokens);
 
   const Node& node(std::uint32_t index) const noexcept { return nodes_[index]; }
   std::uint32_t num_nodes() const noexcept { return static_cast<std::uint32_t>(nodes_.size() - 1); }
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
   bool has_masks() const noexcept { return num_tokens_ <= 64; }
   // The words that end at a node. One node more is stored than there are, to end the last lists.
-  std::span<const std::int32_t> words_at(std::uint32_t index) const noexcept {
+  std::span<const Word> words_at(std::uint32_t index) const noexcept {
     return {words_.data() + nodes_[index].first_word,
             nodes_[index + 1].first_word - nodes_[index].first_word};
   }
@@ -50,7 +56,7 @@ class LexiconGraph {
 
  private:
   std::vector<Node> nodes_;
-  std::vector<std::int32_t> words_;
+  std::vector<Word> words_;
   std::vector<std::uint32_t> root_children_;
   std::int32_t num_tokens_;
   float highest_rise_ = 0.0F;

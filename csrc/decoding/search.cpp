@@ -15,11 +15,15 @@
 #include <cmath>
 #include <limits>
 
+#include "decoding/ranks.hpp"
+
 namespace sestina::decoding {
 
 namespace {
 
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
+// Below every score of a path that has a probability; a bound has to be finite.
+constexpr double impossible = -1e300;
 constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kept = std::numeric_limits<std::uint32_t>::max();
 
@@ -114,6 +118,7 @@ class LexiconSearch final : public Search {
 
   void begin() override {
     frame_ = 0;
+    spread_ = 0.0;
     std::fill(running_.begin(), running_.end(), 0.0);
     records_.assign(1, {0, -1, P.flashlight ? options_.silence : options_.blank, -1, 0.0F, 0.0});
     beam_.clear();
@@ -147,6 +152,10 @@ class LexiconSearch final : public Search {
     return {minus_infinity,   minus_infinity, root.children, Trie::root, context,
             root.first_child, 0.0F,           options_.silence, 0,       0};
   }
+  // What the language model's part of a word is at most.
+  double ceiling_of(const Word& word) const noexcept {
+    return options_.lm_weight > 0.0 ? options_.lm_weight * word.highest_score : ceiling_;
+  }
   bool is_root(std::uint32_t node) const noexcept {
     return node == Trie::root || node >= graph_.num_nodes();
   }
@@ -157,6 +166,7 @@ class LexiconSearch final : public Search {
   void drop_stays_below_cut(const float* emissions);
   void bound_from_stays();
   void choose_tokens(const float* emissions);
+  void keep_allowed(const float* emissions);
   void expand();
   void expand_prefix(std::uint32_t index);
   void expand_prefix_by_search(std::uint32_t index, std::size_t k);
@@ -178,6 +188,11 @@ class LexiconSearch final : public Search {
       best_ = score;
       bound_ = std::max(bound_, best_ - options_.beam_threshold);
     }
+  }
+  // A score of the frame has grown, from minus infinity if it is new.
+  void count(double before, double now) noexcept {
+    ranks_.move(before, now);
+    bound_ = std::max(bound_, ranks_.bound());
   }
   // What a prefix brings to where its score goes with `shift`: the sum of its two kinds of paths,
   // or the better one where the other falls below the threshold.
@@ -231,6 +246,8 @@ class LexiconSearch final : public Search {
   std::vector<Ending> endings_;
   std::vector<Contexts::Request> requests_;
   std::vector<double> values_;
+  Ranks ranks_;
+  double spread_ = 0.0;  // how far below the best the beam may reach, judging by the last frame
 
   const std::int32_t allowed_tokens_;
   struct Candidate {
@@ -239,6 +256,7 @@ class LexiconSearch final : public Search {
   };
   std::vector<double> emission_ = std::vector<double>(static_cast<std::size_t>(num_tokens_), 0.0);
   std::vector<Candidate> candidates_;      // tokens that may be tried, best first
+  std::vector<float> ranked_;
   std::vector<std::uint64_t> best_masks_;  // of the best k of them
 
   // Prefixes of this frame by (context, node): open addressing, emptied by a new generation.
@@ -334,7 +352,7 @@ void LexiconSearch<P>::stay(const float* emissions) {
 template <Policy P>
 void LexiconSearch<P>::find_best(const float* emissions) {
   probing_ = true;
-  bound_ = best_;
+  bound_ = std::max(best_, impossible);
   choose_tokens(emissions);
   expand();
   for (std::uint32_t i = 0; i < totals_.size(); ++i) {
@@ -367,50 +385,67 @@ void LexiconSearch<P>::drop_stays_below_cut(const float* emissions) {
   }
 }
 
+// Nothing that scores below the beam_size best stays can be in the beam.
 template <Policy P>
 void LexiconSearch<P>::bound_from_stays() {
-  bound_ = best_ - options_.beam_threshold;
-  const auto beam_size = static_cast<std::size_t>(options_.beam_size);
-  if (2 * pending_.size() < beam_size) {
+  const double lowest = std::max(best_ - options_.beam_threshold, impossible);
+  const auto count_from = [&](double base) {
+    ranks_.reset(base, std::max(best_, base), static_cast<std::size_t>(options_.beam_size));
+    for (const Pending& next : pending_) {
+      ranks_.add(next.blank);
+      ranks_.add(next.token);
+    }
+  };
+  // Finer buckets if the beam reaches no further down than it did in the last frame.
+  const double near = best_ - spread_;
+  if (near > lowest) {
+    count_from(near);
+  }
+  if (!(near > lowest && ranks_.is_full())) {
+    count_from(lowest);
+  }
+  bound_ = std::max(lowest, ranks_.bound());
+}
+
+// Of the candidates those that are among the beam_size_token best tokens of the frame.
+template <Policy P>
+void LexiconSearch<P>::keep_allowed(const float* emissions) {
+  if (candidates_.size() <= 8) {  // few: count those before each
+    std::erase_if(candidates_, [&](const Candidate& candidate) {
+      const float own = emissions[candidate.token];
+      std::int32_t before = 0;
+      for (std::int32_t n = 0; n < num_tokens_; ++n) {
+        before += emissions[n] > own ? 1 : 0;
+      }
+      return before >= allowed_tokens_;
+    });
     return;
   }
-  values_.clear();
-  for (const Pending& next : pending_) {
-    if (next.blank > bound_) {
-      values_.push_back(next.blank);
-    }
-    if (next.token > bound_) {
-      values_.push_back(next.token);
-    }
-  }
-  if (values_.size() >= beam_size) {
-    const auto nth = values_.begin() + static_cast<std::ptrdiff_t>(beam_size - 1);
-    std::nth_element(values_.begin(), nth, values_.end(), std::greater<>());
-    bound_ = *nth;
-  }
+  ranked_.assign(emissions, emissions + num_tokens_);
+  const auto last = ranked_.begin() + (allowed_tokens_ - 1);
+  std::nth_element(ranked_.begin(), last, ranked_.end(), std::greater<>());
+  std::erase_if(candidates_,
+                [&](const Candidate& candidate) { return emissions[candidate.token] < *last; });
 }
 
 // The tokens that some prefix can be extended with and still be in the beam, best first.
 template <Policy P>
 void LexiconSearch<P>::choose_tokens(const float* emissions) {
   candidates_.clear();
-  const double needed = bound_ - highest_total_ - std::max(rise_, highest_bonus_) - margin_;
+  const double needed = bound_ - highest_total_ - margin_;
+  const double inside = needed - rise_;
+  const double ending = needed - std::max(rise_, highest_bonus_);
   for (std::int32_t n = 0; n < num_tokens_; ++n) {
     const double e = emissions[n] + (n == options_.silence ? options_.sil_score : 0.0);
-    if (e >= needed) {
+    const bool ends = !graph_.has_masks() || (ending_tokens_ >> n & 1) != 0;
+    if (e >= (ends ? ending : inside) && n != options_.blank) {
       candidates_.push_back({e, n});
       emission_[static_cast<std::size_t>(n)] = e;
     }
   }
-  if (candidates_.size() > static_cast<std::size_t>(allowed_tokens_)) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + (allowed_tokens_ - 1),
-                     candidates_.end(), [&](const Candidate& a, const Candidate& b) {
-                       return emissions[a.token] > emissions[b.token];
-                     });
-    candidates_.resize(static_cast<std::size_t>(allowed_tokens_));
+  if (allowed_tokens_ < num_tokens_) {
+    keep_allowed(emissions);
   }
-  std::erase_if(candidates_,
-                [&](const Candidate& candidate) { return candidate.token == options_.blank; });
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
     return a.emission > b.emission;
   });
@@ -539,15 +574,16 @@ void LexiconSearch<P>::try_child(std::uint32_t index, std::uint32_t child, std::
   // Flashlight ends a word on a repeated token except at the root.
   const bool guarded = repeats && !(P.flashlight && !is_root(p.node));
   const double shift = emission - options_.lm_weight * p.smear;
-  const double highest = (guarded ? p.blank : totals_[index]) + shift + ceiling_;
-  const std::span<const std::int32_t> words = graph_.words_at(child);
-  for (const std::int32_t word : words) {
-    if (highest + options_.word_score >= floor_) {
-      endings_.push_back({shift + options_.word_score, index, token, word, guarded});
+  const double source = guarded ? p.blank : totals_[index];
+  const std::span<const Word> words = graph_.words_at(child);
+  for (const Word& word : words) {
+    const double own = shift + options_.word_score;
+    if (source + own + ceiling_of(word) >= floor_) {
+      endings_.push_back({own, index, token, word.id, guarded});
     }
   }
   if (words.empty() && options_.unk_score > minus_infinity &&
-      highest + options_.unk_score >= floor_) {
+      source + shift + options_.unk_score + ceiling_ >= floor_) {
     endings_.push_back({shift + options_.unk_score, index, token, options_.unk_word, guarded});
   }
 }
@@ -570,7 +606,9 @@ void LexiconSearch<P>::leave_word(std::uint32_t index, const float* emissions) {
     if (blank > next.blank) {
       next.blank_from = 2 * index;
     }
-    next.blank = plus(next.blank, blank);
+    const double before = next.blank;
+    next.blank = plus(before, blank);
+    count(before, next.blank);
   }
   if (silent > minus_infinity && (!P.sum || silent >= cut_)) {
     push_token(target, index, silent, silent - p.token, false, -1, 0.0F);
@@ -644,7 +682,11 @@ void LexiconSearch<P>::push_token(std::uint32_t target, std::uint32_t index, dou
     next.word = word;
     next.language = language;
   }
-  next.token = plus(next.token, score);
+  const double before = next.token;
+  next.token = plus(before, score);
+  if (next.token > before) {
+    count(before, next.token);
+  }
 }
 
 template <Policy P>
@@ -729,25 +771,29 @@ std::uint32_t LexiconSearch<P>::new_record(std::uint32_t from, std::int32_t toke
 // Keeps the best beam_size hypotheses of those within the threshold.
 template <Policy P>
 void LexiconSearch<P>::select() {
-  const auto beam_size = static_cast<std::size_t>(options_.beam_size);
-  double lowest = bound_;
-  values_.clear();
-  for (const Pending& next : pending_) {
-    if (next.blank >= bound_) {
-      values_.push_back(next.blank);
+  // All above the cut's bucket are kept, and the best of those in it.
+  double lowest = std::max(bound_, best_ - options_.beam_threshold);
+  std::size_t ties = pending_.size() * 2;  // how many that score exactly `lowest` still fit
+  if (ranks_.is_full()) {
+    values_.clear();
+    for (const Pending& next : pending_) {
+      if (ranks_.bucket(next.blank) == ranks_.cut()) {
+        values_.push_back(next.blank);
+      }
+      if (ranks_.bucket(next.token) == ranks_.cut()) {
+        values_.push_back(next.token);
+      }
     }
-    if (next.token >= bound_) {
-      values_.push_back(next.token);
-    }
-  }
-  std::size_t ties = beam_size;  // how many that score exactly `lowest` still fit
-  if (values_.size() > beam_size) {
-    const auto nth = values_.begin() + static_cast<std::ptrdiff_t>(beam_size - 1);
+    const std::size_t fit = ranks_.from_cut();
+    const auto nth = values_.begin() + static_cast<std::ptrdiff_t>(fit - 1);
     std::nth_element(values_.begin(), nth, values_.end(), std::greater<>());
-    lowest = *nth;
-    ties = beam_size - static_cast<std::size_t>(std::count_if(
-                           values_.begin(), nth, [&](double value) { return value > lowest; }));
+    if (*nth >= lowest) {
+      lowest = *nth;
+      ties = fit - static_cast<std::size_t>(std::count_if(
+                       values_.begin(), nth, [&](double value) { return value > lowest; }));
+    }
   }
+  spread_ = best_ > lowest ? 1.25 * (best_ - lowest) + 1e-3 : 0.0;
   const auto keeps = [&](double value) {
     if (value > lowest) {
       return true;

@@ -24,8 +24,8 @@ constexpr std::size_t release_every = std::size_t{1} << 24;
 bool is_gap(char c) noexcept { return c == ' ' || c == '\t' || c == '\r'; }
 
 std::string shown(std::string_view text) {
-  std::string quoted("'");
-  quoted.append(text.substr(0, 80));
+  std::string quoted;
+  quoted.append("'").append(text.substr(0, 80));
   return quoted.append(text.size() > 80 ? "…'" : "'");
 }
 
@@ -291,9 +291,9 @@ class ArpaReader {
       unigram.next = folded[unigram.next];
     }
     // What back-off weights above 1 can add, if a file has such.
-    model_->highest_score_ =
-        std::max(0.0F, highest_) +
+    model_->highest_weight_ =
         std::max(0.0F, highest_backoff_) * static_cast<float>(model_->counts_.size() - 1);
+    model_->highest_score_ = std::max(0.0F, highest_) + model_->highest_weight_;
   }
 
   std::string_view text_;

@@ -6,6 +6,7 @@
 // merge hypotheses whose states are equal. Scores are log10, as in ARPA files.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -44,6 +45,10 @@ class LanguageModel {
   virtual std::int32_t word(std::string_view text) const = 0;
   // No score of any step is above this; it lets a search discard a word before asking for its score.
   virtual float highest_score() const noexcept { return std::numeric_limits<float>::infinity(); }
+  // The same for each word by itself: no step to `words[k]` scores above `highest[k]`.
+  virtual void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const {
+    std::fill_n(highest.begin(), words.size(), highest_score());
+  }
 };
 
 }  // namespace sestina::decoding

@@ -45,6 +45,22 @@ std::int32_t NgramModel::word(std::string_view text) const {
   return std::max(words_.find(text), 0);
 }
 
+void NgramModel::highest_scores(std::span<const std::int32_t> words,
+                                std::span<float> highest) const {
+  std::vector<float> by_word(unigrams_.size());
+  for (std::size_t word = 0; word < unigrams_.size(); ++word) {
+    by_word[word] = unigrams_[word].score;
+  }
+  for (const Arc& arc : arcs_) {
+    if (arc.state != no_state) {
+      by_word[arc.word] = std::max(by_word[arc.word], arc.score);
+    }
+  }
+  for (std::size_t k = 0; k < words.size(); ++k) {
+    highest[k] = by_word[static_cast<std::size_t>(words[k])] + highest_weight_;
+  }
+}
+
 Step NgramModel::step(std::uint32_t state, std::int32_t word) const noexcept {
   float weight = 0.0F;
   for (; state != 0; state = contexts_[state].shorter) {

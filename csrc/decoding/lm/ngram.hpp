@@ -32,6 +32,7 @@ class NgramModel final : public LanguageModel {
   std::unique_ptr<Session> session() const override;
   std::int32_t word(std::string_view text) const override;
   float highest_score() const noexcept override { return highest_score_; }
+  void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const override;
 
   int order() const noexcept { return static_cast<int>(counts_.size()); }
   std::span<const std::uint64_t> counts() const noexcept { return counts_; }
@@ -93,6 +94,7 @@ class NgramModel final : public LanguageModel {
   std::int32_t begin_ = 0;
   std::int32_t end_ = 0;
   float highest_score_ = 0.0F;
+  float highest_weight_ = 0.0F;  // what back-off weights can add at most; 0 unless one is above 1
 };
 
 }  // namespace sestina::decoding

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError, OptionError
-import sestina.decoding._native as _native
+from sestina.decoding import _native
 from sestina.decoding.emissions import as_emissions, as_lengths
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon

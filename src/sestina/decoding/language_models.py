@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import sestina.decoding._native as _native
+from sestina.decoding import _native
 from sestina.decoding.reading import naming_path, read_bytes
 
 __all__ = ["LanguageModel", "read_arpa"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sestina.core.errors import InvalidValueError
-import sestina.decoding._native as _native
+from sestina.decoding import _native
 from sestina.decoding.reading import Problem, naming_path, read_bytes
 from sestina.decoding.tokens import Tokens
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
-import sestina.decoding._native as _native
+from sestina.decoding import _native
 
 __all__ = ["Tokens"]
 
