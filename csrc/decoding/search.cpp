@@ -173,6 +173,7 @@ class LexiconSearch final : public Search {
   void leave_word(std::uint32_t index, const float* emissions);
   void try_child(std::uint32_t index, std::uint32_t child, std::int32_t token);
   void end_words();
+  void push_endings(double lowest, double highest);
   void select();
   std::uint32_t find(std::uint32_t context, std::uint32_t node);
   std::uint32_t find_or_add(std::uint32_t context, std::uint32_t node);
@@ -373,14 +374,16 @@ void LexiconSearch<P>::drop_stays_below_cut(const float* emissions) {
   for (std::size_t i = 0; i < beam_.size(); ++i) {
     const Prefix& p = beam_[i];
     Pending& next = pending_[i];
-    if (p.node >= graph_.num_nodes()) {
-      continue;
-    }
-    next.blank = source_of(i, blank) + blank;
+    const double high = std::max(p.blank, p.token);
+    const bool has_blank = p.node < graph_.num_nodes() && high + blank >= cut_;
+    next.blank = has_blank ? source_of(i, blank) + blank : minus_infinity;
     if (p.node == Trie::root && options_.silence >= 0) {
       const double silence = emissions[options_.silence] + options_.sil_score;
       next.token = source_of(i, silence) + silence;
-      next.highest = std::max(p.blank, p.token) + silence;
+      next.highest = high + silence;
+    }
+    if (next.highest < cut_) {
+      next.token = next.highest = minus_infinity;
     }
   }
 }
@@ -629,11 +632,24 @@ void LexiconSearch<P>::end_words() {
     }
   }
   contexts_.resolve(requests_);
+  push_endings(new_floor, std::numeric_limits<double>::infinity());
+  if (P.sum && !probing_) {
+    // Then what joins a prefix that is there, by now, without being enough to make one.
+    push_endings(cut_, new_floor);
+  }
+}
+
+// Ends words whose scores are in [lowest, highest); only those from the bound's margin on make
+// prefixes.
+template <Policy P>
+void LexiconSearch<P>::push_endings(double lowest, double highest) {
+  const bool makes = highest == std::numeric_limits<double>::infinity();
   for (const Ending& ending : endings_) {
-    if (!(source(ending) + ending.shift + ceiling_ >= (P.sum ? floor_ : bound_))) {
+    const Prefix& p = beam_[ending.prefix];
+    const double source = ending.guarded ? p.blank : totals_[ending.prefix];
+    if (!(source + ending.shift + ceiling_ >= lowest)) {
       continue;
     }
-    const Prefix& p = beam_[ending.prefix];
     const Contexts::Transition* const known = contexts_.find(p.context, ending.word);
     if (known == nullptr) {
       continue;  // too low for a new prefix, and nothing has led there yet
@@ -641,7 +657,7 @@ void LexiconSearch<P>::end_words() {
     const Contexts::Transition transition = *known;
     const double shift = ending.shift + options_.lm_weight * transition.score;
     const double score = (ending.guarded ? p.blank : source_of(ending.prefix, shift)) + shift;
-    if (score < (P.sum && !probing_ ? cut_ : bound_)) {
+    if (score < (P.sum ? lowest : bound_) || score >= highest) {
       continue;
     }
     raise_bound(score);
@@ -652,7 +668,7 @@ void LexiconSearch<P>::end_words() {
     const std::uint32_t node =
         silent ? Trie::root : graph_.num_nodes() + static_cast<std::uint32_t>(ending.token);
     std::uint32_t target = none;
-    if (score >= new_floor) {
+    if (makes) {
       const std::size_t before = pending_.size();
       target = find_or_add(transition.context, node);
       if (pending_.size() > before) {
