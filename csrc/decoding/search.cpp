@@ -585,9 +585,13 @@ void LexiconSearch<P>::try_child(std::uint32_t index, std::uint32_t child, std::
       endings_.push_back({own, index, token, word.id, guarded});
     }
   }
-  if (words.empty() && options_.unk_score > minus_infinity &&
-      source + shift + options_.unk_score + ceiling_ >= floor_) {
-    endings_.push_back({shift + options_.unk_score, index, token, options_.unk_word, guarded});
+  if (words.empty() && options_.unk_score > minus_infinity) {
+    // Flashlight lets an unknown word repeat a token without a blank anywhere.
+    const bool unknown_guarded = repeats && !P.flashlight;
+    const double own = shift + options_.unk_score;
+    if ((unknown_guarded ? p.blank : totals_[index]) + own + ceiling_ >= floor_) {
+      endings_.push_back({own, index, token, options_.unk_word, unknown_guarded});
+    }
   }
 }
 

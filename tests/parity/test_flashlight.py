@@ -1,7 +1,9 @@
 """Flashlight's own results, recorded beside the emissions, as its semantics must give them."""
 
 import gzip
+import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,3 +68,36 @@ def test_words_scores_and_times_are_flashlights(parts, difficulty):
                 assert starts_with_ends(one, len(scores)) == other["timesteps"]
                 compared += 1
     assert compared >= 250
+
+
+TOKENS = "-|abcd"
+PROBLEMS = json.loads(Path(__file__).with_name("flashlight_small.json").read_text())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: str(problem["seed"]))
+def test_small_problems_are_solved_as_flashlight_solves_them(problem, tmp_path):
+    # The emissions as recipes/flashlight_oracle.py makes them.
+    rng = np.random.Generator(np.random.PCG64(problem["seed"]))
+    drawn = rng.integers(0, 1024, (problem["num_frames"], len(TOKENS)))
+    scores = (-drawn / 64).astype(np.float32)
+    path = tmp_path / "lm.arpa"
+    path.write_text(problem["arpa"])
+    lexicon = Lexicon.from_spellings(problem["spellings"], Tokens(list(TOKENS)))
+    given = problem["options"]
+    unknown = -np.inf if given["unk_score"] is None else given["unk_score"]
+    options = DecoderOptions(
+        **given | {"unk_score": unknown}, merge="history", semantics="flashlight"
+    )
+    found = Decoder(lexicon, read_arpa(path), options).decode(scores, nbest=3)
+    expected = problem["found"]
+    assert [one.score for one in found] == pytest.approx([o["score"] for o in expected], abs=1e-4)
+    gaps = [a["score"] - b["score"] for a, b in itertools.pairwise(expected)]
+    for place, (one, other) in enumerate(zip(found, expected, strict=True)):
+        if any(abs(gap) < 1e-4 for gap in gaps[max(place - 1, 0) : place + 1]):
+            continue  # equal scores: either may come first
+        assert [word.text for word in one.words] == other["words"]
+        raw = ["-"] * (len(scores) + 2)
+        raw[0] = raw[-1] = "|"
+        for token in one.tokens:
+            raw[token.start + 1 : token.end + 1] = [token.text] * (token.end - token.start)
+        assert "".join(raw) == other["path"]
