@@ -7,7 +7,8 @@ Run from the root of a checkout, in the environment of decoding's peers:
 
 It writes tests/parity/flashlight_small.json: problems as they were given, and what flashlight-text
 0.0.7 with KenLM 0.3.0 made of them. Emissions are not kept but made again from the seed: integers
-of NumPy's PCG64 (whose stream is fixed) divided by 64, so that no rounding differs.
+of NumPy's PCG64 (whose stream is fixed) divided by 65,536, so that no rounding differs and hardly
+ever two scores are equal.
 """
 
 import itertools
@@ -34,8 +35,10 @@ NUM_PROBLEMS = 200
 
 def emissions_of(seed: int, num_frames: int) -> np.ndarray:
     """(frame, token) scores; tests/parity/test_flashlight.py has the same two lines."""
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(0, 1024, (num_frames, len(TOKENS)))
-    return (-drawn / 64).astype(np.float32)
+    drawn = np.random.Generator(np.random.PCG64(seed)).integers(
+        0, 1 << 20, (num_frames, len(TOKENS))
+    )
+    return (-drawn / 65536).astype(np.float32)
 
 
 def arpa_of(rng: np.random.Generator, words: list[str]) -> str:

@@ -78,8 +78,8 @@ PROBLEMS = json.loads(Path(__file__).with_name("flashlight_small.json").read_tex
 def test_small_problems_are_solved_as_flashlight_solves_them(problem, tmp_path):
     # The emissions as recipes/flashlight_oracle.py makes them.
     rng = np.random.Generator(np.random.PCG64(problem["seed"]))
-    drawn = rng.integers(0, 1024, (problem["num_frames"], len(TOKENS)))
-    scores = (-drawn / 64).astype(np.float32)
+    drawn = rng.integers(0, 1 << 20, (problem["num_frames"], len(TOKENS)))
+    scores = (-drawn / 65536).astype(np.float32)
     path = tmp_path / "lm.arpa"
     path.write_text(problem["arpa"])
     lexicon = Lexicon.from_spellings(problem["spellings"], Tokens(list(TOKENS)))
