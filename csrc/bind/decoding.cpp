@@ -9,6 +9,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -70,10 +71,31 @@ struct Lexicon {
   Trie trie;
 };
 
-// A search with what it refers to.
+// A search with what it refers to; for one thread at a time, which `Use` sees to.
 struct Running {
+  explicit Running(std::shared_ptr<const Decoder> given)
+      : decoder(std::move(given)), search(decoder->search()) {}
+
   std::shared_ptr<const Decoder> decoder;
   std::unique_ptr<Search> search;
+  std::atomic<bool> in_use{false};
+};
+
+class Use {
+ public:
+  explicit Use(Running& running) : running_(running) {
+    if (running.in_use.exchange(true)) {
+      throw std::runtime_error(
+          "the search is at work in another thread, expected one thread at a time; "
+          "make a stream for each thread");
+    }
+  }
+  ~Use() { running_.in_use = false; }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+ private:
+  Running& running_;
 };
 
 }  // namespace
@@ -85,7 +107,10 @@ NB_MODULE(_native, m) {
           std::rethrow_exception(caught);
         } catch (const FormatError& error) {
           const nb::object type = nb::module_::import_("sestina.decoding.reading").attr("Problem");
-          const nb::object made = type(error.what(), error.remedy(), error.line());
+          // Bytes, as a quoted piece of a file need not be text.
+          const std::string reason = error.reason();
+          const nb::object made =
+              type(nb::bytes(reason.data(), reason.size()), error.remedy(), error.line());
           PyErr_SetObject(type.ptr(), made.ptr());
         }
       },
@@ -221,16 +246,19 @@ NB_MODULE(_native, m) {
           },
           "utterances"_a, "count"_a, "threads"_a)
       .def("search", [](std::shared_ptr<Decoder> decoder) {
-        std::unique_ptr<Search> search = decoder->search();
-        return Running{std::move(decoder), std::move(search)};
+        return std::make_unique<Running>(std::move(decoder));
       });
 
   nb::class_<Running>(m, "Search")
-      .def("begin", [](Running& running) { running.search->begin(); })
+      .def("begin", [](Running& running) {
+             const Use use(running);
+             running.search->begin();
+           })
       .def(
           "step",
           [](Running& running, const Scores& scores) {
             check_width(scores, running.decoder->num_tokens());
+            const Use use(running);
             const nb::gil_scoped_release release;
             running.search->step(scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)));
           },
@@ -238,6 +266,7 @@ NB_MODULE(_native, m) {
       .def(
           "finish",
           [](Running& running, std::int32_t count) {
+            const Use use(running);
             std::vector<Hypothesis> hypotheses;
             {
               const nb::gil_scoped_release release;

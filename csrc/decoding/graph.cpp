@@ -36,6 +36,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
     const std::int32_t token = trie.token[v];
     if (num_tokens <= 64) {
       nodes_[trie.parent[v]].children |= std::uint64_t{1} << token;
+      ending_tokens_ |= words_at(v).empty() ? 0 : std::uint64_t{1} << token;
     }
     if (trie.parent[v] == Trie::root) {
       root_children_[static_cast<std::size_t>(token)] = v;
@@ -61,6 +62,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
     const float rise = nodes_[v].smear - nodes_[trie.parent[v]].smear;
     highest_rise_ = std::max(highest_rise_, rise);
     lowest_rise_ = std::min(lowest_rise_, rise);
+    largest_smear_ = std::max(largest_smear_, std::abs(nodes_[v].smear));
   }
 }
 

@@ -53,6 +53,10 @@ class LexiconGraph {
   // an expansion before reading the node.
   float highest_rise() const noexcept { return highest_rise_; }
   float lowest_rise() const noexcept { return lowest_rise_; }
+  // The look-ahead of any node is not further from 0.
+  float largest_smear() const noexcept { return largest_smear_; }
+  // The tokens on which words end, as a mask; 0 where there are no masks.
+  std::uint64_t ending_tokens() const noexcept { return ending_tokens_; }
 
  private:
   std::vector<Node> nodes_;
@@ -61,6 +65,8 @@ class LexiconGraph {
   std::int32_t num_tokens_;
   float highest_rise_ = 0.0F;
   float lowest_rise_ = 0.0F;
+  float largest_smear_ = 0.0F;
+  std::uint64_t ending_tokens_ = 0;
 };
 
 }  // namespace sestina::decoding

@@ -5,34 +5,13 @@
 #include <string>
 
 #include "decoding/errors.hpp"
+#include "decoding/text.hpp"
 
 namespace sestina::decoding {
 
 namespace {
 
 constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-
-bool is_gap(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'; }
-
-// The next field of the line, taken off its front; empty at the end.
-std::string_view next_field(std::string_view& line) noexcept {
-  std::size_t begin = 0;
-  while (begin < line.size() && is_gap(line[begin])) {
-    ++begin;
-  }
-  std::size_t end = begin;
-  while (end < line.size() && !is_gap(line[end])) {
-    ++end;
-  }
-  const std::string_view field = line.substr(begin, end - begin);
-  line.remove_prefix(end);
-  return field;
-}
-
-std::string shown(std::string_view text) {
-  constexpr std::size_t longest = 60;
-  return "'" + std::string(text.substr(0, longest)) + (text.size() > longest ? "…'" : "'");
-}
 
 }  // namespace
 

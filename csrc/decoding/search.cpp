@@ -15,6 +15,7 @@
 #include <cmath>
 #include <limits>
 
+#include "decoding/prefix_table.hpp"
 #include "decoding/ranks.hpp"
 
 namespace sestina::decoding {
@@ -24,7 +25,7 @@ namespace {
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 // Below every score of a path that has a probability; a bound has to be finite.
 constexpr double impossible = -1e300;
-constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t none = PrefixTable::none;
 constexpr std::uint32_t kept = std::numeric_limits<std::uint32_t>::max();
 
 double log_add(double left, double right) noexcept {
@@ -67,7 +68,9 @@ struct Prefix {
 struct Pending {
   double blank;
   double token;
-  double highest;  // of the contributions to `token`, for sums
+  // The best single contribution to each: it decides where the path comes from.
+  double highest_blank;
+  double highest_token;
   std::uint32_t blank_from;
   std::uint32_t token_from;
   std::int32_t word;
@@ -97,22 +100,16 @@ class LexiconSearch final : public Search {
         ceiling_(options.lm_weight == 0.0  ? 0.0
                  : options.lm_weight > 0.0 ? options.lm_weight * model.highest_score()
                                            : std::numeric_limits<double>::infinity()),
+        ending_tokens_(graph.ending_tokens()),
         running_(static_cast<std::size_t>(num_tokens_), 0.0),
         allowed_tokens_(options.beam_size_token > 0
                             ? std::min(options.beam_size_token, num_tokens_)
                             : num_tokens_) {
-    double lowest = 0.0;
-    for (std::uint32_t v = 1; v < graph.num_nodes(); ++v) {
-      lowest = std::min(lowest, -std::abs(options.lm_weight * graph.node(v).smear));
-      if (graph.has_masks() && !graph.words_at(v).empty()) {
-        ending_tokens_ |= std::uint64_t{1} << graph.node(v).token;
-      }
-    }
-    if (options.unk_score > minus_infinity || !graph.has_masks()) {
+    if (options.unk_score > minus_infinity) {
       ending_tokens_ = ~std::uint64_t{0};
     }
     ending_bonus_ = std::max(options.word_score, options.unk_score) + ceiling_;
-    highest_bonus_ = ending_bonus_ - lowest;
+    highest_bonus_ = ending_bonus_ + std::abs(options.lm_weight) * graph.largest_smear();
     begin();
   }
 
@@ -170,6 +167,7 @@ class LexiconSearch final : public Search {
   void expand();
   void expand_prefix(std::uint32_t index);
   void expand_prefix_by_search(std::uint32_t index, std::size_t k);
+  void leave_words(const float* emissions);
   void leave_word(std::uint32_t index, const float* emissions);
   void try_child(std::uint32_t index, std::uint32_t child, std::int32_t token);
   void end_words();
@@ -224,7 +222,7 @@ class LexiconSearch final : public Search {
   const double margin_ = P.sum ? std::log(4.0) : 0.0;
   const double rise_;     // the most that look-ahead adds to an expansion, at least 0
   const double ceiling_;  // no language model score, weighted, is above this
-  std::uint64_t ending_tokens_ = 0;  // tokens that can end a word
+  std::uint64_t ending_tokens_;  // tokens that can end a word; all where there are no masks
   double ending_bonus_ = 0.0;        // the most that ending a word adds, but for its look-ahead
   double highest_bonus_ = 0.0;       // and with it
 
@@ -260,22 +258,9 @@ class LexiconSearch final : public Search {
   std::vector<float> ranked_;
   std::vector<std::uint64_t> best_masks_;  // of the best k of them
 
-  // Prefixes of this frame by (context, node): open addressing, emptied by a new generation.
-  struct Slot {
-    std::uint64_t key;
-    std::uint32_t index;
-    std::uint32_t generation;
-  };
-  std::vector<Slot> slots_ = std::vector<Slot>(1024, Slot{0, 0, 0});
-  std::uint32_t generation_ = 0;
+  PrefixTable table_;  // of the frame's prefixes; empty until something is looked up
   bool table_filled_ = false;
-  std::size_t in_table_ = 0;
-
-  std::size_t slot_of(std::uint64_t key) const noexcept {
-    return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ULL) >> 32) & (slots_.size() - 1);
-  }
   void fill_table();
-  void enter(std::uint64_t key, std::uint32_t index);
 };
 
 template <Policy P>
@@ -288,11 +273,7 @@ void LexiconSearch<P>::step_frame(const float* emissions) {
   bound_from_stays();
   choose_tokens(emissions);
   expand();
-  for (std::uint32_t i = 0; i < totals_.size(); ++i) {
-    if (beam_[i].node >= graph_.num_nodes()) {
-      leave_word(i, emissions);
-    }
-  }
+  leave_words(emissions);
   end_words();
   select();
   for (std::int32_t n = 0; n < num_tokens_; ++n) {
@@ -342,10 +323,11 @@ void LexiconSearch<P>::stay(const float* emissions) {
       next.token = P.flashlight ? minus_infinity : p.token + emissions[p.symbol];
       next.token_from = kept;
     }
-    next.highest = P.sum && p.node == Trie::root ? std::max(p.blank, p.token) + silence : next.token;
+    const double high = std::max(p.blank, p.token);
+    next.highest_token = p.node == Trie::root ? high + silence : next.token;
     // Sums count in the beam, but the threshold is held against single contributions.
-    const double high = P.sum ? std::max(p.blank, p.token) : total;
-    best_ = std::max({best_, high + blank, p.node == Trie::root ? high + silence : next.token});
+    next.highest_blank = p.node < graph_.num_nodes() ? high + blank : minus_infinity;
+    best_ = std::max({best_, next.highest_blank, next.highest_token});
   }
 }
 
@@ -356,11 +338,7 @@ void LexiconSearch<P>::find_best(const float* emissions) {
   bound_ = std::max(best_, impossible);
   choose_tokens(emissions);
   expand();
-  for (std::uint32_t i = 0; i < totals_.size(); ++i) {
-    if (beam_[i].node >= graph_.num_nodes()) {
-      leave_word(i, emissions);
-    }
-  }
+  leave_words(emissions);
   end_words();
   endings_.clear();
   probing_ = false;
@@ -374,16 +352,17 @@ void LexiconSearch<P>::drop_stays_below_cut(const float* emissions) {
   for (std::size_t i = 0; i < beam_.size(); ++i) {
     const Prefix& p = beam_[i];
     Pending& next = pending_[i];
-    const double high = std::max(p.blank, p.token);
-    const bool has_blank = p.node < graph_.num_nodes() && high + blank >= cut_;
-    next.blank = has_blank ? source_of(i, blank) + blank : minus_infinity;
+    if (next.highest_blank < cut_) {
+      next.blank = next.highest_blank = minus_infinity;
+    } else {
+      next.blank = source_of(i, blank) + blank;
+    }
     if (p.node == Trie::root && options_.silence >= 0) {
       const double silence = emissions[options_.silence] + options_.sil_score;
       next.token = source_of(i, silence) + silence;
-      next.highest = high + silence;
     }
-    if (next.highest < cut_) {
-      next.token = next.highest = minus_infinity;
+    if (next.highest_token < cut_) {
+      next.token = next.highest_token = minus_infinity;
     }
   }
 }
@@ -595,6 +574,15 @@ void LexiconSearch<P>::try_child(std::uint32_t index, std::uint32_t child, std::
   }
 }
 
+template <Policy P>
+void LexiconSearch<P>::leave_words(const float* emissions) {
+  for (std::uint32_t i = 0; i < totals_.size(); ++i) {
+    if (beam_[i].node >= graph_.num_nodes()) {
+      leave_word(i, emissions);
+    }
+  }
+}
+
 // From the end of a word on a token other than the silence: into the silence, or into blanks.
 template <Policy P>
 void LexiconSearch<P>::leave_word(std::uint32_t index, const float* emissions) {
@@ -610,7 +598,8 @@ void LexiconSearch<P>::leave_word(std::uint32_t index, const float* emissions) {
   const std::uint32_t target = find_or_add(p.context, Trie::root);
   if (!P.sum || blank >= cut_) {
     Pending& next = pending_[target];
-    if (blank > next.blank) {
+    if (blank > next.highest_blank) {
+      next.highest_blank = blank;
       next.blank_from = 2 * index;
     }
     const double before = next.blank;
@@ -696,8 +685,8 @@ void LexiconSearch<P>::push_token(std::uint32_t target, std::uint32_t index, dou
   const bool from_blank = guarded || source.blank >= source.token;
   const double single = (from_blank ? source.blank : source.token) + shift;
   Pending& next = pending_[target];
-  if (single > next.highest) {
-    next.highest = single;
+  if (single > next.highest_token) {
+    next.highest_token = single;
     next.token_from = 2 * index + (from_blank ? 1 : 0);
     next.word = word;
     next.language = language;
@@ -709,71 +698,39 @@ void LexiconSearch<P>::push_token(std::uint32_t target, std::uint32_t index, dou
   }
 }
 
-template <Policy P>
-void LexiconSearch<P>::enter(std::uint64_t key, std::uint32_t index) {
-  std::size_t slot = slot_of(key);
-  while (slots_[slot].generation == generation_) {
-    slot = (slot + 1) & (slots_.size() - 1);
-  }
-  slots_[slot] = {key, index, generation_};
-  ++in_table_;
-}
-
+// Most frames are blank and look nothing up, so this waits for the first that does.
 template <Policy P>
 void LexiconSearch<P>::fill_table() {
-  while (4 * (pending_.size() + 1) >= slots_.size()) {
-    slots_.assign(2 * slots_.size(), Slot{0, 0, 0});
-    generation_ = 0;
+  if (table_filled_) {
+    return;
   }
-  if (++generation_ == 0) {  // the counter has gone round: no old slot may look new
-    std::fill(slots_.begin(), slots_.end(), Slot{0, 0, 0});
-    generation_ = 1;
-  }
-  in_table_ = 0;
-  const auto live = static_cast<std::uint32_t>(beam_.size());
-  for (std::uint32_t i = 0; i < pending_.size(); ++i) {
-    const Prefix& p = i < live ? beam_[i] : created_[i - live];
-    enter((std::uint64_t{p.context} << 32) | p.node, i);
+  table_.clear();
+  for (std::uint32_t i = 0; i < beam_.size(); ++i) {
+    table_.find_or_enter(beam_[i].context, beam_[i].node, i);
   }
   table_filled_ = true;
 }
 
 template <Policy P>
 std::uint32_t LexiconSearch<P>::find(std::uint32_t context, std::uint32_t node) {
-  if (!table_filled_) {
-    fill_table();
-  }
-  const std::uint64_t key = (std::uint64_t{context} << 32) | node;
-  for (std::size_t slot = slot_of(key); slots_[slot].generation == generation_;
-       slot = (slot + 1) & (slots_.size() - 1)) {
-    if (slots_[slot].key == key) {
-      return slots_[slot].index;
-    }
-  }
-  return none;
+  fill_table();
+  return table_.find(context, node);
 }
 
 // The prefix of this frame at that place, made if there is none; as if at the root, since that is
 // what the callers that know better fill in themselves.
 template <Policy P>
 std::uint32_t LexiconSearch<P>::find_or_add(std::uint32_t context, std::uint32_t node) {
-  if (!table_filled_ || 2 * in_table_ >= slots_.size()) {
-    fill_table();
+  fill_table();
+  const auto made = static_cast<std::uint32_t>(pending_.size());
+  const std::uint32_t index = table_.find_or_enter(context, node, made);
+  if (index == made) {
+    Prefix prefix = at_root(context);
+    prefix.node = node;
+    created_.push_back(prefix);
+    pending_.push_back(
+        {minus_infinity, minus_infinity, minus_infinity, minus_infinity, kept, kept, -1, 0.0F});
   }
-  const std::uint64_t key = (std::uint64_t{context} << 32) | node;
-  std::size_t slot = slot_of(key);
-  for (; slots_[slot].generation == generation_; slot = (slot + 1) & (slots_.size() - 1)) {
-    if (slots_[slot].key == key) {
-      return slots_[slot].index;
-    }
-  }
-  const auto index = static_cast<std::uint32_t>(pending_.size());
-  slots_[slot] = {key, index, generation_};
-  ++in_table_;
-  Prefix made = at_root(context);
-  made.node = node;
-  created_.push_back(made);
-  pending_.push_back({minus_infinity, minus_infinity, minus_infinity, kept, kept, -1, 0.0F});
   return index;
 }
 
@@ -851,7 +808,6 @@ template <Policy P>
 std::vector<Hypothesis> LexiconSearch<P>::finish(std::int32_t count) {
   struct Final {
     double score;
-    double highest;
     std::uint64_t key;
     std::uint32_t record;
     double language;
@@ -871,7 +827,7 @@ std::vector<Hypothesis> LexiconSearch<P>::finish(std::int32_t count) {
          {std::pair{p.token, p.token_record}, std::pair{p.blank, p.blank_record}}) {
       if (score > minus_infinity) {
         const double full = score + options_.lm_weight * last;
-        finals.push_back({full, full, key, record, last + p.smear});
+        finals.push_back({full, key, record, last + p.smear});
         best = std::max(best, full);
       }
     }

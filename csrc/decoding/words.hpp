@@ -19,6 +19,10 @@ class WordTable {
   // The id of a word, new or known.
   std::int32_t add(std::string_view text);
   void reserve(std::size_t words);
+  // Whether the word can be added: all texts together have 32-bit offsets.
+  bool has_room(std::string_view text) const noexcept {
+    return text.size() <= 0xFFFFFFFFU - texts_.size();
+  }
 
  private:
   std::size_t slot_of(std::string_view text) const noexcept;

@@ -4,6 +4,8 @@ import itertools
 import math
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -280,6 +282,48 @@ def test_bad_input_is_an_error_and_the_decoder_goes_on():
     with pytest.raises(OptionError, match="blank is '#', expected one of"):
         Decoder(lexicon, options=DecoderOptions(blank="#"))
     assert decoder.decode(scores) == before
+
+
+def test_numbers_beyond_all_bounds_ask_for_all_there_is():
+    lexicon, scores = realistic(5, num_frames=20)
+    every = Decoder(lexicon).decode(scores, nbest=1000)
+    huge = DecoderOptions(beam_size_token=10**12)
+    assert Decoder(lexicon, options=huge).decode(scores, nbest=10**12) == every
+    assert Decoder(lexicon).decode_batch([scores], nbest=1000, threads=10**12) == [every]
+    assert Decoder(lexicon).decode_batch([], threads=2) == []
+
+
+def test_an_empty_lexicon_says_nothing():
+    lexicon = Lexicon.from_spellings({}, Tokens(list("-|a")))
+    assert Decoder(lexicon).decode(np.zeros((4, 3), np.float32))[0].text == ""
+
+
+def test_what_is_no_language_model_is_named():
+    lexicon, _ = realistic(5)
+    with pytest.raises(InvalidValueError, match=r"lm is 'lm.arpa', expected a LanguageModel"):
+        Decoder(lexicon, "lm.arpa")
+
+
+def test_a_stream_serves_one_thread_at_a_time():
+    lexicon, scores = realistic(6, num_words=3000, num_frames=20_000)
+    stream = Decoder(lexicon, options=DecoderOptions(beam_size=300)).stream()
+    start = threading.Barrier(4)
+
+    def step(_):
+        start.wait()
+        try:
+            stream.step(scores)
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        messages = list(pool.map(step, range(4)))
+    refused = [message for message in messages if message]
+    assert 1 <= len(refused) <= 3
+    assert all("at work in another thread" in message for message in refused)
+    # Those that were refused have left nothing behind.
+    assert stream.best()[0].tokens[-1].end <= (4 - len(refused)) * len(scores)
 
 
 def test_decoding_loads_no_torch():

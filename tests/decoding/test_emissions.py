@@ -59,6 +59,11 @@ def test_what_is_no_score_is_shown_with_its_place(bad):
         read(scores)
 
 
+def test_what_float32_cannot_hold_is_an_error():
+    with pytest.raises(NonFiniteError, match=r"emissions\[1, 2\] is inf"):
+        read(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1e39]]))
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 4), (1, 2, 3)])
 def test_another_shape_is_an_error(shape):
     with pytest.raises(ShapeError, match=r"expected \(frame, token\) with 3 tokens"):

@@ -103,6 +103,8 @@ def test_a_packed_file_is_the_same_and_a_cut_one_an_error(tmp_path):
         (("\\2-grams:", "\\3-grams:"), r"expected \\2-grams:"),
         (("-0.2\ta b", "-0.2\ta z"), r":13: .*has the word 'z', expected one of the unigrams"),
         (("-0.2\ta b", "nan\ta b"), r"the probability is 'nan', expected a number"),
+        (("-0.2\ta b", "-inf\ta b"), r"the probability is '-inf', expected a number from"),
+        (("-0.2\ta b", "-2e999\ta b"), r"the probability is '-2e999', expected a number from"),
         (("-0.2\ta b", "-0.2x\ta b"), r"the probability is '-0.2x', expected a number"),
         (("-0.2\ta b", "-0.2\ta b c d"), r"back-off weight is 'c'|more fields"),
         (("-1\tb", "-1\ta"), r"no word or one that was there before"),

@@ -67,3 +67,16 @@ def test_thousands_of_tokens_and_words_are_found_again():
     lexicon = Lexicon.from_spellings(spellings, tokens)
     assert [lexicon.index(f"w{n}") for n in range(20_000)] == list(range(20_000))
     assert lexicon.native.spelling(19_999) == (19_999, [1999, 139_993 % 3000, 219_989 % 3000])
+
+
+def test_what_is_quoted_from_a_file_that_is_no_text_is_escaped(tmp_path):
+    path = tmp_path / "lexicon.txt"
+    path.write_bytes(b"PK\x03 \x00\xff\n")
+    with pytest.raises(FileFormatError, match=r"token '\\x00\\xff' of word 'PK\\x03' is not one"):
+        Lexicon.read(path, TOKENS)
+
+
+def test_words_that_are_no_text_are_errors():
+    assert len(Lexicon.from_spellings({"a": "a\n|"}, TOKENS)) == 1
+    with pytest.raises(InvalidValueError, match="expected characters that UTF-8 has"):
+        Lexicon.from_spellings({"a\ud800": "a |"}, TOKENS)

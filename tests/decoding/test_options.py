@@ -15,6 +15,7 @@ from sestina.decoding import DecoderOptions
         ("beam_threshold", -1.0),
         ("lm_weight", math.nan),
         ("word_score", math.inf),
+        ("sil_score", -1e9),
         ("unk_score", math.inf),
     ],
 )

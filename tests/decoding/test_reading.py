@@ -9,14 +9,14 @@ from sestina.decoding.reading import Problem, naming_path, read_bytes
 def test_a_problem_gets_its_path_and_line():
     with pytest.raises(FileFormatError, match=r"a.txt:7: wrong; mend it") as error:  # noqa: SIM117
         with naming_path("a.txt"):
-            raise Problem("wrong", "mend it", 7)
+            raise Problem(b"wrong", "mend it", 7)
     assert error.value.line == 7
 
 
 def test_a_binary_file_has_no_line():
     with pytest.raises(FileFormatError, match=r"^a.bin: wrong; mend it") as error:  # noqa: SIM117
         with naming_path("a.bin"):
-            raise Problem("wrong", "mend it", 0)
+            raise Problem(b"wrong", "mend it", 0)
     assert error.value.line is None
 
 
@@ -29,3 +29,10 @@ def test_packed_files_are_unpacked_and_damage_is_an_error(tmp_path):
         path.write_bytes(cut)
         with pytest.raises(FileFormatError, match="gzip stream is damaged"):
             read_bytes(path)
+
+
+def test_a_file_that_unpacks_without_end_is_refused(tmp_path):
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(b"0" * 30_000_000))
+    with pytest.raises(FileFormatError, match=r"bomb.gz: it unpacks to over .* bytes"):
+        read_bytes(path)

@@ -42,3 +42,14 @@ def test_a_file_that_is_no_list_of_tokens_is_an_error_of_its_format(tmp_path):
     binary.write_bytes(b"a\n\xff\n")
     with pytest.raises(FileFormatError, match=r"binary.txt: byte 2 is not UTF-8"):
         Tokens.read(binary)
+
+
+def test_only_ascii_white_space_parts_tokens(tmp_path):
+    path = tmp_path / "tokens.txt"
+    path.write_text("-\n\u2028\n\u00a0 x\r\n", newline="")
+    assert [Tokens.read(path).index(name) for name in ("-", "\u2028", "\u00a0", "x")] == [
+        0,
+        1,
+        2,
+        2,
+    ]

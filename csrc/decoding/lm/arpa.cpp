@@ -13,21 +13,15 @@
 
 #include "decoding/errors.hpp"
 #include "decoding/lm/ngram.hpp"
+#include "decoding/text.hpp"
 
 namespace sestina::decoding {
 
 namespace {
 
 constexpr std::size_t highest_order = 8;
+constexpr double largest_number = 1e30;
 constexpr std::size_t release_every = std::size_t{1} << 24;
-
-bool is_gap(char c) noexcept { return c == ' ' || c == '\t' || c == '\r'; }
-
-std::string shown(std::string_view text) {
-  std::string quoted;
-  quoted.append("'").append(text.substr(0, 80));
-  return quoted.append(text.size() > 80 ? "…'" : "'");
-}
 
 }  // namespace
 
@@ -84,39 +78,37 @@ class ArpaReader {
       }
     } while (line_.empty());
   }
-  std::string_view next_field() noexcept {
-    std::size_t end = 0;
-    while (end < line_.size() && !is_gap(line_[end])) {
-      ++end;
+  // The next field of the line, and the gap after it.
+  std::string_view take_field() noexcept {
+    const std::string_view field = next_field(line_);
+    while (!line_.empty() && is_gap(line_.front())) {
+      line_.remove_prefix(1);
     }
-    const std::string_view field = line_.substr(0, end);
-    while (end < line_.size() && is_gap(line_[end])) {
-      ++end;
-    }
-    line_.remove_prefix(end);
     return field;
   }
   float number(std::string_view field, const char* what) const {
-    float value = 0.0F;
+    double value = 0.0;
     const char* const begin = field.data() + (field.starts_with('+') ? 1 : 0);
     const auto [end, error] = std::from_chars(begin, field.data() + field.size(), value);
-    if (end != field.data() + field.size() || field.empty() ||
-        (error != std::errc() && error != std::errc::result_out_of_range) || std::isnan(value)) {
-      fail(std::string("the ") + what + " is " + shown(field) + ", expected a number");
+    if (error != std::errc() || end != field.data() + field.size() ||
+        !(std::abs(value) <= largest_number)) {
+      fail(std::string("the ") + what + " is " + shown(field) + ", expected a number from -1e30 to " +
+           "1e30");
     }
-    return error == std::errc() ? value : 0.0F;
+    return static_cast<float>(value);
   }
 
   void read_counts() {
     do {
       if (!next_line()) {
         throw FormatError("there is no line \\data\\, expected an ARPA file",
-                          "pass a language model in ARPA format, or a KenLM binary");
+                          "pass a language model in ARPA format; KenLM's binaries are not read yet");
       }
     } while (line_ != "\\data\\");
     need_line("counts of n-grams");
+    std::uint64_t counted = 0;  // bytes that the n-grams so far need at least
     while (line_.starts_with("ngram ")) {
-      next_field();
+      take_field();
       const std::string_view order = line_.substr(0, line_.find('='));
       const std::string_view count = line_.substr(std::min(line_.size(), order.size() + 1));
       std::uint64_t value = 0;
@@ -126,11 +118,14 @@ class ArpaReader {
         fail("the counts have " + shown(line_) + ", expected " +
              std::to_string(model_->counts_.size() + 1) + "=<a number>");
       }
-      // A line of an n-gram has 4 bytes at least: what is more would only ask for memory.
-      if (value > text_.size() / 4 || value > 0xFFFFFFF0U) {
+      // An n-gram takes a digit, and two bytes for each word, and the line's end: a file that says
+      // it has more than it can hold would only make us ask for memory.
+      const std::size_t bytes = 2 + 2 * (model_->counts_.size() + 1);
+      if (value > (text_.size() - counted) / bytes) {
         fail("it says it has " + std::string(count) + " n-grams of order " + std::string(order) +
              ", which its " + std::to_string(text_.size()) + " bytes can't hold");
       }
+      counted += value * bytes;
       model_->counts_.push_back(value);
       need_line("\\1-grams:");
     }
@@ -155,7 +150,8 @@ class ArpaReader {
   }
 
   void read_section() {
-    const std::string title = "\\" + std::to_string(order_) + "-grams:";
+    std::string title("\\");
+    title.append(std::to_string(order_)).append("-grams:");
     if (line_ != title) {
       fail("there is " + shown(line_) + ", expected " + title);
     }
@@ -183,13 +179,16 @@ class ArpaReader {
 
   void read_ngram() {
     const std::string_view whole = line_;
-    const float score = number(next_field(), "probability");
+    const float score = number(take_field(), "probability");
     highest_ = std::max(highest_, score);
     if (order_ == 1) {
-      const std::string_view text = next_field();
+      const std::string_view text = take_field();
       const float backoff = read_backoff(whole);
       const bool unknown = text == "<unk>" || text == "<UNK>";
       const std::int32_t before = model_->words_.size();
+      if (!model_->words_.has_room(text)) {
+        fail("its words take 4 GiB and more, expected less");
+      }
       const std::int32_t word = unknown ? 0 : model_->words_.add(text);
       if (text.empty() || (!unknown && word < before) || (unknown && unknown_given_)) {
         fail("the n-gram " + shown(whole) + " has no word or one that was there before");
@@ -200,7 +199,7 @@ class ArpaReader {
     }
     std::uint32_t words[highest_order];
     for (std::size_t k = 0; k < order_; ++k) {
-      const std::string_view text = next_field();
+      const std::string_view text = take_field();
       const std::int32_t word = text == "<UNK>" ? 0 : model_->words_.find(text);
       if (word < 0 || text.empty()) {
         fail("the n-gram " + shown(whole) + " has the word " + shown(text) +
@@ -235,7 +234,7 @@ class ArpaReader {
   }
 
   float read_backoff(std::string_view whole) {
-    const std::string_view field = next_field();
+    const std::string_view field = take_field();
     if (!line_.empty()) {
       fail("the n-gram " + shown(whole) + " has more fields than " +
            std::to_string(order_) + " words and two numbers");

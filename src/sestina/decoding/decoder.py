@@ -18,6 +18,8 @@ from sestina.decoding.results import Hypothesis, Timed
 
 __all__ = ["Decoder", "Stream"]
 
+_MOST = 2**31 - 1  # of hypotheses, as the compiled search counts
+
 
 class Decoder:
     """Turns emissions into words; immutable, so that threads may share one.
@@ -29,6 +31,7 @@ class Decoder:
 
     Raises:
         OptionError: if a token that the options name does not exist.
+        InvalidValueError: if `lm` is no language model.
 
     Example:
         >>> import numpy as np
@@ -47,6 +50,10 @@ class Decoder:
         lm: LanguageModel | None = None,
         options: DecoderOptions | None = None,
     ) -> None:
+        if not isinstance(lm, LanguageModel | None):
+            raise InvalidValueError(
+                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_arpa"
+            )
         self._lexicon = lexicon
         self._options = options or DecoderOptions()
         self._native = _native.Decoder(
@@ -63,7 +70,7 @@ class Decoder:
         for name in ("beam_size", "beam_threshold", "lm_weight", "word_score", "unk_score"):
             setattr(made, name, getattr(options, name))
         made.sil_score, made.log_add = options.sil_score, options.log_add
-        made.beam_size_token = options.beam_size_token or 0
+        made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
         made.merge = getattr(_native.Merge, options.merge)
         made.flashlight = options.semantics == "flashlight"
         for name, spelling in (("blank", options.blank), ("silence", options.silence)):
@@ -135,12 +142,11 @@ class Decoder:
     def _decode(
         self, utterances: list[NDArray[np.float32]], nbest: int, *, threads: int
     ) -> list[list[Hypothesis]]:
-        for name, value in (("nbest", nbest), ("threads", threads)):
-            if value < 1:
-                raise InvalidValueError(
-                    name, value, expected="at least 1", remedy="ask for one or more"
-                )
-        found = self._native.decode(utterances, nbest, threads)
+        _check_count("nbest", nbest)
+        _check_count("threads", threads)
+        found = self._native.decode(
+            utterances, min(nbest, _MOST), min(threads, len(utterances) or 1)
+        )
         return [
             self._read(hypotheses, len(one), f"emissions of utterance {place}")
             for place, (hypotheses, one) in enumerate(zip(found, utterances, strict=True))
@@ -186,6 +192,11 @@ class Decoder:
         )
 
 
+def _check_count(name: str, value: int) -> None:
+    if value < 1:
+        raise InvalidValueError(name, value, expected="at least 1", remedy="ask for one or more")
+
+
 def _ends(rows: list[list[int]], num_frames: int) -> Iterable[int]:
     """Where each stretch of a path ends: where the next one starts."""
     return [row[1] for row in rows[1:]] + [num_frames]
@@ -228,8 +239,10 @@ class Stream:
 
         Raises:
             InvalidValueError: if no reading has a probability above 0.
+            RuntimeError: if the search is at work in another thread.
         """
-        found = self._search.finish(nbest)
+        _check_count("nbest", nbest)
+        found = self._search.finish(min(nbest, _MOST))
         frames = self._search.frames
         return self._decoder._read(found, frames, "emissions so far")  # noqa: SLF001  as above
 

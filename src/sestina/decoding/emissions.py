@@ -43,7 +43,8 @@ def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[n
             expected="floating-point numbers",
             remedy="pass the logarithms of the probabilities, e.g. log_softmax of the logits",
         )
-    result = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, and is named below
+        result = np.ascontiguousarray(array, dtype=np.float32)
     # One pass that stops nowhere: the sum is NaN or +inf exactly if an entry is (a finite sum of
     # float64 can't overflow here).
     with np.errstate(invalid="ignore"):

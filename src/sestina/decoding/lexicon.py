@@ -61,13 +61,14 @@ class Lexicon:
         pairs = spellings.items() if isinstance(spellings, Mapping) else spellings
         lines = []
         for word, given in pairs:
-            if len(word.split()) != 1:
+            if len(_encoded(word).split()) != 1:
                 raise InvalidValueError(
                     "word", word, expected="no white space in it", remedy="write it as one word"
                 )
-            lines += [f"{word} {one}" for one in ([given] if isinstance(given, str) else given)]
+            several = [given] if isinstance(given, str) else given
+            lines += [f"{word} {one.replace(chr(10), ' ')}" for one in several]
         try:
-            native = _native.Lexicon.parse("\n".join(lines).encode(), tokens.table)
+            native = _native.Lexicon.parse(_encoded("\n".join(lines)), tokens.table)
         except Problem as problem:
             raise InvalidValueError(
                 f"spelling {problem.line}",
@@ -83,7 +84,7 @@ class Lexicon:
 
     def index(self, word: str) -> int | None:
         """The number of a word, or None if it isn't in the lexicon."""
-        found = self._native.find(word.encode(errors="surrogateescape"))
+        found = self._native.find(_encoded(word))
         return None if found < 0 else found
 
     def __len__(self) -> int:
@@ -107,3 +108,13 @@ class Lexicon:
     def native(self) -> _native.Lexicon:
         """As the compiled search takes it."""
         return self._native
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; words that came from other bytes give those back."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(
+            "text", text, expected="characters that UTF-8 has", remedy="correct the word"
+        ) from error

@@ -10,6 +10,9 @@ from sestina.core.errors import OptionError
 
 __all__ = ["DecoderOptions"]
 
+# Far beyond what makes sense, and far from where sums of float64 lose their digits.
+_LARGEST = 1e6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderOptions:
@@ -59,8 +62,12 @@ class DecoderOptions:
         )
         self._check("beam_threshold", self.beam_threshold >= 0, "at least 0")
         for name in ("lm_weight", "word_score", "sil_score"):
-            self._check(name, math.isfinite(getattr(self, name)), "a finite number")
-        self._check("unk_score", self.unk_score < math.inf, "a finite number or minus infinity")
+            self._check(name, abs(getattr(self, name)) <= _LARGEST, "-1e6 to 1e6")
+        self._check(
+            "unk_score",
+            abs(self.unk_score) <= _LARGEST or self.unk_score == -math.inf,
+            "-1e6 to 1e6 or minus infinity",
+        )
 
     def _check(self, name: str, holds: bool, expected: str) -> None:  # noqa: FBT001  a claim
         if not holds:

@@ -12,21 +12,26 @@ from sestina.core.errors import FileFormatError
 
 __all__ = ["Problem", "naming_path", "read_bytes"]
 
+_LARGEST_RATIO = 100
+_ALWAYS_UNPACKED = 1 << 20
+
 
 class Problem(Exception):  # noqa: N818  users see a FileFormatError, which names the path
     """A file that cannot be read as what it should be, from a reader that does not know its path.
 
     Args:
-        reason: what is wrong, with the value shown, and what was expected.
+        reason: what is wrong, with the value shown, and what was expected; bytes, since what it
+            quotes need not be text.
         remedy: what to do next.
         line: counted from 1; 0 where lines make no sense.
     """
 
-    def __init__(self, reason: str, remedy: str, line: int) -> None:
-        self.reason = reason
+    def __init__(self, reason: bytes, remedy: str, line: int) -> None:
+        text = reason.decode(errors="backslashreplace")
+        self.reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
         self.remedy = remedy
         self.line = line
-        super().__init__(reason)
+        super().__init__(self.reason)
 
 
 @contextmanager
@@ -48,14 +53,23 @@ def read_bytes(path: Path) -> bytes:
     """What a file holds, unpacked if its name ends in `.gz`.
 
     Raises:
-        FileFormatError: if it is packed, and damaged.
+        FileFormatError: if it is packed, and damaged or unpacks to over 100 times its size, which
+            no list of words or n-grams does.
     """
     if path.suffix != ".gz":
         return path.read_bytes()
+    most = path.stat().st_size * _LARGEST_RATIO + _ALWAYS_UNPACKED
     try:
         with gzip.open(path) as file:
-            return file.read()
+            data = file.read(most + 1)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise FileFormatError(
             path, f"the gzip stream is damaged ({error})", remedy="fetch or pack the file again"
         ) from error
+    if len(data) > most:
+        raise FileFormatError(
+            path,
+            f"it unpacks to over {most:,} bytes, expected at most {_LARGEST_RATIO} times its size",
+            remedy="unpack it yourself if it is to be trusted",
+        )
+    return data

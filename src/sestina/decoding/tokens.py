@@ -66,16 +66,19 @@ class Tokens:
         Raises:
             FileFormatError: if it is no UTF-8, has no token or has one twice.
         """
+        data = Path(path).read_bytes()
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            data.decode()
         except UnicodeDecodeError as error:
             raise FileFormatError(
                 path,
                 f"byte {error.start} is not UTF-8",
                 remedy="save the tokens as UTF-8 text, one per line",
             ) from error
+        # Split as bytes: a token may be a space of another kind, or a line separator of Unicode.
+        lines = [line.split() for line in data.split(b"\n")]
         try:
-            return cls([fields for line in lines if (fields := line.split())])
+            return cls([[field.decode() for field in fields] for fields in lines if fields])
         except InvalidValueError as error:
             raise FileFormatError(
                 path, error.args[0].partition(";")[0], remedy=error.remedy
