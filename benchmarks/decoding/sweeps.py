@@ -1,0 +1,101 @@
+"""Settings of a peer, each decoded once and kept as a line of JSON, and the best of them.
+
+A line has the setting, `wer_percent` on the tune set, and `us_per_frame`: CPU microseconds of one
+run on a machine that may do other things as well. The times say which settings are worth
+measuring, no more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.decoding.emissions import Emissions
+from benchmarks.decoding.scoring import word_error_rate
+from benchmarks.workers import ROOT
+
+__all__ = ["WORKLOAD", "Sweep"]
+
+_DATA = ROOT.parent / "shared" / "data" / "decoding"
+WORKLOAD = {
+    "set": str(ROOT / "build" / "decoding" / "tune_hard_letters.npz"),
+    "tokens": str(_DATA / "tokens.txt"),
+    "lexicon": str(_DATA / "bench" / "lexicon200k.txt.gz"),
+    "lm": str(ROOT / "build" / "kenlm-oracle" / "lm3" / "probing.bin"),
+}
+"""What the peers are swept on; sets.py and recipes/kenlm_oracle.sh write the files."""
+
+
+class Decoder(Protocol):
+    """What `peers/` offer a sweep."""
+
+    def configure(self, workload: dict[str, Any]) -> None:
+        """Takes other options over the same lexicon and model."""
+
+    def text(self, log_probs_tn: NDArray[np.float32]) -> str:
+        """The text of one utterance."""
+
+
+class Sweep:
+    """Settings measured and kept.
+
+    Args:
+        log: the file of lines; what it has is not measured again.
+        peer: a module of `peers/`; its `Decoder` is built of `WORKLOAD`.
+        utterances: how many of the tune set are decoded; default all.
+    """
+
+    def __init__(self, log: Path, peer: str, *, utterances: int | None = None) -> None:
+        self.log = log
+        # By name, since it imports what only the environment of the peers has.
+        module = importlib.import_module(f"benchmarks.decoding.peers.{peer}")
+        self._decoder: Decoder = module.Decoder(WORKLOAD)
+        emissions = Emissions.load(WORKLOAD["set"])
+        self._references = emissions.texts[:utterances]
+        self._inputs = [emissions.log_probs(n) for n in range(len(self._references))]
+        self._rows = self._read()
+
+    def measure(self, **setting: Any) -> dict[str, Any]:
+        """The line of a setting, from the file if it is there."""
+        key = json.dumps(setting, sort_keys=True)
+        if key not in self._rows:
+            self._decoder.configure(setting)
+            start = time.process_time()
+            texts = [self._decoder.text(log_probs_tn) for log_probs_tn in self._inputs]
+            cost_s = time.process_time() - start
+            self._rows[key] = setting | {
+                "wer_percent": round(100 * word_error_rate(self._references, texts), 3),
+                "us_per_frame": round(1e6 * cost_s / sum(map(len, self._inputs)), 2),
+            }
+            with self.log.open("a") as file:
+                file.write(json.dumps(self._rows[key]) + "\n")
+        return self._rows[key]
+
+    def frontier(self) -> list[dict[str, Any]]:
+        """The lines than which no other is as fast and as right, fastest first."""
+        best: list[dict[str, Any]] = []
+        order = sorted(
+            self._rows.values(), key=lambda row: (row["us_per_frame"], row["wer_percent"])
+        )
+        for row in order:
+            if not best or row["wer_percent"] < best[-1]["wer_percent"]:
+                best.append(row)
+        return best
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        rows = [json.loads(line) for line in lines]
+        keys = [
+            {name: value for name, value in row.items() if name not in _MEASURED} for row in rows
+        ]
+        return {json.dumps(key, sort_keys=True): row for key, row in zip(keys, rows, strict=True)}
+
+
+_MEASURED = {"wer_percent", "us_per_frame"}
