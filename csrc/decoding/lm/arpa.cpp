@@ -10,6 +10,7 @@
 #include <cmath>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "decoding/errors.hpp"
 #include "decoding/lm/ngram.hpp"
@@ -167,6 +168,7 @@ class ArpaReader {
       }
       read_ngram();
     }
+    enter_batch();
     if (read != model_->counts_[order_ - 1]) {
       fail("there are " + std::to_string(read) + " n-grams of order " + std::to_string(order_) +
            ", expected the " + std::to_string(model_->counts_[order_ - 1]) + " of the counts");
@@ -197,7 +199,10 @@ class ArpaReader {
       add_word(word, score, backoff);
       return;
     }
-    std::uint32_t words[highest_order];
+    Ngram ngram{};
+    ngram.line = whole;
+    ngram.number = number_;
+    ngram.score = score;
     for (std::size_t k = 0; k < order_; ++k) {
       const std::string_view text = take_field();
       const std::int32_t word = text == "<UNK>" ? 0 : model_->words_.find(text);
@@ -205,32 +210,78 @@ class ArpaReader {
         fail("the n-gram " + shown(whole) + " has the word " + shown(text) +
              ", expected one of the unigrams");
       }
-      words[k] = static_cast<std::uint32_t>(word);
+      ngram.words[k] = static_cast<std::uint32_t>(word);
     }
-    const float backoff = read_backoff(whole);
-    std::uint32_t context = 1 + words[0];
+    ngram.backoff = read_backoff(whole);
+    ngram.context = 1 + ngram.words[0];
+    batch_.push_back(ngram);
+    if (batch_.size() == batch_size) {
+      enter_batch();
+    }
+  }
+
+  // An n-gram that is read, but not yet in the table.
+  struct Ngram {
+    std::string_view line;
+    long number;
+    float score;
+    float backoff;
+    std::uint32_t words[highest_order];
+    std::uint32_t context;
+    std::uint32_t shorter;
+  };
+  static constexpr std::size_t batch_size = 64;
+
+  // Enters what was read, step by step for all: each step's places in the table are fetched while
+  // the step before it works on the others, or every one would wait for memory. No n-gram of an order
+  // looks for another of that order, so it doesn't matter that they come in late.
+  void enter_batch() {
+    const auto last = [&](const Ngram& ngram) { return ngram.words[order_ - 1]; };
     for (std::size_t k = 1; k + 1 < order_; ++k) {
-      const NgramModel::Arc* const arc = model_->find(context, words[k]);
-      if (arc == nullptr) {
-        fail("the n-gram " + shown(whole) + " extends one that is not in the model");
+      for (const Ngram& ngram : batch_) {
+        model_->prefetch(ngram.context, static_cast<std::int32_t>(ngram.words[k]));
       }
-      context = arc->next;
+      for (Ngram& ngram : batch_) {
+        const NgramModel::Arc* const arc = model_->find(ngram.context, ngram.words[k]);
+        if (arc == nullptr) {
+          fail_at(ngram, "extends one that is not in the model");
+        }
+        ngram.context = arc->next;
+      }
     }
-    const std::uint32_t last = words[order_ - 1];
-    const std::uint32_t shorter = advance(model_->contexts_[context].shorter, last);
-    std::uint32_t next = shorter;
+    for (Ngram& ngram : batch_) {
+      ngram.shorter = model_->contexts_[ngram.context].shorter;
+      model_->prefetch(ngram.shorter, static_cast<std::int32_t>(last(ngram)));
+      model_->prefetch(ngram.context, static_cast<std::int32_t>(last(ngram)));
+    }
+    for (Ngram& ngram : batch_) {
+      ngram.shorter = advance(ngram.shorter, last(ngram));
+    }
+    for (const Ngram& ngram : batch_) {
+      enter(ngram, last(ngram));
+    }
+    batch_.clear();
+  }
+
+  void enter(const Ngram& ngram, std::uint32_t last) {
+    std::uint32_t next = ngram.shorter;
     if (order_ < model_->counts_.size()) {
       next = static_cast<std::uint32_t>(model_->contexts_.size());
-      model_->contexts_.push_back({backoff, shorter});
+      model_->contexts_.push_back({ngram.backoff, ngram.shorter});
     }
-    std::size_t slot = model_->slot_of(context, last);
+    std::size_t slot = model_->slot_of(ngram.context, last);
     while (model_->arcs_[slot].state != NgramModel::no_state) {
-      if (model_->arcs_[slot].state == context && model_->arcs_[slot].word == last) {
-        fail("the n-gram " + shown(whole) + " was there before");
+      if (model_->arcs_[slot].state == ngram.context && model_->arcs_[slot].word == last) {
+        fail_at(ngram, "was there before");
       }
       slot = slot + 1 == model_->arcs_.size() ? 0 : slot + 1;
     }
-    model_->arcs_[slot] = {context, last, score, next};
+    model_->arcs_[slot] = {ngram.context, last, ngram.score, next};
+  }
+
+  [[noreturn]] void fail_at(const Ngram& ngram, const char* reason) {
+    number_ = ngram.number;
+    fail("the n-gram " + shown(ngram.line) + " " + reason);
   }
 
   float read_backoff(std::string_view whole) {
@@ -303,6 +354,7 @@ class ArpaReader {
   std::size_t released_ = 0;
   long number_ = 0;
   std::size_t order_ = 0;
+  std::vector<Ngram> batch_;
   bool unknown_given_ = false;
   float highest_ = 0.0F;
   float highest_backoff_ = 0.0F;
