@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sestina.decoding.emissions import as_emissions, as_lengths
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis, Timed
+from sestina.decoding.results import Hypothesis, Naming
 
 __all__ = ["Decoder", "Stream"]
 
@@ -56,6 +56,12 @@ class Decoder:
             )
         self._lexicon = lexicon
         self._options = options or DecoderOptions()
+        self._naming = Naming(
+            tokens=lexicon.tokens,
+            word=self._word,
+            blank=self._options.blank,
+            silence=self._options.silence,
+        )
         self._native = _native.Decoder(
             lexicon.native,
             lm.native if lm is not None else _native.NoModel(),
@@ -164,42 +170,24 @@ class Decoder:
 
     def _hypothesis(self, found: tuple[float, float, float, Any], num_frames: int) -> Hypothesis:
         score, acoustic, language, path = found
-        tokens, words = self._lexicon.tokens, []
-        blank, silence = self._options.blank, self._options.silence
-        stretches: list[Timed] = []
-        spoken: list[Timed] = []  # of the word at hand
-        unknown = len(self._lexicon)  # the number of a word that the lexicon lacks
-        rows = path.tolist()
-        for (token, start, word), end in zip(rows, _ends(rows, num_frames), strict=True):
-            # Flashlight's searches start with a silence that may last.
-            stretch = Timed(text=tokens[token], start=max(start, 0), end=end)
-            if stretch.text == blank or stretch.end <= stretch.start:
-                continue
-            stretches.append(stretch)
-            if stretch.text != silence:
-                spoken.append(stretch)
-            if word >= 0:
-                parts = spoken or [stretch]
-                text = self._options.unk_word if word == unknown else self._lexicon.word(word)
-                words.append(Timed(text=text, start=parts[0].start, end=parts[-1].end))
-                spoken = []
         return Hypothesis(
-            words=tuple(words),
-            tokens=tuple(stretches),
             score=score,
             acoustic_score=acoustic,
             language_score=language,
+            path=path,
+            num_frames=num_frames,
+            naming=self._naming,
         )
+
+    def _word(self, number: int) -> str:
+        # One number more than there are words stands for those that the lexicon lacks.
+        known = number < len(self._lexicon)
+        return self._lexicon.word(number) if known else self._options.unk_word
 
 
 def _check_count(name: str, value: int) -> None:
     if value < 1:
         raise InvalidValueError(name, value, expected="at least 1", remedy="ask for one or more")
-
-
-def _ends(rows: list[list[int]], num_frames: int) -> Iterable[int]:
-    """Where each stretch of a path ends: where the next one starts."""
-    return [row[1] for row in rows[1:]] + [num_frames]
 
 
 class Stream:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-__all__ = ["Hypothesis", "Timed"]
+import numpy as np
+from numpy.typing import NDArray
+
+from sestina.decoding.tokens import Tokens
+
+__all__ = ["Hypothesis", "Naming", "Timed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,22 +25,82 @@ class Timed:
     """The frame after its last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hypothesis:
-    """One reading of an utterance."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Naming:
+    """What the numbers of a search stand for."""
 
-    words: tuple[Timed, ...]
-    """In the order in which they were said; without the silence around them."""
-    tokens: tuple[Timed, ...]
-    """Of its best path, blanks left out."""
+    tokens: Tokens
+    word: Callable[[int], str]
+    blank: str
+    silence: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hypothesis:
+    """One reading of an utterance. Words, tokens and times are made when they are first asked for.
+
+    Two are equal if they score the same and say the same at the same times.
+    """
+
     score: float
     """What it was ranked by."""
     acoustic_score: float
     """The sum of the emissions along its best path."""
     language_score: float
     """The sum of the language model's log10 scores, not weighted."""
+    path: NDArray[np.int32]
+    """(stretch, 3): token, first frame (-1: before all), and the word that ends there or -1."""
+    num_frames: int
+    naming: Naming
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words, parted by spaces."""
-        return " ".join(word.text for word in self.words)
+        ended = self.path[:, 2]
+        return " ".join(map(self.naming.word, ended[ended >= 0].tolist()))
+
+    @cached_property
+    def tokens(self) -> tuple[Timed, ...]:
+        """The tokens of its best path, blanks left out."""
+        return tuple(stretch for stretch, _ in self._stretches())
+
+    @cached_property
+    def words(self) -> tuple[Timed, ...]:
+        """The words in the order in which they were said; without the silence around them."""
+        words: list[Timed] = []
+        spoken: list[Timed] = []  # of the word at hand
+        for stretch, word in self._stretches():
+            if stretch.text != self.naming.silence:
+                spoken.append(stretch)
+            if word >= 0:
+                first, last = (spoken or [stretch])[0], (spoken or [stretch])[-1]
+                text = self.naming.word(word)
+                words.append(Timed(text=text, start=first.start, end=last.end))
+                spoken = []
+        return tuple(words)
+
+    def _stretches(self) -> list[tuple[Timed, int]]:
+        """Each token with its frames, and the number of the word that it ends, or -1."""
+        ends = [*self.path[1:, 1].tolist(), self.num_frames]
+        found = []
+        for (token, start, word), end in zip(self.path.tolist(), ends, strict=True):
+            text = self.naming.tokens[token] if token >= 0 else self.naming.blank
+            # Flashlight's searches start with a silence that may last.
+            stretch = Timed(text=text, start=max(start, 0), end=end)
+            if text != self.naming.blank and stretch.end > stretch.start:
+                found.append((stretch, word))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they score the same and say the same at the same times."""
+        if not isinstance(other, Hypothesis):
+            return NotImplemented
+        return (self.score, self.words, self.tokens) == (other.score, other.words, other.tokens)
+
+    def __hash__(self) -> int:
+        """By what it says."""
+        return hash((self.score, self.text))
+
+    def __repr__(self) -> str:
+        """What it says, and its score."""
+        return f"Hypothesis({self.text!r}, score={self.score:.3f})"
