@@ -1,4 +1,6 @@
 // sestina.decoding._native: checks, releases the GIL, calls csrc/decoding.
+#include "bind/decoding.hpp"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -19,8 +21,7 @@
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
 #include "decoding/lexicon.hpp"
-#include "decoding/lm/ngram.hpp"
-#include "decoding/lm/none.hpp"
+#include "decoding/lm/model.hpp"
 #include "decoding/tokens.hpp"
 
 namespace nb = nanobind;
@@ -154,44 +155,7 @@ NB_MODULE(_native, m) {
                          std::vector<std::int32_t>(tokens.begin(), tokens.end()));
       });
 
-  nb::class_<LanguageModel>(m, "LanguageModel")
-      .def("word", [](const LanguageModel& model, const nb::bytes& text) {
-        return model.word({static_cast<const char*>(text.data()), text.size()});
-      });
-  nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
-
-  nb::class_<NgramModel, LanguageModel>(m, "NgramModel")
-      .def_static(
-          "read_arpa",
-          [](const nb::bytes& path) {
-            const std::string name(static_cast<const char*>(path.data()), path.size());
-            const nb::gil_scoped_release release;
-            return NgramModel::read_arpa(name.c_str());
-          },
-          "path"_a)
-      .def_static(
-          "parse_arpa",
-          [](const nb::bytes& text) {
-            const std::string_view view(static_cast<const char*>(text.data()), text.size());
-            const nb::gil_scoped_release release;
-            return NgramModel::parse_arpa(view);
-          },
-          "text"_a)
-      .def_prop_ro("order", &NgramModel::order)
-      .def_prop_ro("counts",
-                   [](const NgramModel& model) {
-                     return std::vector<std::uint64_t>(model.counts().begin(),
-                                                       model.counts().end());
-                   })
-      .def("start", &NgramModel::start, "sentence"_a)
-      .def("step", [](const NgramModel& model, std::int32_t state, std::int32_t word) {
-        if (state < 0 || static_cast<std::size_t>(state) >= model.num_states() || word < 0 ||
-            word >= model.words().size()) {
-          throw nb::index_error("no such state or word");
-        }
-        const Step step = model.step(static_cast<std::uint32_t>(state), word);
-        return std::pair(step.score, step.state);
-      });
+  bind_language_models(m);
 
   nb::enum_<Merge>(m, "Merge").value("history", Merge::history).value("context", Merge::context);
   nb::enum_<Smearing>(m, "Smearing")
