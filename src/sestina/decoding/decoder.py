@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis, Naming
+from sestina.decoding.sources import shared
 
 __all__ = ["Decoder", "Stream"]
 
@@ -55,6 +57,7 @@ class Decoder:
                 "lm", lm, expected="a LanguageModel or None", remedy="read one with read_arpa"
             )
         self._lexicon = lexicon
+        self._lm = lm
         self._options = options or DecoderOptions()
         self._naming = Naming(
             tokens=lexicon.tokens,
@@ -91,10 +94,19 @@ class Decoder:
         made.unk_word = len(self._lexicon) if known is None else known
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its parts, which pickle the paths and digests of their files."""
+        return _made_again, (self._lexicon, self._lm, self._options)
+
     @property
     def lexicon(self) -> Lexicon:
         """The words and their spellings."""
         return self._lexicon
+
+    @property
+    def lm(self) -> LanguageModel | None:
+        """The language model, if there is one."""
+        return self._lm
 
     @property
     def options(self) -> DecoderOptions:
@@ -183,6 +195,13 @@ class Decoder:
         # One number more than there are words stands for those that the lexicon lacks.
         known = number < len(self._lexicon)
         return self._lexicon.word(number) if known else self._options.unk_word
+
+
+def _made_again(lexicon: Lexicon, lm: LanguageModel | None, options: DecoderOptions) -> Decoder:
+    # Its parts are shared already, so that equal ones are the same.
+    return shared(
+        (Decoder, lexicon, lm, pickle.dumps(options)), lambda: Decoder(lexicon, lm, options)
+    )
 
 
 def _check_count(name: str, value: int) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from sestina.core.errors import InvalidValueError
 from sestina.decoding import _native
 from sestina.decoding.reading import naming_path, read_bytes
+from sestina.decoding.sources import Source, shared, unchanged
 
 __all__ = ["LanguageModel", "read_arpa"]
 
@@ -15,8 +18,9 @@ __all__ = ["LanguageModel", "read_arpa"]
 class LanguageModel:
     """An n-gram model of words, immutable and shared by any number of decoders; see `read_arpa`."""
 
-    def __init__(self, native: _native.NgramModel) -> None:
+    def __init__(self, native: _native.NgramModel, source: Source | None = None) -> None:
         self._native = native
+        self._source = source
 
     @property
     def order(self) -> int:
@@ -51,6 +55,14 @@ class LanguageModel:
         """Its order and size."""
         return f"LanguageModel(order {self.order}, {sum(self.counts):,} n-grams)"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its path and digest."""
+        if self._source is None:
+            raise InvalidValueError(
+                "lm", self, expected="a model that was read from a file", remedy="use read_arpa"
+            )
+        return _read_again, (self._source.path, self._source.digest())
+
     @property
     def native(self) -> _native.NgramModel:
         """As the compiled search takes it."""
@@ -63,9 +75,13 @@ def read_arpa(path: str | Path) -> LanguageModel:
     Raises:
         FileFormatError: if it is damaged or no ARPA file, with the line.
     """
-    path = Path(path)
+    path, source = Path(path), Source.of(path)
     with naming_path(path):
         if path.suffix != ".gz":
             path.open("rb").close()  # its errors name the file and the reason
-            return LanguageModel(_native.NgramModel.read_arpa(os.fsencode(path)))
-        return LanguageModel(_native.NgramModel.parse_arpa(read_bytes(path)))
+            return LanguageModel(_native.NgramModel.read_arpa(os.fsencode(path)), source)
+        return LanguageModel(_native.NgramModel.parse_arpa(read_bytes(path)), source)
+
+
+def _read_again(path: Path, digest: str) -> LanguageModel:
+    return shared((LanguageModel, digest), lambda: read_arpa(unchanged(path, digest)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sestina.core.errors import InvalidValueError
+from sestina.core.files import bytes_digest
 from sestina.decoding import _native
 from sestina.decoding.reading import Problem, naming_path, read_bytes
+from sestina.decoding.sources import Source, shared, unchanged
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["Lexicon"]
@@ -25,9 +28,12 @@ class Lexicon:
         (2, 'ab', 1)
     """
 
-    def __init__(self, native: _native.Lexicon, tokens: Tokens) -> None:
+    def __init__(
+        self, native: _native.Lexicon, tokens: Tokens, source: Source | None = None
+    ) -> None:
         self._native = native
         self._tokens = tokens
+        self._source = source
 
     @classmethod
     def read(cls, path: str | Path, tokens: Tokens) -> Lexicon:
@@ -38,9 +44,9 @@ class Lexicon:
         Raises:
             FileFormatError: if a token is unknown or a word has none, with the line.
         """
-        path = Path(path)
+        path, source = Path(path), Source.of(path)
         with naming_path(path):
-            return cls(_native.Lexicon.parse(read_bytes(path), tokens.table), tokens)
+            return cls(_native.Lexicon.parse(read_bytes(path), tokens.table), tokens, source)
 
     @classmethod
     def from_spellings(
@@ -99,6 +105,21 @@ class Lexicon:
         """Its size."""
         return f"Lexicon({len(self)} words, {self._native.num_spellings} spellings)"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its path and digest if it was read from a file, else its words and spellings."""
+        if self._source is not None:
+            return _read_again, (self._source.path, self._source.digest(), self._tokens)
+        return _made_again, (self._lines(), self._tokens)
+
+    def _lines(self) -> bytes:
+        """What `read` would read it from."""
+        lines = []
+        for number in range(self._native.num_spellings):
+            word, spelling = self._native.spelling(number)
+            spelled = " ".join(self._tokens[token] for token in spelling)
+            lines.append(self._native.word(word) + b" " + spelled.encode())
+        return b"\n".join(lines)
+
     @property
     def tokens(self) -> Tokens:
         """What the spellings are made of."""
@@ -108,6 +129,18 @@ class Lexicon:
     def native(self) -> _native.Lexicon:
         """As the compiled search takes it."""
         return self._native
+
+
+def _read_again(path: Path, digest: str, tokens: Tokens) -> Lexicon:
+    # The tokens are shared as well, so that equal ones are the same.
+    return shared((Lexicon, digest, tokens), lambda: Lexicon.read(unchanged(path, digest), tokens))
+
+
+def _made_again(lines: bytes, tokens: Tokens) -> Lexicon:
+    return shared(
+        (Lexicon, bytes_digest(lines), tokens),
+        lambda: Lexicon(_native.Lexicon.parse(lines, tokens.table), tokens),
+    )
 
 
 def _encoded(text: str) -> bytes:

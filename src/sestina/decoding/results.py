@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Timed:
 class Naming:
     """What the numbers of a search stand for."""
 
-    tokens: Tokens
+    tokens: Tokens | Mapping[int, str]
     word: Callable[[int], str]
     blank: str
     silence: str
@@ -91,6 +92,18 @@ class Hypothesis:
                 found.append((stretch, word))
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its numbers, and of the names those that occur."""
+        tokens, _, words = (set(column[column >= 0].tolist()) for column in self.path.T)
+        names = (
+            {token: self.naming.tokens[token] for token in tokens},
+            {word: self.naming.word(word) for word in words},
+            self.naming.blank,
+            self.naming.silence,
+        )
+        scores = (self.score, self.acoustic_score, self.language_score)
+        return _restored, (scores, self.path, self.num_frames, names)
+
     def __eq__(self, other: object) -> bool:
         """Whether they score the same and say the same at the same times."""
         if not isinstance(other, Hypothesis):
@@ -104,3 +117,20 @@ class Hypothesis:
     def __repr__(self) -> str:
         """What it says, and its score."""
         return f"Hypothesis({self.text!r}, score={self.score:.3f})"
+
+
+def _restored(
+    scores: tuple[float, float, float],
+    path: NDArray[np.int32],
+    num_frames: int,
+    names: tuple[dict[int, str], dict[int, str], str, str],
+) -> Hypothesis:
+    tokens, words, blank, silence = names
+    return Hypothesis(
+        score=scores[0],
+        acoustic_score=scores[1],
+        language_score=scores[2],
+        path=path,
+        num_frames=num_frames,
+        naming=Naming(tokens=tokens, word=words.__getitem__, blank=blank, silence=silence),
+    )

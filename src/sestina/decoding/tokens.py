@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
 from sestina.decoding import _native
+from sestina.decoding.sources import Source, shared, unchanged
 
 __all__ = ["Tokens"]
 
@@ -55,6 +57,7 @@ class Tokens:
             )
         self._names = tuple(names[0] for names in spellings)
         self._indices = seen
+        self._source: Source | None = None
         self._table = _native.TokenTable(list(seen.items()), len(spellings))
 
     @classmethod
@@ -66,6 +69,7 @@ class Tokens:
         Raises:
             FileFormatError: if it is no UTF-8, has no token or has one twice.
         """
+        source = Source.of(path)
         data = Path(path).read_bytes()
         try:
             data.decode()
@@ -78,11 +82,22 @@ class Tokens:
         # Split as bytes: a token may be a space of another kind, or a line separator of Unicode.
         lines = [line.split() for line in data.split(b"\n")]
         try:
-            return cls([[field.decode() for field in fields] for fields in lines if fields])
+            tokens = cls([[field.decode() for field in fields] for fields in lines if fields])
         except InvalidValueError as error:
             raise FileFormatError(
                 path, error.args[0].partition(";")[0], remedy=error.remedy
             ) from None
+        tokens._source = source
+        return tokens
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its path and digest if it was read from a file, else its spellings."""
+        if self._source is not None:
+            return _read_again, (self._source.path, self._source.digest())
+        entries: list[list[str]] = [[] for _ in self._names]
+        for spelling, index in self._indices.items():
+            entries[index].append(spelling)
+        return _made_again, (tuple(map(tuple, entries)),)
 
     def index(self, spelling: str) -> int:
         """The index of a spelling.
@@ -120,3 +135,11 @@ class Tokens:
     def table(self) -> _native.TokenTable:
         """As the compiled readers take them."""
         return self._table
+
+
+def _read_again(path: Path, digest: str) -> Tokens:
+    return shared((Tokens, digest), lambda: Tokens.read(unchanged(path, digest)))
+
+
+def _made_again(entries: tuple[tuple[str, ...], ...]) -> Tokens:
+    return shared((Tokens, entries), lambda: Tokens(entries))
