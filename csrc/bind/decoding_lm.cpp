@@ -2,17 +2,27 @@
 #include "bind/decoding.hpp"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "decoding/lm/arpa.hpp"
+#include "decoding/lm/cache.hpp"
+#include "decoding/lm/kenlm.hpp"
 #include "decoding/lm/ngram.hpp"
 #include "decoding/lm/none.hpp"
 
@@ -21,45 +31,194 @@ using namespace nb::literals;
 
 namespace sestina::decoding {
 
-void bind_language_models(nb::module_& m) {
-  nb::class_<LanguageModel>(m, "LanguageModel")
-      .def("word", [](const LanguageModel& model, const nb::bytes& text) {
-        return model.word({static_cast<const char*>(text.data()), text.size()});
-      });
-  nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
+namespace {
 
+std::string_view view_of(const nb::bytes& text) {
+  return {static_cast<const char*>(text.data()), text.size()};
+}
+
+// A session that others than searches use. A state that it did not give is an error rather than a
+// read beyond a table.
+class Walk {
+ public:
+  explicit Walk(std::shared_ptr<const LanguageModel> model)
+      : model_(std::move(model)), session_(model_->session()) {}
+
+  std::int32_t start(bool sentence) { return known(session_->start(sentence)); }
+  std::pair<float, std::int32_t> step(std::int32_t state, const nb::bytes& word) {
+    const Query query{checked(state), model_->word(view_of(word))};
+    Step step{};
+    session_->score({&query, 1}, {&step, 1});
+    return {step.score, known(step.state)};
+  }
+  float finish(std::int32_t state) { return session_->finish(checked(state)); }
+
+ private:
+  std::int32_t known(std::int32_t state) {
+    states_.insert(state);
+    return state;
+  }
+  std::int32_t checked(std::int32_t state) const {
+    if (!states_.contains(state)) {
+      throw nb::index_error("no such state");
+    }
+    return state;
+  }
+
+  std::shared_ptr<const LanguageModel> model_;
+  std::unique_ptr<Session> session_;
+  std::unordered_set<std::int32_t> states_;
+};
+
+// A view of a vector inside an object that Python owns.
+template <class Owner, class T>
+auto array_of(std::vector<T> Owner::* member) {
+  return [member](const Owner& owner) {
+    const std::vector<T>& values = owner.*member;
+    return nb::ndarray<nb::numpy, const T, nb::ndim<1>>(values.data(), {values.size()},
+                                                        nb::find(owner));
+  };
+}
+
+void bind_automaton(nb::module_& m) {
+  using Automaton = NgramModel::Automaton;
+  nb::class_<Automaton>(m, "Automaton")
+      .def_prop_ro("backoffs", array_of(&Automaton::backoffs))
+      .def_prop_ro("shorter", array_of(&Automaton::shorter))
+      .def_prop_ro("unigram_scores", array_of(&Automaton::unigram_scores))
+      .def_prop_ro("unigram_next", array_of(&Automaton::unigram_next))
+      .def_prop_ro("arc_states", array_of(&Automaton::arc_states))
+      .def_prop_ro("arc_words", array_of(&Automaton::arc_words))
+      .def_prop_ro("arc_scores", array_of(&Automaton::arc_scores))
+      .def_prop_ro("arc_next", array_of(&Automaton::arc_next));
+}
+
+template <class Model>
+std::vector<std::uint64_t> counts_of(const Model& model) {
+  return {model.counts().begin(), model.counts().end()};
+}
+
+void write_cache_to(const NgramModel& model, const char* path) {
+  const auto fail = [] { throw std::system_error(errno, std::generic_category()); };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "wb"), std::fclose);
+  if (!file) {
+    fail();
+  }
+  write_cache(model, [&](std::span<const std::byte> piece) {
+    if (std::fwrite(piece.data(), 1, piece.size(), file.get()) != piece.size()) {
+      fail();
+    }
+  });
+  if (std::fflush(file.get()) != 0) {
+    fail();
+  }
+}
+
+void bind_ngrams(nb::module_& m) {
+  nb::enum_<Loading>(m, "Loading").value("memory", Loading::memory).value("mmap", Loading::map);
+
+  bind_automaton(m);
   nb::class_<NgramModel, LanguageModel>(m, "NgramModel")
       .def_static(
           "read_arpa",
           [](const nb::bytes& path) {
-            const std::string name(static_cast<const char*>(path.data()), path.size());
+            const std::string name(view_of(path));
             const nb::gil_scoped_release release;
             return NgramModel::read_arpa(name.c_str());
           },
           "path"_a)
       .def_static(
-          "parse_arpa",
-          [](const nb::bytes& text) {
-            const std::string_view view(static_cast<const char*>(text.data()), text.size());
+          "read_cache",
+          [](const nb::bytes& path, Loading loading) {
+            const std::string name(view_of(path));
             const nb::gil_scoped_release release;
-            return NgramModel::parse_arpa(view);
+            return read_cache(name.c_str(), loading);
           },
-          "text"_a)
+          "path"_a, "loading"_a)
+      .def(
+          "write_cache",
+          [](const NgramModel& model, const nb::bytes& path) {
+            const std::string name(view_of(path));
+            const nb::gil_scoped_release release;
+            write_cache_to(model, name.c_str());
+          },
+          "path"_a)
       .def_prop_ro("order", &NgramModel::order)
-      .def_prop_ro("counts",
-                   [](const NgramModel& model) {
-                     return std::vector<std::uint64_t>(model.counts().begin(),
-                                                       model.counts().end());
-                   })
+      .def_prop_ro("counts", &counts_of<NgramModel>)
+      .def_prop_ro("end_of_sentence", &NgramModel::end_of_sentence)
+      .def("automaton", &NgramModel::automaton, nb::call_guard<nb::gil_scoped_release>())
       .def("start", &NgramModel::start, "sentence"_a)
       .def("step", [](const NgramModel& model, std::int32_t state, std::int32_t word) {
         if (state < 0 || static_cast<std::size_t>(state) >= model.num_states() || word < 0 ||
-            word >= model.words().size()) {
+            word >= model.num_words()) {
           throw nb::index_error("no such state or word");
         }
-        const Step step = model.step(static_cast<std::uint32_t>(state), word);
+        const Step step = model.step(state, word);
         return std::pair(step.score, step.state);
       });
+
+  nb::class_<KenlmModel, LanguageModel>(m, "KenlmModel")
+      .def_static(
+          "read",
+          [](const nb::bytes& path, Loading loading) {
+            const std::string name(view_of(path));
+            const nb::gil_scoped_release release;
+            return KenlmModel::load(name.c_str(), loading);
+          },
+          "path"_a, "loading"_a)
+      .def("compile", &KenlmModel::compile, nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("kind", &KenlmModel::kind)
+      .def_prop_ro("order", &KenlmModel::order)
+      .def_prop_ro("counts", &counts_of<KenlmModel>);
+
+  nb::class_<ArpaReader>(m, "ArpaReader")
+      .def(nb::init<>())
+      .def(
+          "push",
+          [](ArpaReader& reader, const nb::bytes& piece) {
+            const std::string_view view = view_of(piece);
+            const nb::gil_scoped_release release;
+            reader.push(view);
+          },
+          "piece"_a)
+      .def("finish", &ArpaReader::finish, nb::call_guard<nb::gil_scoped_release>());
+
+  m.def(
+      "file_kind",
+      [](const nb::bytes& head) {
+        const auto bytes = std::as_bytes(std::span(view_of(head)));
+        return KenlmModel::recognises(bytes) ? "kenlm" : is_cache(bytes) ? "cache" : "other";
+      },
+      "head"_a);
+}
+
+}  // namespace
+
+void bind_language_models(nb::module_& m) {
+  nb::register_exception_translator(
+      [](const std::exception_ptr& caught, void*) {
+        try {
+          std::rethrow_exception(caught);
+        } catch (const std::system_error& error) {
+          errno = error.code().value();
+          PyErr_SetFromErrno(PyExc_OSError);
+        }
+      },
+      nullptr);
+
+  nb::class_<LanguageModel>(m, "LanguageModel")
+      .def("word", [](const LanguageModel& model, const nb::bytes& text) {
+        return model.word(view_of(text));
+      })
+      .def("walk", [](std::shared_ptr<const LanguageModel> model) {
+        return std::make_unique<Walk>(std::move(model));
+      });
+  nb::class_<Walk>(m, "Walk")
+      .def("start", &Walk::start, "sentence"_a)
+      .def("step", &Walk::step, "state"_a, "word"_a)
+      .def("finish", &Walk::finish, "state"_a);
+  nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
+  bind_ngrams(m);
 }
 
 }  // namespace sestina::decoding

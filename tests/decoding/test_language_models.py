@@ -106,8 +106,10 @@ def test_a_packed_file_is_the_same_and_a_cut_one_an_error(tmp_path):
         (("-0.2\ta b", "-inf\ta b"), r"the probability is '-inf', expected a number from"),
         (("-0.2\ta b", "-2e999\ta b"), r"the probability is '-2e999', expected a number from"),
         (("-0.2\ta b", "-0.2x\ta b"), r"the probability is '-0.2x', expected a number"),
-        (("-0.2\ta b", "-0.2\ta b c d"), r"back-off weight is 'c'|more fields"),
-        (("-1\tb", "-1\ta"), r"no word or one that was there before"),
+        (("-0.2\ta b", "-0.2\ta b c d"), r"back-off weight is 'c'"),
+        (("-0.2\ta b", "-0.2\ta b 0 d"), r"too many fields"),
+        (("-0.2\ta b", "0.2\ta b"), r"the probability of the n-gram .* is above 1"),
+        (("-1\tb", "-1\ta"), r":9: the word 'a' was there before"),
         (("\\end\\", ""), r"the file ends, expected n-grams or"),
     ],
 )

@@ -1,417 +1,292 @@
-// The ARPA format: counts of each order, then `log10 probability, words, log10 back-off weight`, one
-// n-gram a line, in sections of ascending order.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "decoding/lm/arpa.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <string>
-#include <system_error>
-#include <vector>
+#include <cstdlib>
+#include <cstring>
 
 #include "decoding/errors.hpp"
-#include "decoding/lm/ngram.hpp"
 #include "decoding/text.hpp"
 
 namespace sestina::decoding {
 
 namespace {
 
-constexpr std::size_t highest_order = 8;
-constexpr double largest_number = 1e30;
-constexpr std::size_t release_every = std::size_t{1} << 24;
+constexpr std::size_t batch = 64;
+constexpr float largest_number = 1e30F;
+constexpr std::uint64_t trusted_arcs = std::uint64_t{1} << 22;  // where the text's size isn't known
+const char* const rewrite = "write the model again with the tool that made it";
 
-}  // namespace
-
-class ArpaReader {
- public:
-  ArpaReader(std::string_view text, void (*release)(std::string_view))
-      : text_(text), release_(release), model_(std::make_shared<NgramModel>()) {}
-
-  std::shared_ptr<NgramModel> read() {
-    read_counts();
-    for (order_ = 1; order_ <= model_->counts_.size(); ++order_) {
-      read_section();
-    }
-    if (line_ != "\\end\\") {
-      fail("there is " + shown(line_) + " after the last n-gram, expected \\end\\");
-    }
-    fold();
-    return model_;
+std::string_view trimmed(std::string_view line) noexcept {
+  while (!line.empty() && is_gap(line.back())) {
+    line.remove_suffix(1);
   }
-
- private:
-  [[noreturn]] void fail(const std::string& reason) const {
-    throw FormatError(reason, "write the model again, as an ARPA file of natural order",
-                      number_);
+  while (!line.empty() && is_gap(line.front())) {
+    line.remove_prefix(1);
   }
-
-  // The next line with its white space trimmed; false at the end of the text.
-  bool next_line() {
-    if (at_ >= text_.size()) {
-      line_ = {};
-      return false;
-    }
-    const std::size_t end = std::min(text_.find('\n', at_), text_.size());
-    line_ = text_.substr(at_, end - at_);
-    at_ = end + 1;
-    ++number_;
-    while (!line_.empty() && is_gap(line_.back())) {
-      line_.remove_suffix(1);
-    }
-    while (!line_.empty() && is_gap(line_.front())) {
-      line_.remove_prefix(1);
-    }
-    if (release_ != nullptr && at_ - released_ >= release_every) {
-      released_ = at_ / release_every * release_every;
-      release_(text_.substr(0, released_));
-    }
-    return true;
-  }
-  // The next line that is not empty.
-  void need_line(const char* expected) {
-    do {
-      if (!next_line()) {
-        fail(std::string("the file ends, expected ") + expected);
-      }
-    } while (line_.empty());
-  }
-  // The next field of the line, and the gap after it.
-  std::string_view take_field() noexcept {
-    const std::string_view field = next_field(line_);
-    while (!line_.empty() && is_gap(line_.front())) {
-      line_.remove_prefix(1);
-    }
-    return field;
-  }
-  float number(std::string_view field, const char* what) const {
-    double value = 0.0;
-    const char* const begin = field.data() + (field.starts_with('+') ? 1 : 0);
-    const auto [end, error] = std::from_chars(begin, field.data() + field.size(), value);
-    if (error != std::errc() || end != field.data() + field.size() ||
-        !(std::abs(value) <= largest_number)) {
-      fail(std::string("the ") + what + " is " + shown(field) + ", expected a number from -1e30 to " +
-           "1e30");
-    }
-    return static_cast<float>(value);
-  }
-
-  void read_counts() {
-    do {
-      if (!next_line()) {
-        throw FormatError("there is no line \\data\\, expected an ARPA file",
-                          "pass a language model in ARPA format; KenLM's binaries are not read yet");
-      }
-    } while (line_ != "\\data\\");
-    need_line("counts of n-grams");
-    std::uint64_t counted = 0;  // bytes that the n-grams so far need at least
-    while (line_.starts_with("ngram ")) {
-      take_field();
-      const std::string_view order = line_.substr(0, line_.find('='));
-      const std::string_view count = line_.substr(std::min(line_.size(), order.size() + 1));
-      std::uint64_t value = 0;
-      const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), value);
-      if (order != std::to_string(model_->counts_.size() + 1) || error != std::errc() ||
-          end != count.data() + count.size()) {
-        fail("the counts have " + shown(line_) + ", expected " +
-             std::to_string(model_->counts_.size() + 1) + "=<a number>");
-      }
-      // An n-gram takes a digit, and two bytes for each word, and the line's end: a file that says
-      // it has more than it can hold would only make us ask for memory.
-      const std::size_t bytes = 2 + 2 * (model_->counts_.size() + 1);
-      if (value > (text_.size() - counted) / bytes) {
-        fail("it says it has " + std::string(count) + " n-grams of order " + std::string(order) +
-             ", which its " + std::to_string(text_.size()) + " bytes can't hold");
-      }
-      counted += value * bytes;
-      model_->counts_.push_back(value);
-      need_line("\\1-grams:");
-    }
-    if (model_->counts_.empty() || model_->counts_.size() > highest_order) {
-      fail("the order is " + std::to_string(model_->counts_.size()) + ", expected 1 to " +
-           std::to_string(highest_order));
-    }
-    std::uint64_t states = 1;
-    std::uint64_t arcs = 0;
-    for (std::size_t k = 0; k < model_->counts_.size(); ++k) {
-      states += k + 1 < model_->counts_.size() || k == 0 ? model_->counts_[k] : 0;
-      arcs += k > 0 ? model_->counts_[k] : 0;
-    }
-    if (states > 0x7FFFFFF0U || arcs > 0xA0000000U) {
-      fail("it has " + std::to_string(states) + " contexts and " + std::to_string(arcs) +
-           " n-grams beyond the words, expected fewer than 2^31");
-    }
-    model_->words_.reserve(model_->counts_[0]);
-    model_->contexts_.reserve(states + 1);
-    model_->contexts_.push_back({0.0F, 0});
-    model_->arcs_.assign(arcs + arcs / 2 + 16, {NgramModel::no_state, 0, 0.0F, 0});
-  }
-
-  void read_section() {
-    std::string title("\\");
-    title.append(std::to_string(order_)).append("-grams:");
-    if (line_ != title) {
-      fail("there is " + shown(line_) + ", expected " + title);
-    }
-    if (order_ == 1) {
-      model_->words_.add("<unk>");
-      add_word(0, -100.0F, 0.0F);
-    }
-    std::uint64_t read = 0;
-    for (need_line("n-grams or \\end\\"); line_[0] != '\\'; need_line("n-grams or \\end\\")) {
-      if (++read > model_->counts_[order_ - 1]) {
-        fail("there are more n-grams of order " + std::to_string(order_) + " than the " +
-             std::to_string(model_->counts_[order_ - 1]) + " of the counts");
-      }
-      read_ngram();
-    }
-    enter_batch();
-    if (read != model_->counts_[order_ - 1]) {
-      fail("there are " + std::to_string(read) + " n-grams of order " + std::to_string(order_) +
-           ", expected the " + std::to_string(model_->counts_[order_ - 1]) + " of the counts");
-    }
-    if (order_ == 1) {
-      model_->begin_ = std::max(model_->words_.find("<s>"), 0);
-      model_->end_ = std::max(model_->words_.find("</s>"), 0);
-    }
-  }
-
-  void read_ngram() {
-    const std::string_view whole = line_;
-    const float score = number(take_field(), "probability");
-    highest_ = std::max(highest_, score);
-    if (order_ == 1) {
-      const std::string_view text = take_field();
-      const float backoff = read_backoff(whole);
-      const bool unknown = text == "<unk>" || text == "<UNK>";
-      const std::int32_t before = model_->words_.size();
-      if (!model_->words_.has_room(text)) {
-        fail("its words take 4 GiB and more, expected less");
-      }
-      const std::int32_t word = unknown ? 0 : model_->words_.add(text);
-      if (text.empty() || (!unknown && word < before) || (unknown && unknown_given_)) {
-        fail("the n-gram " + shown(whole) + " has no word or one that was there before");
-      }
-      unknown_given_ |= unknown;
-      add_word(word, score, backoff);
-      return;
-    }
-    Ngram ngram{};
-    ngram.line = whole;
-    ngram.number = number_;
-    ngram.score = score;
-    for (std::size_t k = 0; k < order_; ++k) {
-      const std::string_view text = take_field();
-      const std::int32_t word = text == "<UNK>" ? 0 : model_->words_.find(text);
-      if (word < 0 || text.empty()) {
-        fail("the n-gram " + shown(whole) + " has the word " + shown(text) +
-             ", expected one of the unigrams");
-      }
-      ngram.words[k] = static_cast<std::uint32_t>(word);
-    }
-    ngram.backoff = read_backoff(whole);
-    ngram.context = 1 + ngram.words[0];
-    batch_.push_back(ngram);
-    if (batch_.size() == batch_size) {
-      enter_batch();
-    }
-  }
-
-  // An n-gram that is read, but not yet in the table.
-  struct Ngram {
-    std::string_view line;
-    long number;
-    float score;
-    float backoff;
-    std::uint32_t words[highest_order];
-    std::uint32_t context;
-    std::uint32_t shorter;
-  };
-  static constexpr std::size_t batch_size = 64;
-
-  // Enters what was read, step by step for all: each step's places in the table are fetched while
-  // the step before it works on the others, or every one would wait for memory. No n-gram of an order
-  // looks for another of that order, so it doesn't matter that they come in late.
-  void enter_batch() {
-    const auto last = [&](const Ngram& ngram) { return ngram.words[order_ - 1]; };
-    for (std::size_t k = 1; k + 1 < order_; ++k) {
-      for (const Ngram& ngram : batch_) {
-        model_->prefetch(ngram.context, static_cast<std::int32_t>(ngram.words[k]));
-      }
-      for (Ngram& ngram : batch_) {
-        const NgramModel::Arc* const arc = model_->find(ngram.context, ngram.words[k]);
-        if (arc == nullptr) {
-          fail_at(ngram, "extends one that is not in the model");
-        }
-        ngram.context = arc->next;
-      }
-    }
-    for (Ngram& ngram : batch_) {
-      ngram.shorter = model_->contexts_[ngram.context].shorter;
-      model_->prefetch(ngram.shorter, static_cast<std::int32_t>(last(ngram)));
-      model_->prefetch(ngram.context, static_cast<std::int32_t>(last(ngram)));
-    }
-    for (Ngram& ngram : batch_) {
-      ngram.shorter = advance(ngram.shorter, last(ngram));
-    }
-    for (const Ngram& ngram : batch_) {
-      enter(ngram, last(ngram));
-    }
-    batch_.clear();
-  }
-
-  void enter(const Ngram& ngram, std::uint32_t last) {
-    std::uint32_t next = ngram.shorter;
-    if (order_ < model_->counts_.size()) {
-      next = static_cast<std::uint32_t>(model_->contexts_.size());
-      model_->contexts_.push_back({ngram.backoff, ngram.shorter});
-    }
-    std::size_t slot = model_->slot_of(ngram.context, last);
-    while (model_->arcs_[slot].state != NgramModel::no_state) {
-      if (model_->arcs_[slot].state == ngram.context && model_->arcs_[slot].word == last) {
-        fail_at(ngram, "was there before");
-      }
-      slot = slot + 1 == model_->arcs_.size() ? 0 : slot + 1;
-    }
-    model_->arcs_[slot] = {ngram.context, last, ngram.score, next};
-  }
-
-  [[noreturn]] void fail_at(const Ngram& ngram, const char* reason) {
-    number_ = ngram.number;
-    fail("the n-gram " + shown(ngram.line) + " " + reason);
-  }
-
-  float read_backoff(std::string_view whole) {
-    const std::string_view field = take_field();
-    if (!line_.empty()) {
-      fail("the n-gram " + shown(whole) + " has more fields than " +
-           std::to_string(order_) + " words and two numbers");
-    }
-    const float backoff = field.empty() ? 0.0F : number(field, "back-off weight");
-    highest_backoff_ = std::max(highest_backoff_, backoff);
-    return backoff;
-  }
-
-  void add_word(std::int32_t word, float score, float backoff) {
-    const auto index = static_cast<std::size_t>(word);
-    const std::uint32_t state = 1 + static_cast<std::uint32_t>(word);
-    if (index == model_->unigrams_.size()) {
-      model_->unigrams_.push_back({});
-      model_->contexts_.push_back({});
-    }
-    model_->unigrams_[index] = {score, state};
-    model_->contexts_[state] = {backoff, 0};
-  }
-
-  // The longest context that the word ends, among those not longer than `state` and the word.
-  std::uint32_t advance(std::uint32_t state, std::uint32_t word) const noexcept {
-    for (; state != 0; state = model_->contexts_[state].shorter) {
-      if (const NgramModel::Arc* arc = model_->find(state, word)) {
-        return arc->next;
-      }
-    }
-    return 1 + word;
-  }
-
-  // Replaces every context that makes no difference by the longest one behind it that does.
-  void fold() {
-    const std::size_t count = model_->contexts_.size();
-    std::vector<bool> extended(count, false);
-    for (const NgramModel::Arc& arc : model_->arcs_) {
-      if (arc.state != NgramModel::no_state) {
-        extended[arc.state] = true;
-      }
-    }
-    // Shorter contexts have smaller numbers.
-    std::vector<std::uint32_t> folded(count, 0);
-    for (std::size_t state = 1; state < count; ++state) {
-      NgramModel::Context& context = model_->contexts_[state];
-      context.shorter = folded[context.shorter];
-      folded[state] = extended[state] || context.backoff != 0.0F
-                          ? static_cast<std::uint32_t>(state)
-                          : context.shorter;
-    }
-    for (NgramModel::Arc& arc : model_->arcs_) {
-      arc.next = folded[arc.next];
-    }
-    for (NgramModel::Unigram& unigram : model_->unigrams_) {
-      unigram.next = folded[unigram.next];
-    }
-    // What back-off weights above 1 can add, if a file has such.
-    model_->highest_weight_ =
-        std::max(0.0F, highest_backoff_) * static_cast<float>(model_->counts_.size() - 1);
-    model_->highest_score_ = std::max(0.0F, highest_) + model_->highest_weight_;
-  }
-
-  std::string_view text_;
-  void (*release_)(std::string_view);
-  std::shared_ptr<NgramModel> model_;
-  std::string_view line_;
-  std::size_t at_ = 0;
-  std::size_t released_ = 0;
-  long number_ = 0;
-  std::size_t order_ = 0;
-  std::vector<Ngram> batch_;
-  bool unknown_given_ = false;
-  float highest_ = 0.0F;
-  float highest_backoff_ = 0.0F;
-};
-
-std::shared_ptr<NgramModel> NgramModel::parse_arpa(std::string_view text,
-                                                   void (*release)(std::string_view)) {
-  return ArpaReader(text, release).read();
+  return line;
 }
 
-namespace {
-
-// A file, read-only in memory while this lives.
-class MappedFile {
- public:
-  explicit MappedFile(const char* path) {
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat facts {};
-    if (file < 0 || fstat(file, &facts) != 0) {
-      const std::error_code reason(errno, std::generic_category());
-      if (file >= 0) {
-        close(file);
-      }
-      throw std::system_error(reason, path);
-    }
-    size_ = static_cast<std::size_t>(facts.st_size);
-    if (size_ > 0) {
-      data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    const std::error_code reason(errno, std::generic_category());
-    close(file);
-    if (data_ == MAP_FAILED) {
-      throw std::system_error(reason, path);
-    }
+// The first field of a trimmed line, taken off it with the gap behind it.
+std::string_view take_field(std::string_view& line) noexcept {
+  const std::string_view field = next_field(line);
+  while (!line.empty() && is_gap(line.front())) {
+    line.remove_prefix(1);
   }
-  ~MappedFile() {
-    if (data_ != nullptr) {
-      munmap(data_, size_);
-    }
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  std::string_view text() const noexcept { return {static_cast<const char*>(data_), size_}; }
-
- private:
-  void* data_ = nullptr;
-  std::size_t size_ = 0;
-};
+  return field;
+}
 
 }  // namespace
 
+void ArpaReader::fail(const std::string& reason, const std::string& remedy) const {
+  throw FormatError(reason, remedy, number_);
+}
+
+void ArpaReader::push(std::string_view piece) {
+  while (!piece.empty()) {
+    const void* const found = std::memchr(piece.data(), '\n', piece.size());
+    if (found == nullptr) {
+      cut_ += piece;
+      break;
+    }
+    const auto end = static_cast<std::size_t>(static_cast<const char*>(found) - piece.data());
+    if (cut_.empty()) {
+      read_line(piece.substr(0, end));
+    } else {
+      cut_ += piece.substr(0, end);
+      read_line(cut_);
+      flush();  // lines refer to the text
+      cut_.clear();
+    }
+    piece.remove_prefix(end + 1);
+  }
+  flush();
+}
+
+std::shared_ptr<NgramModel> ArpaReader::finish() {
+  if (!cut_.empty()) {
+    push("\n");
+  }
+  if (part_ != Part::after) {
+    ++number_;
+    fail(part_ == Part::preamble
+             ? "there is no line \\data\\, expected the text of an ARPA file"
+             : std::string("the file ends, expected ") +
+                   (part_ == Part::counts ? "the 1-grams" : "n-grams or \\end\\"),
+         part_ == Part::preamble ? "pass a language model in ARPA or KenLM's binary format"
+                                 : "copy the whole file again");
+  }
+  return builder_->finish();
+}
+
+void ArpaReader::read_line(std::string_view line) {
+  ++number_;
+  if (part_ == Part::ngrams && !line.empty() && line.front() != '\\' && !is_gap(line.front())) {
+    read_ngram(line);
+    return;
+  }
+  line = trimmed(line);
+  if (line.empty()) {
+    return;
+  }
+  switch (part_) {
+    case Part::preamble:
+      if (line == "\\data\\") {
+        part_ = Part::counts;
+      }
+      break;
+    case Part::counts:
+      if (line.starts_with("ngram")) {
+        read_count(line);
+      } else {
+        read_title(line);
+      }
+      break;
+    case Part::ngrams:
+      if (line.front() == '\\') {
+        read_title(line);
+      } else {
+        read_ngram(line);
+      }
+      break;
+    case Part::after:
+      fail("there is " + shown(line) + " after \\end\\, expected nothing", "drop what is there");
+  }
+}
+
+void ArpaReader::read_count(std::string_view line) {
+  line.remove_prefix(std::strlen("ngram"));
+  const std::size_t equals = std::min(line.find('='), line.size());
+  const std::string_view order = trimmed(line.substr(0, equals));
+  const std::string_view count = trimmed(line.substr(std::min(equals + 1, line.size())));
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), value);
+  if (order != std::to_string(counts_.size() + 1) || error != std::errc() ||
+      end != count.data() + count.size()) {
+    fail("the counts have " + shown(line) + ", expected " + std::to_string(counts_.size() + 1) +
+             "=<a number>",
+         rewrite);
+  }
+  // Blanks and a digit are the least that an n-gram takes.
+  if (size_ > 0 && value > size_ / (2 * counts_.size() + 3)) {
+    fail("it says it has " + std::string(count) + " n-grams of order " + std::string(order) +
+             ", which its " + std::to_string(size_) + " bytes can't hold",
+         "copy the whole file again");
+  }
+  counts_.push_back(value);
+  if (counts_.size() > NgramModel::highest_order) {
+    fail("the order is " + std::to_string(counts_.size()) + " or more, expected at most " +
+             std::to_string(NgramModel::highest_order),
+         "prune the model to a lower order");
+  }
+}
+
+void ArpaReader::read_title(std::string_view line) {
+  if (order_ > 0) {
+    end_order();
+  }
+  std::string title("\\");
+  title += order_ > 0 && order_ == counts_.size() ? "end\\"
+                                                  : std::to_string(order_ + 1) + "-grams:";
+  if (counts_.empty() || line != title) {
+    const std::string expected = counts_.empty() ? "counts of n-grams" : title;
+    fail("there is " + shown(line) + ", expected " + expected, rewrite);
+  }
+  if (order_ == 0) {
+    builder_ = std::make_unique<NgramBuilder>(counts_, size_ > 0 ? size_ : trusted_arcs);
+  }
+  part_ = order_ == counts_.size() ? Part::after : Part::ngrams;
+  ++order_;
+  read_ = 0;
+}
+
+void ArpaReader::end_order() {
+  flush();
+  if (read_ != counts_[order_ - 1]) {
+    fail("there are " + std::to_string(read_) + " n-grams of order " + std::to_string(order_) +
+             ", expected the " + std::to_string(counts_[order_ - 1]) + " of the counts",
+         "correct the counts, or copy the whole file again");
+  }
+}
+
+float ArpaReader::number(std::string_view field, const char* what) const {
+  float value = 0.0F;
+  const char* const begin = field.data() + (field.starts_with('+') ? 1 : 0);
+  const char* const end = field.data() + field.size();
+  auto [read, error] = std::from_chars(begin, end, value);
+  if (error == std::errc::result_out_of_range) {
+    // Too large, or so small that it is 0; strtod says which.
+    value = static_cast<float>(std::strtod(std::string(begin, end).c_str(), nullptr));
+    error = std::errc();
+  }
+  if (field.empty() || read != end || error != std::errc() ||
+      !(std::abs(value) <= largest_number)) {
+    fail(std::string("the ") + what + " is " + shown(field) +
+             ", expected a number from -1e30 to 1e30",
+         rewrite);
+  }
+  return value;
+}
+
+void ArpaReader::read_ngram(std::string_view line) {
+  if (++read_ > counts_[order_ - 1]) {
+    fail("there are more n-grams of order " + std::to_string(order_) + " than the " +
+             std::to_string(counts_[order_ - 1]) + " of the counts",
+         "correct the counts");
+  }
+  const std::string_view whole = line;
+  while (!line.empty() && is_gap(line.back())) {
+    line.remove_suffix(1);
+  }
+  Line& ngram = lines_.emplace_back();
+  ngram.number = number_;
+  ngram.score = number(take_field(line), "probability");
+  for (std::size_t k = 0; k < order_; ++k) {
+    ngram.words[k] = take_field(line);
+  }
+  if (ngram.words[order_ - 1].empty()) {
+    fail("the n-gram " + shown(whole) + " has too few fields, expected a number and " +
+             std::to_string(order_) + " words",
+         rewrite);
+  }
+  ngram.backoff = line.empty() ? 0.0F : number(take_field(line), "back-off weight");
+  if (!line.empty()) {
+    fail("the n-gram " + shown(whole) + " has too many fields, expected a number, " +
+             std::to_string(order_) + " words and a number",
+         rewrite);
+  }
+  if (ngram.score > 0.0F) {
+    fail("the probability of the n-gram " + shown(whole) +
+             " is above 1 (log10 above 0), expected one of at most 1",
+         "let the tool that made the model write normalised probabilities");
+  }
+  if (order_ == counts_.size() && ngram.backoff != 0.0F) {
+    fail("the back-off weight of the n-gram " + shown(whole) + " is not 0, and no n-gram is longer",
+         rewrite);
+  }
+  if (order_ == 1) {
+    builder_->add_word(ngram.words[0], ngram.score, ngram.backoff, number_);
+    lines_.clear();
+    return;
+  }
+  const Vocabulary words = builder_->words();
+  for (std::size_t k = 0; k < order_; ++k) {
+    ngram.hashes[k] = Vocabulary::hash(ngram.words[k]);
+    words.prefetch_slot(ngram.hashes[k]);
+  }
+  if (lines_.size() == batch) {
+    flush();
+  }
+}
+
+// Hands the waiting n-grams to the builder.
+void ArpaReader::flush() {
+  if (lines_.empty()) {
+    return;
+  }
+  const Vocabulary words = builder_->words();
+  for (const Line& ngram : lines_) {
+    for (std::size_t k = 0; k < order_; ++k) {
+      words.prefetch_end(ngram.hashes[k]);
+    }
+  }
+  for (const Line& ngram : lines_) {
+    for (std::size_t k = 0; k < order_; ++k) {
+      words.prefetch_text(ngram.hashes[k]);
+    }
+  }
+  std::array<std::uint32_t, NgramModel::highest_order> ids;
+  for (const Line& ngram : lines_) {
+    for (std::size_t k = 0; k < order_; ++k) {
+      const std::int32_t id = words.find(ngram.words[k], ngram.hashes[k]);
+      if (id < 0 && ngram.words[k] != "<UNK>") {
+        throw FormatError("an n-gram of order " + std::to_string(order_) + " has the word " +
+                              shown(ngram.words[k]) + ", expected one of the unigrams",
+                          rewrite, ngram.number);
+      }
+      ids[k] = static_cast<std::uint32_t>(std::max(id, 0));
+    }
+    builder_->add({ids.data(), order_}, ngram.score, ngram.backoff, ngram.number);
+  }
+  lines_.clear();
+}
+
+std::shared_ptr<NgramModel> NgramModel::parse_arpa(std::string_view text) {
+  ArpaReader reader(text.size());
+  reader.push(text);
+  return reader.finish();
+}
+
 std::shared_ptr<NgramModel> NgramModel::read_arpa(const char* path) {
-  const MappedFile file(path);
-  return parse_arpa(file.text(), [](std::string_view done) {
-    madvise(const_cast<char*>(done.data()), done.size(), MADV_DONTNEED);
-  });
+  FileStream file(path);
+  ArpaReader reader(file.size());
+  // Read rather than mapped: it is as fast, and a file that shrinks meanwhile is no crash.
+  std::vector<std::byte> buffer(std::size_t{1} << 20);
+  while (const std::size_t got = file.read(buffer)) {
+    reader.push({reinterpret_cast<const char*>(buffer.data()), got});
+  }
+  return reader.finish();
 }
 
 }  // namespace sestina::decoding

@@ -1,9 +1,9 @@
 // What a search asks of a language model.
 //
 // A `LanguageModel` is immutable and may be shared by any number of threads. A `Session` is one
-// search's view of it: it owns whatever must be remembered during that search, names states by small
-// integers, and belongs to one thread at a time. Equal integers mean equal futures, so a search may
-// merge hypotheses whose states are equal. Scores are log10, as in ARPA files.
+// search's view of it: it owns whatever must be remembered during that search, names states by
+// small integers, and belongs to one thread at a time. Equal integers mean equal futures, so a
+// search may merge hypotheses whose states are equal. Scores are log10, as in ARPA files.
 #pragma once
 
 #include <algorithm>
@@ -35,6 +35,9 @@ class Session {
   virtual void score(std::span<const Query> queries, std::span<Step> steps) = 0;
   // log10 p(</s> | state).
   virtual float finish(std::int32_t state) = 0;
+  // Forgets all states but 0 and these, and puts in each one's place its new name. For searches
+  // over hours: a model that names states as it meets them would grow for ever.
+  virtual void keep(std::span<std::int32_t>) {}
 };
 
 class LanguageModel {
@@ -43,7 +46,8 @@ class LanguageModel {
   virtual std::unique_ptr<Session> session() const = 0;
   // The id of a word, 0 if the model does not know it.
   virtual std::int32_t word(std::string_view text) const = 0;
-  // No score of any step is above this; it lets a search discard a word before asking for its score.
+  // No score of any step is above this; it lets a search discard a word before asking for its
+  // score.
   virtual float highest_score() const noexcept { return std::numeric_limits<float>::infinity(); }
   // The same for each word by itself: no step to `words[k]` scores above `highest[k]`.
   virtual void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const {

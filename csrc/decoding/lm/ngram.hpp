@@ -1,11 +1,14 @@
 // An n-gram model compiled into an automaton.
 //
-// A state is a context: the n-gram of the last words, 0 the empty one. An arc (state, word) holds the
-// score and the next state; where there is none, the state's back-off weight is added and the state
-// of the shorter context asked. All arcs but those of the empty context lie in one open-addressing
-// table of 16-byte slots, so that a step costs about one cache miss per back-off level, and a batch
-// of steps fetches ahead. A context that no n-gram extends and whose back-off weight is 1 is replaced
-// by the shorter one, so that equal futures have equal states. Immutable once built.
+// A state is a context, the last words that can still matter; 0 is the empty one. An arc (state,
+// word) holds a score and the next state. Where a state has no arc for a word, the state's
+// back-off weight is added and the state of the shorter context asked, in the end the empty one,
+// which has an arc for every word. States are minimal: a context that nothing extends and whose
+// weight is 1 has none of its own but that of its longest suffix that matters, so that equal
+// futures are equal states.
+//
+// A step costs about one cache miss per order, and a batch of steps has them at the same time. 18
+// bytes per n-gram and 8 per state. Immutable; any number of threads may use it.
 #pragma once
 
 #include <cstdint>
@@ -14,50 +17,17 @@
 #include <string_view>
 #include <vector>
 
+#include "decoding/lm/arcs.hpp"
+#include "decoding/lm/memory.hpp"
 #include "decoding/lm/model.hpp"
-#include "decoding/words.hpp"
+#include "decoding/lm/vocabulary.hpp"
 
 namespace sestina::decoding {
 
 class NgramModel final : public LanguageModel {
  public:
-  // Reads the text of an ARPA file. `release` is called with the offset up to which the text is no
-  // longer needed, now and then. Throws FormatError.
-  static std::shared_ptr<NgramModel> parse_arpa(std::string_view text,
-                                                void (*release)(std::string_view) = nullptr);
-  // The same from a file, which is mapped and let go as it is read. Throws FormatError, and
-  // std::system_error if it can't be opened.
-  static std::shared_ptr<NgramModel> read_arpa(const char* path);
+  static constexpr std::size_t highest_order = 8;
 
-  std::unique_ptr<Session> session() const override;
-  std::int32_t word(std::string_view text) const override;
-  float highest_score() const noexcept override { return highest_score_; }
-  void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const override;
-
-  int order() const noexcept { return static_cast<int>(counts_.size()); }
-  std::span<const std::uint64_t> counts() const noexcept { return counts_; }
-  const WordTable& words() const noexcept { return words_; }
-
-  std::int32_t start(bool sentence) const noexcept {
-    return sentence ? static_cast<std::int32_t>(unigrams_[static_cast<std::size_t>(begin_)].next)
-                    : 0;
-  }
-  Step step(std::uint32_t state, std::int32_t word) const noexcept;
-  void prefetch(std::uint32_t state, std::int32_t word) const noexcept {
-    __builtin_prefetch(&arcs_[slot_of(state, static_cast<std::uint32_t>(word))]);
-  }
-  std::size_t num_states() const noexcept { return contexts_.size(); }
-  std::int32_t end_of_sentence() const noexcept { return end_; }
-
- private:
-  friend class ArpaReader;
-
-  struct Arc {
-    std::uint32_t state;  // `no_state` where the slot is free
-    std::uint32_t word;
-    float score;
-    std::uint32_t next;
-  };
   struct Unigram {
     float score;
     std::uint32_t next;
@@ -66,35 +36,76 @@ class NgramModel final : public LanguageModel {
     float backoff;
     std::uint32_t shorter;
   };
-  static constexpr std::uint32_t no_state = ~std::uint32_t{0};
+  // The automaton as flat arrays, for a search that runs elsewhere. A state's back-off state may
+  // have a larger number than the state itself.
+  struct Automaton {
+    // By state.
+    std::vector<float> backoffs;
+    std::vector<std::int32_t> shorter;
+    // By word: the arcs of the empty context.
+    std::vector<float> unigram_scores;
+    std::vector<std::int32_t> unigram_next;
+    // All other arcs, in no order.
+    std::vector<std::int32_t> arc_states;
+    std::vector<std::int32_t> arc_words;
+    std::vector<float> arc_scores;
+    std::vector<std::int32_t> arc_next;
+  };
+  // All that a model consists of. The arrays may be a file's that can't be trusted: steps check
+  // what they read from them, at no cost that can be measured. Whoever makes a model sees to it
+  // that there is a word 0 and a state 0 and that states are below `ArcTable::states_per_bucket`
+  // times buckets.
+  struct Tables {
+    std::vector<std::uint64_t> counts;  // of n-grams, by order; as the source said
+    std::span<const Unigram> unigrams;  // by word; arcs of state 0
+    std::span<const float> highest;     // by word: no step's score is above it
+    std::span<const Context> contexts;  // by state; shorter ones have the sources' order
+    ArcTable arcs;                      // of the other states
+    Vocabulary words;
+    std::uint32_t begin = 0;  // <s>
+    std::uint32_t end = 0;    // </s>
+  };
 
-  std::size_t slot_of(std::uint32_t state, std::uint32_t word) const noexcept {
-    const std::uint64_t key = (std::uint64_t{state} << 32) | word;
-    // The upper half of a product is the better mixed one; the table has fewer than 2^32 slots.
-    return static_cast<std::size_t>((((key * 0x9E3779B97F4A7C15ULL) >> 32) * arcs_.size()) >> 32);
-  }
-  const Arc* find(std::uint32_t state, std::uint32_t word) const noexcept {
-    for (std::size_t slot = slot_of(state, word);;) {
-      const Arc& arc = arcs_[slot];
-      if (arc.state == state && arc.word == word) {
-        return &arc;
-      }
-      if (arc.state == no_state) {
-        return nullptr;
-      }
-      slot = slot + 1 == arcs_.size() ? 0 : slot + 1;
-    }
+  // `owned` are the blocks in which the tables lie.
+  NgramModel(Tables tables, std::vector<Block> owned);
+  NgramModel(const NgramModel&) = delete;
+  NgramModel& operator=(const NgramModel&) = delete;
+
+  // Reads an ARPA file, or the text of one. Throws FormatError, and std::system_error if the file
+  // can't be opened or read.
+  static std::shared_ptr<NgramModel> read_arpa(const char* path);
+  static std::shared_ptr<NgramModel> parse_arpa(std::string_view text);
+
+  std::unique_ptr<Session> session() const override;
+  std::int32_t word(std::string_view text) const override;
+  float highest_score() const noexcept override { return highest_score_; }
+  void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const override;
+
+  int order() const noexcept { return static_cast<int>(tables_.counts.size()); }
+  std::span<const std::uint64_t> counts() const noexcept { return tables_.counts; }
+  const Vocabulary& words() const noexcept { return tables_.words; }
+  std::int32_t num_words() const noexcept { return tables_.words.size(); }
+  std::string_view word_text(std::int32_t word) const noexcept { return tables_.words.text(word); }
+  std::size_t num_states() const noexcept { return tables_.contexts.size(); }
+  const Tables& tables() const noexcept { return tables_; }
+  Automaton automaton() const;
+
+  std::int32_t start(bool sentence) const noexcept;
+  std::int32_t end_of_sentence() const noexcept { return static_cast<std::int32_t>(tables_.end); }
+  // One step. The state must be this model's and the word below `num_words()`.
+  Step step(std::int32_t state, std::int32_t word) const noexcept;
+  // Many, which is the faster way. Spans of one length.
+  void steps(std::span<const Query> queries, std::span<Step> steps) const noexcept;
+
+ private:
+  // A state that was read: whatever a hostile file holds there, it is one of the model's.
+  std::uint32_t checked(std::uint32_t state) const noexcept {
+    return state < tables_.contexts.size() ? state : 0;
   }
 
-  WordTable words_;
-  std::vector<std::uint64_t> counts_;
-  std::vector<Unigram> unigrams_;
-  std::vector<Context> contexts_;
-  std::vector<Arc> arcs_;  // never full: a search ends at a free slot
-  std::int32_t begin_ = 0;
-  std::int32_t end_ = 0;
+  Tables tables_;
+  std::vector<Block> owned_;
   float highest_score_ = 0.0F;
-  float highest_weight_ = 0.0F;  // what back-off weights can add at most; 0 unless one is above 1
 };
 
 }  // namespace sestina::decoding

@@ -12,7 +12,13 @@ No torch is loaded; tensors of torch are taken as they are.
 """
 
 from sestina.decoding.decoder import Decoder, Stream
-from sestina.decoding.language_models import LanguageModel, read_arpa
+from sestina.decoding.language_models import (
+    LanguageModel,
+    NgramModel,
+    compile_lm,
+    read_arpa,
+    read_lm,
+)
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis, Timed
@@ -24,8 +30,11 @@ __all__ = [
     "Hypothesis",
     "LanguageModel",
     "Lexicon",
+    "NgramModel",
     "Stream",
     "Timed",
     "Tokens",
+    "compile_lm",
     "read_arpa",
+    "read_lm",
 ]

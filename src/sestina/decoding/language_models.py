@@ -5,36 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sestina.core.errors import InvalidValueError
+from sestina.core.files import atomic_path
 from sestina.decoding import _native
-from sestina.decoding.reading import naming_path, read_bytes
+from sestina.decoding.reading import naming_path, read_pieces
 from sestina.decoding.sources import Source, shared, unchanged
 
-__all__ = ["LanguageModel", "read_arpa"]
+__all__ = ["LanguageModel", "Load", "NgramModel", "compile_lm", "read_arpa", "read_lm"]
+
+Load = Literal["memory", "mmap"]
+
+_GZIP = b"\x1f\x8b"
+_HEAD_BYTES = 64
 
 
 class LanguageModel:
-    """An n-gram model of words, immutable and shared by any number of decoders; see `read_arpa`."""
+    """What a decoder asks how probable words are; immutable, shared by any number of decoders."""
 
-    def __init__(self, native: _native.NgramModel, source: Source | None = None) -> None:
+    def __init__(self, native: _native.LanguageModel) -> None:
         self._native = native
-        self._source = source
-
-    @property
-    def order(self) -> int:
-        """The longest n-gram it knows."""
-        return self._native.order
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many n-grams of each order its file has."""
-        return tuple(self._native.counts)
 
     def __contains__(self, word: str) -> bool:
         """Whether the model knows the word."""
-        return self._native.word(word.encode(errors="surrogateescape")) != 0
+        return self._native.word(_bytes_of(word)) != 0
 
     def scores(self, words: Sequence[str], *, begin: bool = True, end: bool = True) -> list[float]:
         """log10 of the probability of each word after those before it.
@@ -44,44 +39,147 @@ class LanguageModel:
             begin: whether it starts where a sentence starts.
             end: whether it ends where a sentence ends; then one score more, of that end.
         """
-        state, scores = self._native.start(begin), []
-        for word in [*words, *(["</s>"] if end else [])]:
-            number = self._native.word(word.encode(errors="surrogateescape"))
-            score, state = self._native.step(state, number)
+        walk, scores = self._native.walk(), []
+        state = walk.start(begin)
+        for word in words:
+            score, state = walk.step(state, _bytes_of(word))
             scores.append(score)
-        return scores
-
-    def __repr__(self) -> str:
-        """Its order and size."""
-        return f"LanguageModel(order {self.order}, {sum(self.counts):,} n-grams)"
+        return [*scores, walk.finish(state)] if end else scores
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles its path and digest."""
-        if self._source is None:
-            raise InvalidValueError(
-                "lm", self, expected="a model that was read from a file", remedy="use read_arpa"
-            )
-        return _read_again, (self._source.path, self._source.digest())
+        """Refused: only what was read from a file pickles, as its path and digest."""
+        raise InvalidValueError(
+            "lm", self, expected="a model that was read from a file", remedy="use read_lm"
+        )
 
     @property
-    def native(self) -> _native.NgramModel:
+    def native(self) -> _native.LanguageModel:
         """As the compiled search takes it."""
         return self._native
 
 
-def read_arpa(path: str | Path) -> LanguageModel:
-    """The n-gram model of an ARPA file, plain or `.gz`.
+class NgramModel(LanguageModel):
+    """A model of n-grams that was read from a file by `read_lm`."""
+
+    def __init__(
+        self,
+        native: _native.NgramModel | _native.KenlmModel,
+        source: Source | None = None,
+        load: Load = "memory",
+    ) -> None:
+        super().__init__(native)
+        self._ngrams = native
+        self._source = source
+        self._load: Load = load
+
+    @property
+    def order(self) -> int:
+        """The longest n-gram it knows."""
+        return self._ngrams.order
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many n-grams of each order its file has."""
+        return tuple(self._ngrams.counts)
+
+    @property
+    def native(self) -> _native.NgramModel | _native.KenlmModel:
+        """As the compiled search takes it."""
+        return self._ngrams
+
+    def __repr__(self) -> str:
+        """Its order and size."""
+        return f"NgramModel(order {self.order}, {sum(self.counts):,} n-grams)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its path and digest."""
+        if self._source is None:
+            return super().__reduce__()
+        return _read_again, (self._source.path, self._source.digest(), self._load)
+
+
+def read_lm(path: str | Path, *, load: Load = "memory") -> NgramModel:
+    """The n-gram model of a file, whose kind its first bytes tell.
+
+    Read are ARPA files, plain or packed by gzip; KenLM's binary files, hash tables and tries of all
+    kinds, which are asked where they lie; and what `compile_lm` makes.
+
+    Args:
+        path: the file.
+        load: "memory" reads all of a binary file at once. "mmap" reads what is needed when it is,
+            from pages that all processes share; such a file must not be written to while it is in
+            use. Text is always read.
+
+    Raises:
+        FileFormatError: if the file is damaged or of no such kind, with the line of a text.
+        InvalidValueError: if `load` is neither.
+    """
+    if load not in ("memory", "mmap"):
+        raise InvalidValueError("load", load, expected="memory or mmap", remedy="pass one of them")
+    path, source = Path(path), Source.of(path)
+    loading, name = getattr(_native.Loading, load), os.fsencode(path)
+    with path.open("rb") as file:  # its errors name the file and the reason
+        head = file.read(_HEAD_BYTES)
+    native: _native.NgramModel | _native.KenlmModel
+    with naming_path(path):
+        match _native.file_kind(head):
+            case "kenlm":
+                native = _native.KenlmModel.read(name, loading)
+            case "cache":
+                native = _native.NgramModel.read_cache(name, loading)
+            case _:
+                native = _parse(path, packed=head.startswith(_GZIP))
+    return NgramModel(native, source, load)
+
+
+def read_arpa(path: str | Path) -> NgramModel:
+    """The n-gram model of an ARPA file, plain or packed by gzip.
 
     Raises:
         FileFormatError: if it is damaged or no ARPA file, with the line.
     """
     path, source = Path(path), Source.of(path)
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
     with naming_path(path):
-        if path.suffix != ".gz":
-            path.open("rb").close()  # its errors name the file and the reason
-            return LanguageModel(_native.NgramModel.read_arpa(os.fsencode(path)), source)
-        return LanguageModel(_native.NgramModel.parse_arpa(read_bytes(path)), source)
+        return NgramModel(_parse(path, packed=packed), source)
 
 
-def _read_again(path: Path, digest: str) -> LanguageModel:
-    return shared((LanguageModel, digest), lambda: read_arpa(unchanged(path, digest)))
+def compile_lm(source: str | Path | NgramModel, target: str | Path) -> None:
+    """Writes a model to a file that `read_lm` opens without parsing, whose pages processes share.
+
+    The file is for machines of the same byte order and for this version of sestina; a later one may
+    ask to compile anew.
+
+    Args:
+        source: an ARPA file, a trie of KenLM, or a model that was read from one.
+        target: the file to write. Until all of it is written what was there stays.
+
+    Raises:
+        FileFormatError: if the source can't be read, or is one of KenLM's hash tables, whose
+            n-grams can't be listed, or has no texts of its words.
+    """
+    model = source if isinstance(source, NgramModel) else read_lm(source)
+    native = model.native
+    if isinstance(native, _native.KenlmModel):
+        with naming_path(model._source.path if model._source else "lm"):  # noqa: SLF001  same file
+            native = native.compile()
+    with atomic_path(target) as partial:
+        native.write_cache(os.fsencode(partial))
+
+
+def _parse(path: Path, *, packed: bool) -> _native.NgramModel:
+    if not packed:
+        return _native.NgramModel.read_arpa(os.fsencode(path))
+    reader = _native.ArpaReader()
+    for piece in read_pieces(path):
+        reader.push(piece)
+    return reader.finish()
+
+
+def _read_again(path: Path, digest: str, load: Load) -> NgramModel:
+    return shared((NgramModel, digest, load), lambda: read_lm(unchanged(path, digest), load=load))
+
+
+def _bytes_of(word: str) -> bytes:
+    return word.encode(errors="surrogateescape")

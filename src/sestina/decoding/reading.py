@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sestina.core.errors import FileFormatError
 
-__all__ = ["Problem", "naming_path", "read_bytes"]
+__all__ = ["Problem", "naming_path", "read_bytes", "read_pieces"]
 
 _LARGEST_RATIO = 100
 _ALWAYS_UNPACKED = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 class Problem(Exception):  # noqa: N818  users see a FileFormatError, which names the path
@@ -53,23 +54,34 @@ def read_bytes(path: Path) -> bytes:
     """What a file holds, unpacked if its name ends in `.gz`.
 
     Raises:
-        FileFormatError: if it is packed, and damaged or unpacks to over 100 times its size, which
-            no list of words or n-grams does.
+        FileFormatError: as `read_pieces` does.
     """
-    if path.suffix != ".gz":
-        return path.read_bytes()
+    return path.read_bytes() if path.suffix != ".gz" else b"".join(read_pieces(path))
+
+
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """What a file packed by gzip holds, piece by piece.
+
+    Raises:
+        FileFormatError: if it is damaged, or unpacks to over 100 times its size, which no list of
+            words or n-grams does.
+    """
     most = path.stat().st_size * _LARGEST_RATIO + _ALWAYS_UNPACKED
+    unpacked = 0
     try:
         with gzip.open(path) as file:
-            data = file.read(most + 1)
+            while piece := file.read(_PIECE_BYTES):
+                unpacked += len(piece)
+                if unpacked > most:
+                    break
+                yield piece
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise FileFormatError(
             path, f"the gzip stream is damaged ({error})", remedy="fetch or pack the file again"
         ) from error
-    if len(data) > most:
+    if unpacked > most:
         raise FileFormatError(
             path,
             f"it unpacks to over {most:,} bytes, expected at most {_LARGEST_RATIO} times its size",
             remedy="unpack it yourself if it is to be trusted",
         )
-    return data
