@@ -22,6 +22,7 @@
 #include "decoding/errors.hpp"
 #include "decoding/lexicon.hpp"
 #include "decoding/lm/model.hpp"
+#include "decoding/packed.hpp"
 #include "decoding/tokens.hpp"
 
 namespace nb = nanobind;
@@ -31,6 +32,7 @@ using namespace sestina::decoding;
 namespace {
 
 using Scores = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Block = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Path = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
 // Score, its acoustic and language parts, and (token, frame, word) rows.
 using Found = nb::typed<nb::tuple, double, double, double, Path>;
@@ -188,6 +190,22 @@ NB_MODULE(_native, m) {
                                num_tokens, options);
           },
           "lexicon"_a, "model"_a, "smearing"_a, "num_tokens"_a, "options"_a)
+      .def(
+          "__init__",
+          [](Decoder* self, const Block& packed, std::shared_ptr<LanguageModel> model,
+             const SearchOptions& options) {
+            const nb::gil_scoped_release release;
+            const auto block = std::as_bytes(std::span(packed.data(), packed.size()));
+            const Packed parts = unpack(block, model->num_words());
+            new (self) Decoder(parts, std::move(model), options);
+          },
+          nb::keep_alive<1, 2>(), "packed"_a, "model"_a, "options"_a)
+      .def("pack",
+           [](const Decoder& decoder) {
+             const std::vector<std::byte> block = pack(decoder.parts());
+             return nb::bytes(block.data(), block.size());
+           })
+      .def_prop_ro("num_tokens", &Decoder::num_tokens)
       .def(
           "decode",
           [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,

@@ -49,10 +49,18 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
                  std::shared_ptr<const LanguageModel> model, Smearing smearing,
                  std::int32_t num_tokens, const SearchOptions& options)
     : model_(std::move(model)),
-      model_words_(ids_in_model(spellings, *model_)),
+      own_model_words_(ids_in_model(spellings, *model_)),
+      model_words_(own_model_words_),
       graph_(trie,
              smearing == Smearing::none ? std::vector<float>() : first_scores(*model_, model_words_),
              smearing, highest_scores(*model_, model_words_), num_tokens),
+      options_(options) {}
+
+Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
+                 const SearchOptions& options)
+    : model_(std::move(model)),
+      model_words_(parts.model_words),
+      graph_(parts.graph),
       options_(options) {}
 
 std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> utterances,

@@ -8,6 +8,7 @@
 
 #include "decoding/graph.hpp"
 #include "decoding/lm/model.hpp"
+#include "decoding/packed.hpp"
 #include "decoding/search.hpp"
 
 namespace sestina::decoding {
@@ -23,6 +24,11 @@ class Decoder {
   Decoder(const Spellings& spellings, const Trie& trie,
           std::shared_ptr<const LanguageModel> model, Smearing smearing, std::int32_t num_tokens,
           const SearchOptions& options);
+  // Of the `parts` of another one, which stay in place while this one is used.
+  Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
+          const SearchOptions& options);
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
 
   std::unique_ptr<Search> search() const {
     return lexicon_search(graph_, *model_, model_words_, options_);
@@ -32,12 +38,14 @@ class Decoder {
   std::vector<std::vector<Hypothesis>> decode(std::span<const Utterance> utterances,
                                               std::int32_t count, int threads) const;
 
+  Packed parts() const noexcept { return {graph_.parts(), model_words_}; }
   std::int32_t num_tokens() const noexcept { return graph_.num_tokens(); }
   const SearchOptions& options() const noexcept { return options_; }
 
  private:
   std::shared_ptr<const LanguageModel> model_;
-  std::vector<std::int32_t> model_words_;  // the model's id of each word, then of an unknown one
+  std::vector<std::int32_t> own_model_words_;  // empty if they lie elsewhere
+  std::span<const std::int32_t> model_words_;  // the model's id of each word, then of an unknown one
   LexiconGraph graph_;
   SearchOptions options_;
 };

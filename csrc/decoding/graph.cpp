@@ -29,6 +29,9 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
   }
   const std::uint32_t count = trie.num_nodes();
   nodes_.resize(std::size_t{count} + 1);
+  parts_.nodes = nodes_;
+  parts_.words = words_;
+  parts_.root_children = root_children_;
   for (std::uint32_t v = 0; v <= count; ++v) {
     nodes_[v] = {0, trie.first_child[v], trie.first_word[v], 0.0F, v < count ? trie.token[v] : -1};
   }
@@ -36,7 +39,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
     const std::int32_t token = trie.token[v];
     if (num_tokens <= 64) {
       nodes_[trie.parent[v]].children |= std::uint64_t{1} << token;
-      ending_tokens_ |= words_at(v).empty() ? 0 : std::uint64_t{1} << token;
+      parts_.ending_tokens |= words_at(v).empty() ? 0 : std::uint64_t{1} << token;
     }
     if (trie.parent[v] == Trie::root) {
       root_children_[static_cast<std::size_t>(token)] = v;
@@ -60,9 +63,9 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
   nodes_[Trie::root].smear = 0.0F;
   for (std::uint32_t v = 1; v < count; ++v) {
     const float rise = nodes_[v].smear - nodes_[trie.parent[v]].smear;
-    highest_rise_ = std::max(highest_rise_, rise);
-    lowest_rise_ = std::min(lowest_rise_, rise);
-    largest_smear_ = std::max(largest_smear_, std::abs(nodes_[v].smear));
+    parts_.highest_rise = std::max(parts_.highest_rise, rise);
+    parts_.lowest_rise = std::min(parts_.lowest_rise, rise);
+    parts_.largest_smear = std::max(parts_.largest_smear, std::abs(nodes_[v].smear));
   }
 }
 

@@ -26,47 +26,64 @@ struct Word {
   float highest_score;
 };
 
+// What a graph consists of, wherever that lies.
+struct GraphParts {
+  std::span<const Node> nodes;  // one more than there are
+  std::span<const Word> words;
+  std::span<const std::uint32_t> root_children;  // by token
+  float highest_rise = 0.0F;
+  float lowest_rise = 0.0F;
+  float largest_smear = 0.0F;
+  std::uint64_t ending_tokens = 0;
+};
+
 class LexiconGraph {
  public:
   // `word_scores` (log10, by word) feed the smearing; not read if it is none.
   // `highest_scores` (log10, by word) are what no score of the language model exceeds.
   LexiconGraph(const Trie& trie, std::span<const float> word_scores, Smearing smearing,
                std::span<const float> highest_scores, std::int32_t num_tokens);
+  // Of parts that stay in place while the graph is used, and are what `parts` gave.
+  explicit LexiconGraph(const GraphParts& parts)
+      : parts_(parts), num_tokens_(static_cast<std::int32_t>(parts.root_children.size())) {}
+  LexiconGraph(const LexiconGraph&) = delete;
+  LexiconGraph& operator=(const LexiconGraph&) = delete;
 
-  const Node& node(std::uint32_t index) const noexcept { return nodes_[index]; }
-  std::uint32_t num_nodes() const noexcept { return static_cast<std::uint32_t>(nodes_.size() - 1); }
+  const GraphParts& parts() const noexcept { return parts_; }
+  const Node& node(std::uint32_t index) const noexcept { return parts_.nodes[index]; }
+  std::uint32_t num_nodes() const noexcept {
+    return static_cast<std::uint32_t>(parts_.nodes.size() - 1);
+  }
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
   bool has_masks() const noexcept { return num_tokens_ <= 64; }
   // The words that end at a node. One node more is stored than there are, to end the last lists.
   std::span<const Word> words_at(std::uint32_t index) const noexcept {
-    return {words_.data() + nodes_[index].first_word,
-            nodes_[index + 1].first_word - nodes_[index].first_word};
+    return {parts_.words.data() + node(index).first_word,
+            node(index + 1).first_word - node(index).first_word};
   }
   bool is_leaf(std::uint32_t index) const noexcept {
-    return nodes_[index].first_child == nodes_[index + 1].first_child;
+    return node(index).first_child == node(index + 1).first_child;
   }
   // The child of the root by token, 0 if there is none.
   std::uint32_t root_child(std::int32_t token) const noexcept {
-    return root_children_[static_cast<std::size_t>(token)];
+    return parts_.root_children[static_cast<std::size_t>(token)];
   }
   // The most that one step down the tree adds to the look-ahead, at least 0: with it a search bounds
   // an expansion before reading the node.
-  float highest_rise() const noexcept { return highest_rise_; }
-  float lowest_rise() const noexcept { return lowest_rise_; }
+  float highest_rise() const noexcept { return parts_.highest_rise; }
+  float lowest_rise() const noexcept { return parts_.lowest_rise; }
   // The look-ahead of any node is not further from 0.
-  float largest_smear() const noexcept { return largest_smear_; }
+  float largest_smear() const noexcept { return parts_.largest_smear; }
   // The tokens on which words end, as a mask; 0 where there are no masks.
-  std::uint64_t ending_tokens() const noexcept { return ending_tokens_; }
+  std::uint64_t ending_tokens() const noexcept { return parts_.ending_tokens; }
 
  private:
+  // Empty if the parts lie elsewhere.
   std::vector<Node> nodes_;
   std::vector<Word> words_;
   std::vector<std::uint32_t> root_children_;
+  GraphParts parts_;
   std::int32_t num_tokens_;
-  float highest_rise_ = 0.0F;
-  float lowest_rise_ = 0.0F;
-  float largest_smear_ = 0.0F;
-  std::uint64_t ending_tokens_ = 0;
 };
 
 }  // namespace sestina::decoding

@@ -41,7 +41,9 @@ class KenlmModel final : public LanguageModel {
 
   int order() const noexcept { return static_cast<int>(counts_.size()); }
   std::span<const std::uint64_t> counts() const noexcept { return counts_; }
-  std::int32_t num_words() const noexcept { return static_cast<std::int32_t>(num_words_); }
+  std::int32_t num_words() const noexcept override {
+    return static_cast<std::int32_t>(num_words_);
+  }
   // Empty if the file has no texts.
   std::string_view word_text(std::int32_t word) const noexcept;
   // As KenLM calls it: "probing", "trie", "quantised trie", "array trie", "quantised array trie".

@@ -46,6 +46,10 @@ class LanguageModel {
   virtual std::unique_ptr<Session> session() const = 0;
   // The id of a word, 0 if the model does not know it.
   virtual std::int32_t word(std::string_view text) const = 0;
+  // The ids are below this.
+  virtual std::int32_t num_words() const noexcept {
+    return std::numeric_limits<std::int32_t>::max();
+  }
   // No score of any step is above this; it lets a search discard a word before asking for its
   // score.
   virtual float highest_score() const noexcept { return std::numeric_limits<float>::infinity(); }

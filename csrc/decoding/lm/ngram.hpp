@@ -84,7 +84,7 @@ class NgramModel final : public LanguageModel {
   int order() const noexcept { return static_cast<int>(tables_.counts.size()); }
   std::span<const std::uint64_t> counts() const noexcept { return tables_.counts; }
   const Vocabulary& words() const noexcept { return tables_.words; }
-  std::int32_t num_words() const noexcept { return tables_.words.size(); }
+  std::int32_t num_words() const noexcept override { return tables_.words.size(); }
   std::string_view word_text(std::int32_t word) const noexcept { return tables_.words.text(word); }
   std::size_t num_states() const noexcept { return tables_.contexts.size(); }
   const Tables& tables() const noexcept { return tables_; }

@@ -1,0 +1,163 @@
+#include "decoding/packed.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "decoding/errors.hpp"
+#include "decoding/lexicon.hpp"
+
+namespace sestina::decoding {
+
+namespace {
+
+constexpr char magic[8] = {'s', 'e', 's', 't', 'g', 'r', 'p', 'h'};
+// To be raised whenever Header, Node or Word change, or what their fields mean.
+constexpr std::uint32_t version = 1;
+
+struct Header {
+  char kind[8];
+  std::uint32_t version;  // read as another number where bytes have another order
+  std::uint32_t num_tokens;
+  std::uint64_t num_nodes;  // with the one that ends the last lists
+  std::uint64_t num_words;  // in the lists of all nodes
+  std::uint64_t num_model_words;
+  std::uint64_t ending_tokens;
+  float highest_rise;
+  float lowest_rise;
+  float largest_smear;
+  std::uint32_t unused;
+};
+static_assert(sizeof(Header) % 8 == 0 && sizeof(Node) % 8 == 0 && sizeof(Word) % 8 == 0);
+static_assert(std::is_trivially_copyable_v<Node> && std::is_trivially_copyable_v<Word>);
+
+[[noreturn]] void refuse(const std::string& reason) {
+  throw FormatError(reason, "delete it; it is made again when it is needed");
+}
+
+void check(bool holds, const char* reason) {
+  if (!holds) {
+    refuse(reason);
+  }
+}
+
+template <typename Item>
+std::byte* put(std::byte* at, std::span<const Item> items) {
+  if (!items.empty()) {
+    std::memcpy(at, items.data(), items.size_bytes());
+  }
+  return at + items.size_bytes();
+}
+
+// The next `count` items of what remains of a block.
+template <typename Item>
+std::span<const Item> take(std::span<const std::byte>& rest, std::uint64_t count) {
+  check(count <= rest.size() / sizeof(Item), "it ends too early");
+  const std::span<const Item> items(reinterpret_cast<const Item*>(rest.data()),
+                                    static_cast<std::size_t>(count));
+  rest = rest.subspan(items.size_bytes());
+  return items;
+}
+
+// A node's children and words lie in order and within bounds, and its mask is that of its children.
+void check_node(const GraphParts& graph, std::uint32_t index) {
+  const Node& node = graph.nodes[index];
+  const Node& next = graph.nodes[index + 1];
+  const auto num_nodes = static_cast<std::uint32_t>(graph.nodes.size() - 1);
+  const auto num_tokens = static_cast<std::int32_t>(graph.root_children.size());
+  check(index < node.first_child && node.first_child <= next.first_child &&
+            next.first_child <= num_nodes,
+        "a node's children are out of order");
+  check(node.first_word <= next.first_word && next.first_word <= graph.words.size(),
+        "a node's words are out of order");
+  check(index == Trie::root || (node.token >= 0 && node.token < num_tokens),
+        "a node's token does not exist");
+  std::uint64_t children = 0;
+  for (std::uint32_t child = node.first_child; child < next.first_child; ++child) {
+    const std::int32_t token = graph.nodes[child].token;
+    check(child == node.first_child || graph.nodes[child - 1].token < token,
+          "the children of a node are not sorted");
+    if (num_tokens <= 64) {
+      children |= std::uint64_t{1} << (token & 63);
+    }
+    check(index != Trie::root || (token >= 0 && token < num_tokens &&
+                                  graph.root_children[static_cast<std::size_t>(token)] == child),
+          "a child of the root is not listed");
+  }
+  check(node.children == children, "a node's mask is not that of its children");
+}
+
+void check_graph(const GraphParts& graph, std::int32_t num_words) {
+  check(!graph.nodes.empty() && graph.nodes.size() < 0xFFFFFFFFU, "it has no nodes, or too many");
+  check(graph.nodes.front().first_child == 1 && graph.nodes.front().first_word == 0,
+        "it has no root");
+  check(graph.nodes.back().first_child == graph.nodes.size() - 1 &&
+            graph.nodes.back().first_word == graph.words.size(),
+        "its last lists have no end");
+  for (std::uint32_t index = 0; index + 1 < graph.nodes.size(); ++index) {
+    check_node(graph, index);
+  }
+  for (const Word& word : graph.words) {
+    check(word.id >= 0 && word.id < num_words, "a word does not exist");
+  }
+  const std::uint32_t end = graph.nodes[std::min<std::size_t>(1, graph.nodes.size() - 1)].first_child;
+  for (const std::uint32_t child : graph.root_children) {
+    check(child < end, "a child of the root does not exist");
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> pack(const Packed& parts) {
+  const GraphParts& graph = parts.graph;
+  Header header{};
+  std::memcpy(header.kind, magic, sizeof magic);
+  header.version = version;
+  header.num_tokens = static_cast<std::uint32_t>(graph.root_children.size());
+  header.num_nodes = graph.nodes.size();
+  header.num_words = graph.words.size();
+  header.num_model_words = parts.model_words.size();
+  header.ending_tokens = graph.ending_tokens;
+  header.highest_rise = graph.highest_rise;
+  header.lowest_rise = graph.lowest_rise;
+  header.largest_smear = graph.largest_smear;
+  std::vector<std::byte> block(sizeof header + graph.nodes.size_bytes() + graph.words.size_bytes() +
+                               graph.root_children.size_bytes() + parts.model_words.size_bytes());
+  std::byte* at = put(block.data(), std::span<const Header>(&header, 1));
+  at = put(at, graph.nodes);  // what needs 8-byte addresses comes first
+  at = put(at, graph.words);
+  at = put(at, graph.root_children);
+  put(at, parts.model_words);
+  return block;
+}
+
+Packed unpack(std::span<const std::byte> block, std::int32_t num_model_words) {
+  check(reinterpret_cast<std::uintptr_t>(block.data()) % 8 == 0, "its address is no multiple of 8");
+  std::span<const std::byte> rest = block;
+  const Header& header = take<Header>(rest, 1).front();
+  check(std::memcmp(header.kind, magic, sizeof magic) == 0, "it is no packed decoder");
+  if (header.version != version) {
+    refuse("its version is " + std::to_string(header.version) + ", expected " +
+           std::to_string(version));
+  }
+  Packed parts;
+  GraphParts& graph = parts.graph;
+  graph.nodes = take<Node>(rest, header.num_nodes);
+  graph.words = take<Word>(rest, header.num_words);
+  graph.root_children = take<std::uint32_t>(rest, header.num_tokens);
+  parts.model_words = take<std::int32_t>(rest, header.num_model_words);
+  check(rest.empty(), "it goes on after its end");
+  graph.highest_rise = header.highest_rise;
+  graph.lowest_rise = header.lowest_rise;
+  graph.largest_smear = header.largest_smear;
+  graph.ending_tokens = header.ending_tokens;
+  check(!parts.model_words.empty(), "it lists no words of the model");
+  check_graph(graph, static_cast<std::int32_t>(parts.model_words.size() - 1));
+  for (const std::int32_t word : parts.model_words) {
+    check(word >= 0 && word < num_model_words, "the model has fewer words");
+  }
+  return parts;
+}
+
+}  // namespace sestina::decoding
