@@ -12,9 +12,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -178,7 +180,20 @@ NB_MODULE(_native, m) {
       .def_rw("flashlight", &SearchOptions::flashlight)
       .def_rw("blank", &SearchOptions::blank)
       .def_rw("silence", &SearchOptions::silence)
-      .def_rw("unk_word", &SearchOptions::unk_word);
+      .def_rw("unk_word", &SearchOptions::unk_word)
+      // All of it, fields that are yet to come included; for processes of the same build.
+      .def("__getstate__",
+           [](const SearchOptions& options) {
+             static_assert(std::is_trivially_copyable_v<SearchOptions>);
+             return nb::bytes(&options, sizeof options);
+           })
+      .def("__setstate__", [](SearchOptions* self, const nb::bytes& state) {
+        if (state.size() != sizeof(SearchOptions)) {
+          throw std::invalid_argument("the options are those of another version of sestina");
+        }
+        new (self) SearchOptions();
+        std::memcpy(self, state.data(), sizeof *self);
+      });
 
   nb::class_<Decoder>(m, "Decoder")
       .def(
@@ -206,6 +221,7 @@ NB_MODULE(_native, m) {
              return nb::bytes(block.data(), block.size());
            })
       .def_prop_ro("num_tokens", &Decoder::num_tokens)
+      .def_prop_ro("options", [](const Decoder& decoder) { return decoder.options(); })
       .def(
           "decode",
           [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,

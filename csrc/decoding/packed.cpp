@@ -1,7 +1,9 @@
 #include "decoding/packed.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <type_traits>
 
@@ -73,6 +75,7 @@ void check_node(const GraphParts& graph, std::uint32_t index) {
         "a node's words are out of order");
   check(index == Trie::root || (node.token >= 0 && node.token < num_tokens),
         "a node's token does not exist");
+  check(node.smear < std::numeric_limits<float>::infinity(), "a node's look-ahead is no number");
   std::uint64_t children = 0;
   for (std::uint32_t child = node.first_child; child < next.first_child; ++child) {
     const std::int32_t token = graph.nodes[child].token;
@@ -95,11 +98,15 @@ void check_graph(const GraphParts& graph, std::int32_t num_words) {
   check(graph.nodes.back().first_child == graph.nodes.size() - 1 &&
             graph.nodes.back().first_word == graph.words.size(),
         "its last lists have no end");
+  check(std::isfinite(graph.highest_rise) && std::isfinite(graph.lowest_rise) &&
+            std::isfinite(graph.largest_smear),
+        "the bounds of the look-ahead are no numbers");
   for (std::uint32_t index = 0; index + 1 < graph.nodes.size(); ++index) {
     check_node(graph, index);
   }
   for (const Word& word : graph.words) {
     check(word.id >= 0 && word.id < num_words, "a word does not exist");
+    check(!std::isnan(word.highest_score), "a word's highest score is no number");
   }
   const std::uint32_t end = graph.nodes[std::min<std::size_t>(1, graph.nodes.size() - 1)].first_child;
   for (const std::uint32_t child : graph.root_children) {

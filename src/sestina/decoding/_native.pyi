@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 import enum
-from typing import Annotated
+from typing import Annotated, overload
 
 import numpy
 from numpy.typing import NDArray
@@ -218,8 +218,24 @@ class SearchOptions:
     @unk_word.setter
     def unk_word(self, arg: int, /) -> None: ...
 
+    def __getstate__(self) -> bytes: ...
+
+    def __setstate__(self, arg: bytes, /) -> None: ...
+
 class Decoder:
+    @overload
     def __init__(self, lexicon: Lexicon, model: LanguageModel, smearing: Smearing, num_tokens: int, options: SearchOptions) -> None: ...
+
+    @overload
+    def __init__(self, packed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], model: LanguageModel, options: SearchOptions) -> None: ...
+
+    def pack(self) -> bytes: ...
+
+    @property
+    def num_tokens(self) -> int: ...
+
+    @property
+    def options(self) -> SearchOptions: ...
 
     def decode(self, utterances: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], count: int, threads: int) -> list[list[tuple[float, float, float, Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]]]: ...
 

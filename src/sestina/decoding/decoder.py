@@ -113,6 +113,11 @@ class Decoder:
         """What the search was asked for."""
         return self._options
 
+    @property
+    def native(self) -> _native.Decoder:
+        """As the compiled search has it."""
+        return self._native
+
     def decode(self, emissions_tn: Any, *, nbest: int = 1) -> list[Hypothesis]:
         """The best readings of one utterance, best first.
 

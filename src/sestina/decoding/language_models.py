@@ -87,6 +87,11 @@ class NgramModel(LanguageModel):
         """As the compiled search takes it."""
         return self._ngrams
 
+    @property
+    def source(self) -> Source | None:
+        """The file that it was read from."""
+        return self._source
+
     def __repr__(self) -> str:
         """Its order and size."""
         return f"NgramModel(order {self.order}, {sum(self.counts):,} n-grams)"
@@ -162,7 +167,7 @@ def compile_lm(source: str | Path | NgramModel, target: str | Path) -> None:
     model = source if isinstance(source, NgramModel) else read_lm(source)
     native = model.native
     if isinstance(native, _native.KenlmModel):
-        with naming_path(model._source.path if model._source else "lm"):  # noqa: SLF001  same file
+        with naming_path(model.source.path if model.source else "lm"):
             native = native.compile()
     with atomic_path(target) as partial:
         native.write_cache(os.fsencode(partial))

@@ -112,6 +112,9 @@ class Engine(ABC):
     them, cancels them.
     """
 
+    num_workers: int
+    """How many calls run at once, at most."""
+
     @abstractmethod
     def submit(self, function: Callable[..., Result], *args: Any) -> Handle[Result]:
         """Start `function(*args)`, and give a handle to it.

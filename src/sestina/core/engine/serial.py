@@ -33,6 +33,8 @@ class SerialEngine(Engine):
         (1, "item 1 failed: ValueError: invalid literal for int() with base 10: 'two'")
     """
 
+    num_workers = 1
+
     def __init__(self) -> None:
         self._is_closed = False
         self._num_submitted = 0
