@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from sestina.core.engine import Engine, ProcessEngine, SerialEngine, Status, make_engine
-from sestina.core.errors import InvalidValueError, ShapeError, WorkerError
+from sestina.core.errors import InvalidValueError, MissingExtraError, ShapeError, WorkerError
 from tests.core import engine_calls as calls
 
 
-@pytest.fixture(scope="module", params=["serial", "processes"])
+@pytest.fixture(
+    scope="module",
+    params=["serial", "processes", pytest.param("ray", marks=pytest.mark.xdist_group("ray"))],
+)
 def make(request):
+    if request.param == "ray":
+        address = request.getfixturevalue("ray_cluster")
+        return lambda: make_engine(cluster=address)
     return {"serial": SerialEngine, "processes": lambda: ProcessEngine(2)}[request.param]
 
 
@@ -139,6 +147,17 @@ def test_the_number_of_workers_chooses_the_engine(num_workers, expected):
 def test_a_negative_number_of_workers_is_refused():
     with pytest.raises(InvalidValueError, match="num_workers is -1, expected a positive number"):
         make_engine(-1)
+
+
+def test_a_cluster_needs_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"ray is not installed; .*sestina\[ray\]"):
+        make_engine(cluster="auto")
+
+
+def test_a_cluster_has_its_own_number_of_workers():
+    with pytest.raises(InvalidValueError, match="num_workers is 2, expected none beside a cluster"):
+        make_engine(2, cluster="auto")
 
 
 def test_the_serial_engine_lets_ctrl_c_through():

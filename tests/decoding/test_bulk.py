@@ -6,12 +6,13 @@ import itertools
 import os
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sestina.core.engine import ProcessEngine, SerialEngine
+from sestina.core.engine import ProcessEngine, SerialEngine, make_engine
 from sestina.core.errors import (
     FileFormatError,
     InvalidValueError,
@@ -227,6 +228,28 @@ def test_who_takes_its_worker_along_is_named_and_the_others_are_saved(processes,
     assert [failure.index for failure in told] == [5]
     assert "ended with exit code 3" in str(told[0])
     utterances[5] = None
+    assert found == [[] if x is None else decoder.decode(x) for x in utterances]
+
+
+@pytest.mark.xdist_group("ray")
+def test_a_cluster_of_machines_decodes(ray_cluster, decoder, tmp_path):
+    utterances = [emissions(4, seed) for seed in range(30)]
+    utterances[7] = deadly()
+    told = []
+    with make_engine(cluster=ray_cluster) as engine:
+        found = decode_many(
+            decoder,
+            utterances,
+            engine=engine,
+            chunk_size=3,
+            cache=tmp_path / "cache",
+            on_failure=told.append,
+        )
+        shutil.rmtree(tmp_path / "cache")  # as on a machine that has none
+        found = list(found)
+    assert [failure.index for failure in told] == [7]
+    assert "its worker process died" in str(told[0])
+    utterances[7] = None
     assert found == [[] if x is None else decoder.decode(x) for x in utterances]
 
 

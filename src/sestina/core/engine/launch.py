@@ -14,7 +14,8 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
-from sestina.core.engine.worker import Reply, Surroundings
+from sestina.core.engine.replies import Reply
+from sestina.core.engine.worker import Surroundings
 
 __all__ = ["WorkerProcess"]
 

@@ -33,7 +33,8 @@ from sestina.core.engine.interface import (
     in_words,
 )
 from sestina.core.engine.launch import WorkerProcess
-from sestina.core.engine.worker import Reply, is_importing_main
+from sestina.core.engine.replies import Reply, failure
+from sestina.core.engine.worker import is_importing_main
 from sestina.core.errors import CancelledError, InvalidValueError, NotFinishedError, WorkerError
 from sestina.core.machine import usable_cores
 from sestina.core.progress import Progress, silent
@@ -351,16 +352,7 @@ def _end(call: _Call[Any], reply: Reply, value: bytes) -> None:
         except BaseException as error:  # noqa: BLE001 - unpickling runs code of the result's class
             call.end(error=failed(call.index, error))
         return
-    failure = WorkerError(
-        call.index, reply.reason, remedy="see the log of this item, or leave it out"
-    )
-    if reply.error is not None:
-        try:
-            failure = failed(call.index, pickle.loads(reply.error))  # noqa: S301 - as above
-        except BaseException as error:  # noqa: BLE001 - as above
-            _LOG.info("item %d: its exception can't be read here: %s", call.index, in_words(error))
-    failure.add_note(reply.traceback)
-    call.end(error=failure)
+    call.end(error=failure(call.index, reply))
 
 
 def _died(index: int, code: int) -> WorkerError:
@@ -379,13 +371,13 @@ def _died(index: int, code: int) -> WorkerError:
 
 
 def _not_sent(index: int, error: BaseException) -> WorkerError:
-    failure = WorkerError(
+    made = WorkerError(
         index,
         f"it cannot be sent to a worker process: {in_words(error)}",
         remedy="use functions defined at the top of a module, and items that can be pickled",
     )
-    failure.__cause__ = error
-    return failure
+    made.__cause__ = error
+    return made
 
 
 def _not_started(index: int, calls: _Calls) -> WorkerError:

@@ -16,17 +16,16 @@ import pickle
 import queue
 import sys
 import threading
-import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sestina.core.engine.interface import in_words
+from sestina.core.engine.replies import Reply, answer
 from sestina.core.errors import InvalidValueError
 from sestina.core.log import logging_to
 
-__all__ = ["Reply", "Surroundings", "is_importing_main", "serve"]
+__all__ = ["Surroundings", "is_importing_main", "serve"]
 
 _IMPORTING_MAIN = threading.Event()
 
@@ -40,19 +39,6 @@ class Surroundings:
     """The file of the main module; None in an interactive session."""
     main_package: str | None
     """Its package, if it was started with `python -m`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """How a call ended, in a form that can always be pickled."""
-
-    has_value: bool = False
-    """It returned; the next message is the pickled result."""
-    error: bytes | None = None
-    """The pickled exception; None if there is none or it can't be pickled."""
-    reason: str = ""
-    """The exception in words."""
-    traceback: str = ""
 
 
 def is_importing_main() -> bool:
@@ -108,27 +94,12 @@ def _receive(
 
 
 def _run(call: bytes, surroundings: Surroundings) -> tuple[Reply, bytes]:
-    try:
+    def work() -> bytes:
         function, args = _Unpickler(io.BytesIO(call), surroundings).load()
-        value = pickle.dumps(function(*args), protocol=5)
-    except BaseException as error:  # noqa: BLE001 - a call may raise whatever it likes
-        reply = Reply(
-            error=_pickled(error),
-            reason=in_words(error),
-            traceback="".join(traceback.format_exception(error)),
-        )
-        return reply, b""
-    return Reply(has_value=True), value
+        return pickle.dumps(function(*args), protocol=5)
 
-
-def _pickled(error: BaseException) -> bytes | None:
-    try:
-        data = pickle.dumps(error, protocol=5)
-        # Exceptions with a constructor of their own often pickle but don't unpickle.
-        pickle.loads(data)  # noqa: S301 - our own bytes
-    except BaseException:  # noqa: BLE001 - pickling runs code of the exception's class
-        return None
-    return data
+    reply, value = answer(work)
+    return reply, value or b""
 
 
 class _Unpickler(pickle.Unpickler):  # noqa: S301 - reads what our own parent process sent
