@@ -37,7 +37,7 @@ tour: $(READY)  ## run the main job of every room on real input; pictures in tou
 	$(BIN)/sestina tour $(ARGS)
 
 test: $(READY)  ## run the tests, doctests and the code of README and docs
-	$(PYTEST) -n $(JOBS) $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: $(READY)  ## check style, format and import contracts
 	$(BIN)/ruff check
