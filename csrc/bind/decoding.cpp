@@ -70,12 +70,6 @@ void check_width(const Scores& scores, std::int32_t num_tokens) {
   }
 }
 
-struct Lexicon {
-  explicit Lexicon(Spellings given) : spellings(std::move(given)), trie(spellings) {}
-  Spellings spellings;
-  Trie trie;
-};
-
 // A search with what it refers to; for one thread at a time, which `Use` sees to.
 struct Running {
   explicit Running(std::shared_ptr<const Decoder> given)
@@ -274,4 +268,6 @@ NB_MODULE(_native, m) {
           },
           "count"_a)
       .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
+
+  bind_compat(m);
 }

@@ -3,8 +3,19 @@
 
 #include <nanobind/nanobind.h>
 
+#include <utility>
+
+#include "decoding/lexicon.hpp"
+
 namespace sestina::decoding {
 
+struct Lexicon {
+  explicit Lexicon(Spellings given) : spellings(std::move(given)), trie(spellings) {}
+  Spellings spellings;
+  Trie trie;
+};
+
+void bind_compat(nanobind::module_& m);
 void bind_language_models(nanobind::module_& m);
 
 }  // namespace sestina::decoding

@@ -26,7 +26,19 @@ std::vector<float> highest_scores(const LanguageModel& model, std::span<const st
   return scores;
 }
 
-// The score of each word at the start of a sentence.
+// By entry of the tree's words, the model's score of each at the start of a sentence.
+std::vector<float> entry_scores(const Trie& trie, const LanguageModel& model,
+                                std::span<const std::int32_t> model_words) {
+  const std::vector<float> by_word = first_scores(model, model_words);
+  std::vector<float> scores(trie.words.size());
+  for (std::size_t w = 0; w < scores.size(); ++w) {
+    scores[w] = by_word[static_cast<std::size_t>(trie.words[w])];
+  }
+  return scores;
+}
+
+}  // namespace
+
 std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
   const std::unique_ptr<Session> session = model.session();
   const std::int32_t start = session->start(true);
@@ -43,8 +55,6 @@ std::vector<float> first_scores(const LanguageModel& model, std::span<const std:
   return scores;
 }
 
-}  // namespace
-
 Decoder::Decoder(const Spellings& spellings, const Trie& trie,
                  std::shared_ptr<const LanguageModel> model, Smearing smearing,
                  std::int32_t num_tokens, const SearchOptions& options)
@@ -52,8 +62,20 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
       own_model_words_(ids_in_model(spellings, *model_)),
       model_words_(own_model_words_),
       graph_(trie,
-             smearing == Smearing::none ? std::vector<float>() : first_scores(*model_, model_words_),
-             smearing, highest_scores(*model_, model_words_), num_tokens),
+             look_ahead(trie,
+                        smearing == Smearing::none ? std::vector<float>()
+                                                   : entry_scores(trie, *model_, model_words_),
+                        smearing),
+             highest_scores(*model_, model_words_), num_tokens),
+      options_(options) {}
+
+Decoder::Decoder(const Trie& trie, std::span<const float> smears,
+                 std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_words,
+                 std::int32_t num_tokens, const SearchOptions& options)
+    : model_(std::move(model)),
+      own_model_words_(std::move(model_words)),
+      model_words_(own_model_words_),
+      graph_(trie, smears, highest_scores(*model_, model_words_), num_tokens),
       options_(options) {}
 
 Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,

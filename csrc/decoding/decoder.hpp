@@ -19,11 +19,18 @@ struct Utterance {
   std::ptrdiff_t frames;
 };
 
+// The model's score (log10) of each of its words at the start of a sentence.
+std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words);
+
 class Decoder {
  public:
   Decoder(const Spellings& spellings, const Trie& trie,
           std::shared_ptr<const LanguageModel> model, Smearing smearing, std::int32_t num_tokens,
           const SearchOptions& options);
+  // The same with a look-ahead that is given, by node, and the model's id of each word.
+  Decoder(const Trie& trie, std::span<const float> smears,
+          std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_words,
+          std::int32_t num_tokens, const SearchOptions& options);
   // Of the `parts` of another one, which stay in place while this one is used.
   Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
           const SearchOptions& options);

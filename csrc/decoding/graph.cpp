@@ -18,9 +18,26 @@ float log_add(float left, float right) noexcept {
 
 }  // namespace
 
-LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
-                           Smearing smearing, std::span<const float> highest_scores,
-                           std::int32_t num_tokens)
+std::vector<float> look_ahead(const Trie& trie, std::span<const float> scores, Smearing smearing) {
+  if (smearing == Smearing::none) {
+    return std::vector<float>(trie.num_nodes(), 0.0F);
+  }
+  std::vector<float> smears(trie.num_nodes(), -std::numeric_limits<float>::infinity());
+  for (std::uint32_t v = 0; v < trie.num_nodes(); ++v) {
+    for (std::uint32_t w = trie.first_word[v]; w < trie.first_word[v + 1]; ++w) {
+      smears[v] = log_add(smears[v], scores[w]);
+    }
+  }
+  // Children come after their parents, so one pass from the end sees every subtree complete.
+  for (std::uint32_t v = trie.num_nodes(); v-- > 1;) {
+    float& above = smears[trie.parent[v]];
+    above = smearing == Smearing::max ? std::max(above, smears[v]) : log_add(above, smears[v]);
+  }
+  return smears;
+}
+
+LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
+                           std::span<const float> highest_scores, std::int32_t num_tokens)
     : root_children_(static_cast<std::size_t>(num_tokens), 0),
       num_tokens_(num_tokens) {
   words_.reserve(trie.words.size());
@@ -44,28 +61,11 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> word_scores,
     if (trie.parent[v] == Trie::root) {
       root_children_[static_cast<std::size_t>(token)] = v;
     }
-  }
-  if (smearing == Smearing::none) {
-    return;
-  }
-  // Children come after their parents, so one pass from the end sees every subtree complete.
-  for (std::uint32_t v = 0; v < count; ++v) {
-    nodes_[v].smear = -std::numeric_limits<float>::infinity();
-    for (std::uint32_t w = trie.first_word[v]; w < trie.first_word[v + 1]; ++w) {
-      nodes_[v].smear = log_add(nodes_[v].smear, word_scores[static_cast<std::size_t>(words_[w].id)]);
-    }
-  }
-  for (std::uint32_t v = count; v-- > 1;) {
-    float& above = nodes_[trie.parent[v]].smear;
-    above = smearing == Smearing::max ? std::max(above, nodes_[v].smear)
-                                      : log_add(above, nodes_[v].smear);
-  }
-  nodes_[Trie::root].smear = 0.0F;
-  for (std::uint32_t v = 1; v < count; ++v) {
-    const float rise = nodes_[v].smear - nodes_[trie.parent[v]].smear;
+    nodes_[v].smear = smears[v];
+    const float rise = smears[v] - nodes_[trie.parent[v]].smear;
     parts_.highest_rise = std::max(parts_.highest_rise, rise);
     parts_.lowest_rise = std::min(parts_.lowest_rise, rise);
-    parts_.largest_smear = std::max(parts_.largest_smear, std::abs(nodes_[v].smear));
+    parts_.largest_smear = std::max(parts_.largest_smear, std::abs(smears[v]));
   }
 }
 

@@ -12,6 +12,10 @@ namespace sestina::decoding {
 
 enum class Smearing : int { none, max, logadd };
 
+// By node, what the words below can score at best (log10); 0 without smearing. `scores` are of the
+// entries of `trie.words`.
+std::vector<float> look_ahead(const Trie& trie, std::span<const float> scores, Smearing smearing);
+
 // 24 bytes, since a search reads several of them per hypothesis.
 struct Node {
   std::uint64_t children;  // bit n: there is a child of token n (for at most 64 tokens, else 0)
@@ -39,9 +43,9 @@ struct GraphParts {
 
 class LexiconGraph {
  public:
-  // `word_scores` (log10, by word) feed the smearing; not read if it is none.
+  // `smears` are by node, see look_ahead; the root's is not read.
   // `highest_scores` (log10, by word) are what no score of the language model exceeds.
-  LexiconGraph(const Trie& trie, std::span<const float> word_scores, Smearing smearing,
+  LexiconGraph(const Trie& trie, std::span<const float> smears,
                std::span<const float> highest_scores, std::int32_t num_tokens);
   // Of parts that stay in place while the graph is used, and are what `parts` gave.
   explicit LexiconGraph(const GraphParts& parts)
