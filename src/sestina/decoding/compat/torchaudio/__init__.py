@@ -10,5 +10,13 @@ from sestina.decoding.compat.torchaudio.ctc import (
     CTCHypothesis,
     ctc_decoder,
 )
+from sestina.decoding.compat.torchaudio.pretrained import download_pretrained_files
 
-__all__ = ["CTCDecoder", "CTCDecoderLM", "CTCDecoderLMState", "CTCHypothesis", "ctc_decoder"]
+__all__ = [
+    "CTCDecoder",
+    "CTCDecoderLM",
+    "CTCDecoderLMState",
+    "CTCHypothesis",
+    "ctc_decoder",
+    "download_pretrained_files",
+]

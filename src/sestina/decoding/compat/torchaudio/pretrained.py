@@ -1,0 +1,132 @@
+"""The files that TorchAudio offers for LibriSpeech: fetched once, checked, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sestina.decoding import samples
+
+__all__ = ["PretrainedFiles", "download_pretrained_files"]
+
+_LOG = logging.getLogger(__name__)
+_FOLDER_VARIABLE: Final = "SESTINA_DECODER_ASSETS"
+_SOURCE_VARIABLE: Final = "SESTINA_DECODER_ASSETS_URL"
+_SOURCE: Final = "https://download.pytorch.org/torchaudio/decoder-assets"
+_FILES: Final = {
+    "librispeech": ("lexicon.txt", "tokens.txt"),
+    "librispeech-3-gram": ("lexicon.txt", "tokens.txt", "lm.bin"),
+    "librispeech-4-gram": ("lexicon.txt", "tokens.txt", "lm.bin"),
+}
+_SAMPLE: Final = "sestina-sample"
+_TIMEOUT_S: Final = 30.0
+_BLOCK: Final = 1 << 20
+
+
+class PretrainedFiles(NamedTuple):
+    """Paths of what a decoder is made of."""
+
+    lexicon: str
+    tokens: str
+    lm: str | None
+
+
+def download_pretrained_files(model: str, *, folder: str | Path | None = None) -> PretrainedFiles:
+    """The lexicon, tokens and language model of that name.
+
+    Files that are there are not fetched again. A fetch that was cut off goes on where it stopped.
+    The digest of a file is written beside it when it is first fetched, and compared when it is
+    fetched again.
+
+    Args:
+        model: "librispeech", "librispeech-3-gram" or "librispeech-4-gram"; or "sestina-sample", a
+            small set that comes with the package.
+        folder: where files are looked for, and put, in a folder named as the model. If not given,
+            what the environment variable SESTINA_DECODER_ASSETS names, otherwise the place where
+            TorchAudio keeps its own: `~/.cache/torch/hub/torchaudio/decoder-assets`.
+
+    Raises:
+        ValueError: if there is no such model, or a file differs from the one fetched before.
+        RuntimeError: if a file can't be fetched; it names the files to place and where.
+    """
+    if model == _SAMPLE:
+        bundled = samples.sample()
+        return PretrainedFiles(
+            lexicon=str(bundled.lexicon_path),
+            tokens=str(bundled.tokens_path),
+            lm=str(bundled.arpa_path),
+        )
+    if model not in _FILES:
+        known = ", ".join(repr(name) for name in (*_FILES, _SAMPLE))
+        raise ValueError(f"{model!r} is not supported, expected one of {known}; choose one of these")
+    place = Path(folder or os.environ.get(_FOLDER_VARIABLE) or _cache()) / model
+    missing = [name for name in _FILES[model] if not (place / name).is_file()]
+    source = os.environ.get(_SOURCE_VARIABLE, _SOURCE)
+    for name in missing:
+        try:
+            _fetch(f"{source}/{model}/{name}", place / name)
+        except OSError as error:  # of urllib, too
+            raise RuntimeError(
+                f"{source}/{model}/{name} can't be fetched ({error}); fetch {', '.join(missing)} "
+                f"where there is a network and place them in {place}, or name another folder with "
+                f"{_FOLDER_VARIABLE}"
+            ) from error
+    paths = [str(place / name) for name in _FILES[model]]
+    return PretrainedFiles(paths[0], paths[1], paths[2] if len(paths) > 2 else None)
+
+
+def _cache() -> Path:
+    """Where torch.hub keeps its files; what TorchAudio has fetched is found there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
+    return home / "hub" / "torchaudio" / "decoder-assets"
+
+
+def _fetch(url: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    start = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(  # noqa: S310  the scheme is ours or the user's own choice
+        url, headers={"Range": f"bytes={start}-"} if start else {}
+    )
+    _LOG.info("fetching %s from byte %d", url, start)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  as above
+            resumed = answer.status == HTTPStatus.PARTIAL_CONTENT
+            expected = int(answer.headers.get("Content-Length", -1))
+            with partial.open("ab" if resumed else "wb") as file:
+                while block := answer.read(_BLOCK):
+                    file.write(block)
+    except urllib.error.HTTPError as error:
+        # The range begins where the file ends: all of it is here already.
+        if not (start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+            raise
+        expected, resumed = 0, True
+    size = partial.stat().st_size
+    whole = expected + (start if resumed else 0)
+    if expected >= 0 and size != whole:
+        raise OSError(f"{size} of {whole} bytes came; call again to go on from there")
+    _check_digest(partial, path.with_name(f"{path.name}.sha256"))
+    partial.replace(path)
+
+
+def _check_digest(fetched: Path, record: Path) -> None:
+    with fetched.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not record.exists():
+        record.write_text(f"{digest}\n", encoding="ascii")
+        return
+    expected = record.read_text(encoding="ascii").strip()
+    if digest != expected:
+        fetched.unlink()
+        raise ValueError(
+            f"the file fetched as {record.with_suffix('')} has the SHA-256 digest {digest}, "
+            f"expected {expected} as recorded in {record}; call again, or delete the record if the "
+            "source has changed"
+        )
