@@ -28,7 +28,7 @@ class Server(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802  http.server's name
+    def do_GET(self):
         self.server.asked.append((self.path, self.headers.get("Range")))
         data = CONTENTS.get(self.path)
         if data is None:
@@ -162,7 +162,9 @@ def test_files_that_torchaudio_has_fetched_are_found(tmp_path, monkeypatch):
 
 
 def test_an_unknown_model_is_a_value_error_that_names_the_known():
-    with pytest.raises(ValueError, match="'librispeech-5-gram' is not supported.*'sestina-sample'"):
+    with pytest.raises(
+        ValueError, match=r"'librispeech-5-gram' is not supported.*'sestina-sample'"
+    ):
         download_pretrained_files("librispeech-5-gram")
 
 

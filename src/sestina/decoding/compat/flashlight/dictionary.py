@@ -153,7 +153,7 @@ def load_words(filename: str, max_words: int = -1) -> dict[str, list[list[str]]]
     return lexicon | {_UNKNOWN: []}
 
 
-def pack_replabels(tokens: Sequence[int], dict: Dictionary, max_reps: int) -> list[int]:  # noqa: A002  Flashlight's name
+def pack_replabels(tokens: Sequence[int], dict: Dictionary, max_reps: int) -> list[int]:
     """Writes a token's repetitions as one of the tokens `<1>` to `<max_reps>`, as ASG has them.
 
     Raises:
@@ -180,7 +180,7 @@ def pack_replabels(tokens: Sequence[int], dict: Dictionary, max_reps: int) -> li
     return packed + ([labels[repeats - 1]] if repeats else [])
 
 
-def unpack_replabels(tokens: Sequence[int], dict: Dictionary, max_reps: int) -> list[int]:  # noqa: A002  as above
+def unpack_replabels(tokens: Sequence[int], dict: Dictionary, max_reps: int) -> list[int]:
     """Undoes `pack_replabels`; labels that follow no token say nothing.
 
     Example:

@@ -33,13 +33,13 @@ __all__ = ["CTCDecoder", "CTCDecoderLM", "CTCDecoderLMState", "CTCHypothesis", "
 class CTCHypothesis(NamedTuple):
     """One reading of an utterance."""
 
-    tokens: torch.LongTensor
-    """(token,) indices, with a silence before the first frame and one after the last."""
+    tokens: torch.Tensor
+    """(token,) int64 indices, with a silence before the first frame and one after the last."""
     words: list[str]
     """None without a lexicon."""
     score: float
-    timesteps: torch.IntTensor
-    """(token,) for each token the frame in which it starts, counted from 1; the silence before the
+    timesteps: torch.Tensor
+    """(token,) int32; for each token the frame in which it starts, counted from 1; the silence before the
     first frame is at 0."""
 
 
@@ -54,7 +54,7 @@ class CTCDecoderLM(LM):
     Scores are log10 of probabilities, since `lm_weight` is made for these.
     """
 
-    def start(self, start_with_nothing: bool) -> CTCDecoderLMState:  # noqa: FBT001  their signature
+    def start(self, start_with_nothing: bool) -> CTCDecoderLMState:
         """The state at the start of a sentence, or without any context."""
         raise NotImplementedError
 
@@ -235,7 +235,7 @@ def _first_scores(lm: LM, labels: Sequence[int]) -> NDArray[np.float32]:
     if isinstance(lm, KenLM):
         ids = [lm.ids[label] if label >= 0 else 0 for label in labels]
         return np.array(_native.first_scores(lm.model.native, ids), np.float32)
-    start = lm.start(False)  # noqa: FBT003  their signature
+    start = lm.start(False)
     return np.array(
         [lm.score(start, label)[1] if label >= 0 else 0.0 for label in labels], np.float32
     )
@@ -254,9 +254,9 @@ def ctc_decoder(
     word_score: float = 0,
     unk_score: float = -math.inf,
     sil_score: float = 0,
-    log_add: bool = False,  # noqa: FBT001, FBT002  their signature
-    blank_token: str = "-",  # noqa: S107  a token of text
-    sil_token: str = "|",  # noqa: S107  as above
+    log_add: bool = False,
+    blank_token: str = "-",
+    sil_token: str = "|",
     unk_word: str = "<unk>",
 ) -> CTCDecoder:
     """A beam search for words with a lexicon, or for tokens without one.

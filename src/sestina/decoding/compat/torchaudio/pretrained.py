@@ -64,7 +64,9 @@ def download_pretrained_files(model: str, *, folder: str | Path | None = None) -
         )
     if model not in _FILES:
         known = ", ".join(repr(name) for name in (*_FILES, _SAMPLE))
-        raise ValueError(f"{model!r} is not supported, expected one of {known}; choose one of these")
+        raise ValueError(
+            f"{model!r} is not supported, expected one of {known}; choose one of these"
+        )
     place = Path(folder or os.environ.get(_FOLDER_VARIABLE) or _cache()) / model
     missing = [name for name in _FILES[model] if not (place / name).is_file()]
     source = os.environ.get(_SOURCE_VARIABLE, _SOURCE)

@@ -39,7 +39,7 @@ class KenLM(LM):
         ]
         self._end = native.word(b"</s>")
 
-    def start(self, start_with_nothing: bool) -> LMState:  # noqa: FBT001  Flashlight's signature
+    def start(self, start_with_nothing: bool) -> LMState:
         """The state at the start of a sentence, or without any context."""
         state = _NgramState()
         state.number = self._model.native.start(not start_with_nothing)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sestina.decoding import _native
+from typing import Any, Self
 
 __all__ = ["LM", "LMState", "ZeroLM"]
 
@@ -17,7 +15,7 @@ class LMState:
 
     children: dict[int, LMState]
 
-    def __new__(cls, *_: Any, **__: Any) -> LMState:
+    def __new__(cls, *_: Any, **__: Any) -> Self:
         """A state without children, whether or not a subclass calls this class's constructor."""
         state = super().__new__(cls)
         state.children = {}
@@ -38,7 +36,7 @@ class LMState:
 class LM:
     """A language model; what a subclass must have. Scores are log10 of probabilities."""
 
-    def start(self, start_with_nothing: bool) -> LMState:  # noqa: FBT001  Flashlight's signature
+    def start(self, start_with_nothing: bool) -> LMState:
         """The state at the start of a sentence, or without any context."""
         raise RuntimeError('Tried to call pure virtual function "LM::start"')
 
@@ -54,7 +52,7 @@ class LM:
 class ZeroLM(LM):
     """No language model: every word scores 0."""
 
-    def start(self, start_with_nothing: bool) -> LMState:  # noqa: ARG002, FBT001  as above
+    def start(self, start_with_nothing: bool) -> LMState:
         """A state."""
         return LMState()
 

@@ -37,7 +37,7 @@ class LexiconDecoder(FrameDecoder):
         blank_token_idx: int,
         unk_token_idx: int,
         transitions: Sequence[float],
-        is_token_lm: bool,  # noqa: FBT001  Flashlight's signature
+        is_token_lm: bool,
     ) -> None:
         super().__init__()
         self._options = replace(options)

@@ -21,9 +21,9 @@ class DecodeResult:
     def __init__(self, length: int = 0) -> None:
         self.score = 0.0
         """What it was ranked by."""
-        self.emittingModelScore = 0.0  # noqa: N815  Flashlight's name
+        self.emittingModelScore = 0.0
         """The sum of the emissions along its path."""
-        self.lmScore = 0.0  # noqa: N815  as above
+        self.lmScore = 0.0
         """The sum of the language model's scores, not weighted."""
         self.words = [-1] * length
         """By frame, the word that ends there, or -1."""

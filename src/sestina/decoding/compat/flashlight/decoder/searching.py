@@ -14,7 +14,6 @@ from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from sestina.decoding import _native
 from sestina.decoding.compat.flashlight.decoder.kenlm import KenLM
 from sestina.decoding.compat.flashlight.decoder.language_models import LM, ZeroLM
-from sestina.decoding.compat.flashlight.decoder.options import CriterionType
 from sestina.decoding.compat.flashlight.decoder.results import DecodeResult, RawResult
 
 __all__ = ["FrameDecoder", "model_of"]
@@ -39,7 +38,9 @@ class FrameDecoder(ABC):
     def _num_tokens(self) -> int:
         """How many columns the emissions have at least."""
 
-    def decode(self, emissions: Any, T: int | None = None, N: int | None = None) -> list[DecodeResult]:
+    def decode(
+        self, emissions: Any, T: int | None = None, N: int | None = None
+    ) -> list[DecodeResult]:
         """All hypotheses that are left in the beam at the end, best first.
 
         Args:
@@ -126,7 +127,10 @@ class FrameDecoder(ABC):
             total = float(np.maximum(scores, np.float32(-3e38)).sum(dtype=np.float64))
         if total == np.inf:
             raise NonFiniteError(
-                "emissions", np.inf, expected="logarithms", remedy="look at what the model was given"
+                "emissions",
+                np.inf,
+                expected="logarithms",
+                remedy="look at what the model was given",
             )
         # Flashlight's comparisons drop every path that reads NaN.
         return scores if np.isfinite(total) else np.where(np.isnan(scores), -np.inf, scores)
@@ -165,7 +169,7 @@ def scores_of(emissions: Any, T: int | None, N: int | None) -> NDArray[np.float3
                 remedy="pass array.ctypes.data or tensor.data_ptr(), or the array itself",
             )
         block = (ctypes.c_float * (int(T) * int(N))).from_address(int(emissions))
-        return np.frombuffer(block, np.float32).reshape(T, N)
+        return np.ctypeslib.as_array(block).reshape(T, N)
     array = np.ascontiguousarray(emissions)
     if array.dtype != np.float32 or array.ndim != 2:
         raise ShapeError(
