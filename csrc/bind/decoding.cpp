@@ -270,4 +270,5 @@ NB_MODULE(_native, m) {
       .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
 
   bind_compat(m);
+  bind_seq2seq(m);
 }

@@ -9,6 +9,7 @@
 
 namespace sestina::decoding {
 
+// A lexicon as Python holds it.
 struct Lexicon {
   explicit Lexicon(Spellings given) : spellings(std::move(given)), trie(spellings) {}
   Spellings spellings;
@@ -17,5 +18,6 @@ struct Lexicon {
 
 void bind_compat(nanobind::module_& m);
 void bind_language_models(nanobind::module_& m);
+void bind_seq2seq(nanobind::module_& m);  // after Lexicon, Smearing and the language models
 
 }  // namespace sestina::decoding

@@ -22,6 +22,7 @@ from sestina.decoding.language_models import (
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis, Timed
+from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqOptions
 from sestina.decoding.tokens import Tokens
 
 __all__ = [
@@ -31,6 +32,9 @@ __all__ = [
     "LanguageModel",
     "Lexicon",
     "NgramModel",
+    "Seq2SeqDecoder",
+    "Seq2SeqHypothesis",
+    "Seq2SeqOptions",
     "Stream",
     "Timed",
     "Tokens",

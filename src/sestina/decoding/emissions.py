@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
 
-__all__ = ["as_emissions", "as_lengths"]
+__all__ = ["as_array", "as_emissions", "as_lengths"]
 
 
 def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[np.float32]:
@@ -27,7 +27,7 @@ def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[n
         NonFiniteError: if it holds NaN or plus infinity (minus infinity is a probability of 0).
         InvalidValueError: if it is on another device.
     """
-    array = _as_array(emissions)
+    array = as_array(emissions)
     axes = {2: "(frame, token)", 3: "(utterance, frame, token)"}[num_axes]
     if array.ndim != num_axes or array.shape[-1] != num_tokens:
         raise ShapeError(
@@ -60,20 +60,25 @@ def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[n
     return result
 
 
-def _as_array(emissions: Any) -> NDArray[Any]:
-    if isinstance(emissions, np.ndarray):
-        return emissions
-    device = getattr(emissions, "device", None)
+def as_array(given: Any, *, name: str = "emissions") -> NDArray[Any]:
+    """An array, a tensor of torch, or anything with `__array__` or `__dlpack__`, as NumPy has it.
+
+    Raises:
+        InvalidValueError: if it is on another device than the CPU.
+    """
+    if isinstance(given, np.ndarray):
+        return given
+    device = getattr(given, "device", None)
     if getattr(device, "type", "cpu") != "cpu":
         raise InvalidValueError(
-            "emissions' device", str(device), expected="the CPU", remedy="call .cpu() first"
+            f"{name}' device", str(device), expected="the CPU", remedy="call .cpu() first"
         )
-    if type(emissions).__module__.partition(".")[0] == "torch":
+    if type(given).__module__.partition(".")[0] == "torch":
         # NumPy has no bfloat16, and refuses what records gradients.
-        return np.asarray(emissions.detach().float().numpy())
-    if hasattr(emissions, "__dlpack__"):
-        return np.from_dlpack(emissions)
-    return np.asarray(emissions)
+        return np.asarray(given.detach().float().numpy())
+    if hasattr(given, "__dlpack__"):
+        return np.from_dlpack(given)
+    return np.asarray(given)
 
 
 def as_lengths(lengths: Any, *, num_utterances: int, num_frames: int) -> list[int]:
