@@ -10,7 +10,9 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -132,6 +134,20 @@ void bind_seq2seq(nb::module_& m) {
       .def("search", [](std::shared_ptr<Seq2SeqDecoder> decoder) {
         return std::make_unique<Running>(std::move(decoder));
       });
+
+  // The first word with a spelling that contains the token, or -1.
+  m.def(
+      "word_spelled_with",
+      [](const Lexicon& lexicon, std::int32_t token) {
+        for (std::size_t k = 0; k < lexicon.spellings.num_spellings(); ++k) {
+          const std::span<const std::int32_t> tokens = lexicon.spellings.tokens_of(k);
+          if (std::find(tokens.begin(), tokens.end(), token) != tokens.end()) {
+            return lexicon.spellings.word_of(k);
+          }
+        }
+        return -1;
+      },
+      "lexicon"_a, "token"_a);
 
   nb::class_<Running>(m, "Seq2SeqSearch")
       .def("rows",

@@ -1,4 +1,4 @@
-"""Sequence-to-sequence search against all sequences, one by one, and against a plain beam search."""
+"""Sequence-to-sequence search against all sequences, one by one, and a plain beam search."""
 
 import itertools
 import math
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ def scores_after(seed, width, tokens):
 
 
 def updating(seed, width, *, memory=None):
-    """A callback whose states are the tokens so far; with `memory`, it scores by the last of them."""
+    """A callback whose states are the tokens so far; it scores by the last `memory` of them."""
 
     def update(tokens, parents, states, step):
         assert step == 0 or len(states) == len(parents) == len(tokens)
@@ -186,60 +188,85 @@ def test_merging_is_exact_where_the_model_remembers_one_token(seed, log_add, mer
         assert total == pytest.approx(np.logaddexp.reduce(list(expected.values())), abs=1e-4)
 
 
-def plain_beam_search(update, max_length, width, options, spellings, lm):
+@dataclass
+class Plain:
+    """A hypothesis of the search below."""
+
+    score: float
+    tokens: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+    inside: tuple[int, ...] = ()  # the word at hand, so far
+    finished: bool = False
+    state: Any = None
+
+
+@dataclass
+class Place:
+    """Where a spelling leads to, and whether it ends there."""
+
+    words: list[str] = field(default_factory=list)
+    leaf: bool = True
+
+
+def tree(spellings):
+    """The place of each beginning of a spelling."""
+    places = {}
+    for word, spelling in spellings:
+        for k in range(1, len(spelling) + 1):
+            places.setdefault(spelling[:k], Place()).leaf &= k == len(spelling)
+        places[spelling].words.append(word)
+    return places
+
+
+def grown(one, token, gain, state, options, spellings, lm):
+    """What a hypothesis becomes with one token more."""
+    tokens, score = (*one.tokens, token), one.score + gain
+    read = one.words if spellings else [named(n) for n in one.tokens]
+
+    def language(*more, end):
+        return options.lm_weight * lm.scores([*read, *more], end=end)[-1] if lm else 0.0
+
+    if token == EOS:
+        if not one.inside:
+            score += options.eos_score + language(end=True)
+            yield Plain(score, tokens, one.words, (), finished=True)
+        return
+    score += options.token_score
+    if not spellings:
+        yield Plain(score + language(named(token), end=False), tokens, state=state)
+        return
+    inside = (*one.inside, token)
+    if inside in spellings and not spellings[inside].leaf:
+        yield Plain(score, tokens, one.words, inside, state=state)
+    for word in spellings[inside].words if inside in spellings else ():
+        more = options.word_score + language(word, end=False)
+        yield Plain(score + more, tokens, (*one.words, word), state=state)
+
+
+def plain_beam_search(update, max_length, options, spellings, lm):
     """The search as its definition has it: every candidate is made, scored, sorted."""
-    # (score, tokens, words, position in the tree as a tuple, finished, state)
-    beam = [(0.0, (), (), (), False, None)]
+    beam = [Plain(0.0)]
     for step in range(max_length):
-        going = [one for one in beam if not one[4]]
+        going = [one for one in beam if not one.finished]
         if not going:
             break
-        last = np.array([one[1][-1] if one[1] else -1 for one in going], np.int32)
-        rows, states = update(last, np.zeros(len(going)), [one[5] for one in going], step)
-        made = [one for one in beam if one[4]]
-        for (score, tokens, words, inside, _, _), row, state in zip(
-            going, rows, states, strict=True
-        ):
-            best = sorted(range(width), key=lambda n, row=row: (-row[n], n))
-            for n in best[: options.beam_size_token or width]:
-                here = score + float(row[n])
-                if n == EOS:
-                    if not inside:
-                        here += options.eos_score
-                        if lm:
-                            read = words if spellings else [named(k) for k in tokens]
-                            here += options.lm_weight * lm.scores(read)[-1]
-                        made.append((here, (*tokens, n), words, (), True, state))
-                    continue
-                here += options.token_score
-                if not spellings:
-                    if lm:
-                        read = [named(k) for k in (*tokens, n)]
-                        here += options.lm_weight * lm.scores(read, end=False)[-1]
-                    made.append((here, (*tokens, n), (), (), False, state))
-                    continue
-                node = (*inside, n)
-                if any(s[: len(node)] == node and len(s) > len(node) for _, s in spellings):
-                    made.append((here, (*tokens, n), words, node, False, state))
-                for word, spelling in spellings:
-                    if spelling == node:
-                        more = options.word_score
-                        if lm:
-                            more += options.lm_weight * lm.scores([*words, word], end=False)[-1]
-                        made.append((here + more, (*tokens, n), (*words, word), (), False, state))
+        last = np.array([one.tokens[-1] if one.tokens else -1 for one in going], np.int32)
+        rows, states = update(last, np.zeros(len(going)), [one.state for one in going], step)
+        made = [one for one in beam if one.finished]
+        for one, row, state in zip(going, rows, states, strict=True):
+            best = np.argsort(-row, kind="stable")[: options.beam_size_token or len(row)].tolist()
+            for token in best:
+                made += grown(one, token, float(row[token]), state, options, spellings, lm)
         if not made:
             break
-        best = max(one[0] for one in made)
-        made = [one for one in made if one[0] >= best - options.beam_threshold]
-        made.sort(key=lambda one: -one[0])
-        places, kept = set(), []
-        for one in made:
-            place = one[2] if one[4] and spellings else one[1:5]
-            if place not in places:
-                kept.append(one)
-            places.add(place)
-        beam = kept[: options.beam_size]
-    return [one for one in beam if one[4]] or beam
+        highest = max(one.score for one in made)
+        made = [one for one in made if one.score >= highest - options.beam_threshold]
+        kept = {}
+        for one in sorted(made, key=lambda one: -one.score):
+            by_words = one.finished and spellings
+            kept.setdefault(one.words if by_words else (one.tokens, one.words, one.inside), one)
+        beam = list(kept.values())[: options.beam_size]
+    return [one for one in beam if one.finished] or beam
 
 
 def named(token):
@@ -252,34 +279,247 @@ def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, tmp_p
     rng = np.random.default_rng(seed)
     width = int(rng.choice([5, 40, 300]))
     tokens = Tokens(["#", *(named(n) for n in range(1, width))])
-    spellings = {
-        tuple(int(n) for n in rng.integers(1, width, size=int(rng.integers(1, 4)))): f"w{k}"
-        for k in range(3 * width)
+    with_lm = rng.random() < 0.7
+    # Without a language model the words must follow from the tokens, or scores are equal.
+    spelled = {
+        (*map(int, rng.integers(2, width, size=int(rng.integers(1, 4)))), *([] if with_lm else [1]))
+        for _ in range(3 * width)
     }
-    spellings = [(word, spelling) for spelling, word in spellings.items()] if with_lexicon else []
-    known = [word for word, _ in spellings] or [named(n) for n in range(1, min(width, 60))]
-    # A large part of the pairs would be slow to write; some will do.
-    lm = arpa(rng, known[:40], tmp_path / "lm.arpa") if rng.random() < 0.7 else None
+    spellings = [(f"w{k}", one) for k, one in enumerate(sorted(spelled))] if with_lexicon else []
+    known = [word for word, _ in spellings] or [named(n) for n in range(1, width)]
+    lm = arpa(rng, known[:40], tmp_path / "lm.arpa") if with_lm else None
     options = Seq2SeqOptions(
         beam_size=int(rng.choice([1, 4, 16])),
         beam_size_token=rng.choice([None, 3, 20]),
         beam_threshold=float(rng.choice([2, 6, 50])),
-        lm_weight=float(rng.choice([0.0, 0.6, -0.4])),
+        lm_weight=float(rng.choice([0.2, 0.6, -0.4])),
         word_score=float(rng.normal()) if with_lexicon else 0.0,
         token_score=float(rng.normal()),
         eos_score=float(rng.normal()),
         smearing="none",
     )
-    vocabulary = (
-        Lexicon.from_spellings([(w, " ".join(map(named, s))) for w, s in spellings], tokens)
-        if with_lexicon
-        else tokens
-    )
+    lexicon = Lexicon.from_spellings([(w, " ".join(map(named, s))) for w, s in spellings], tokens)
     update = updating(seed, width)
-    expected = plain_beam_search(update, 8, width, options, spellings, lm)
-    found = Seq2SeqDecoder(vocabulary, lm, options, eos="#").decode(update, max_length=8, nbest=100)
-    assert [one.score for one in found] == pytest.approx([one[0] for one in expected], abs=1e-4)
-    assert [tuple(one.path[:, 0].tolist()) for one in found] == [one[1] for one in expected]
-    if lm and options.lm_weight:  # else words of the same tokens score the same
-        assert [one.words for one in found] == [one[2] for one in expected]
-    assert [one.finished for one in found] == [one[4] for one in expected]
+    expected = plain_beam_search(update, 8, options, tree(spellings), lm)
+    decoder = Seq2SeqDecoder(lexicon if with_lexicon else tokens, lm, options, eos="#")
+    found = decoder.decode(update, max_length=8, nbest=100)
+    assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
+    assert [tuple(one.path[:, 0].tolist()) for one in found] == [one.tokens for one in expected]
+    assert [one.words for one in found] == [one.words for one in expected]
+    assert [one.finished for one in found] == [one.finished for one in expected]
+
+
+def free_decoder(width=4, **options):
+    return Seq2SeqDecoder(Tokens(list(NAMES[:width])), options=Seq2SeqOptions(**options), eos="#")
+
+
+def same(found, expected):
+    assert [one.text for one in found] == [one.text for one in expected]
+    assert [one.score for one in found] == [one.score for one in expected]
+
+
+def test_a_batch_gives_each_utterance_its_own_result():
+    decoder = free_decoder(beam_size=5)
+    singles = [updating(seed, 4) for seed in range(6)]
+    lengths = [1, 4, 9, 6, 2, 9]
+    calls = []
+
+    def update(tokens, parents, states, step, utterances):
+        calls.append(len(tokens))
+        assert step == len(calls) - 1
+        assert utterances.tolist() == sorted(utterances)
+        assert step > 0 or parents.tolist() == [-1] * 6
+        assert step == 0 or all(0 <= row < calls[-2] for row in parents)
+        rows, said = [], []
+        for token, state, place in zip(tokens, states, utterances, strict=True):
+            one, out = singles[place](np.array([token]), [0], [state], step)
+            rows.append(one)
+            said += out
+        return np.concatenate(rows), said
+
+    found = decoder.decode_batch(update, 6, max_length=lengths, nbest=3)
+    assert len(calls) <= max(lengths)
+    for one, single, length in zip(found, singles, lengths, strict=True):
+        same(one, decoder.decode(single, max_length=length, nbest=3))
+    assert decoder.decode_batch(update, 0, max_length=3) == []
+
+
+def test_parents_are_enough_to_keep_states_elsewhere():
+    kept = []
+
+    def update(tokens, parents, states, step):
+        assert states is None or step == 0
+        kept[:] = [
+            (*kept[row], token) if step else ()
+            for row, token in zip(parents.tolist(), tokens.tolist(), strict=True)
+        ]
+        return np.array([scores_after(7, 4, said) for said in kept]), None
+
+    decoder = free_decoder(beam_size=6)
+    found = decoder.decode(update, max_length=7, nbest=6)
+    same(found, decoder.decode(updating(7, 4), max_length=7, nbest=6))
+
+
+class State:
+    """What a model might remember."""
+
+
+def test_states_go_once_no_hypothesis_needs_them():
+    alive = weakref.WeakSet()
+
+    def update(tokens, parents, states, step):
+        assert len(alive) == len(set(states) - {None})
+        made = [State() for _ in tokens]
+        alive.update(made)
+        rng = np.random.default_rng(step)
+        return -rng.exponential(size=(len(tokens), 4)).astype(np.float32), made
+
+    free_decoder(beam_size=8).decode(update, max_length=12)
+    assert not alive
+
+
+def test_the_start_is_what_the_model_is_given_first():
+    seen = []
+
+    def update(tokens, parents, states, step):
+        seen.append(tokens.tolist())
+        return np.zeros((len(tokens), 2), np.float32), None
+
+    Seq2SeqDecoder(Tokens(["#", "a"]), eos="#", start="a").decode(update, max_length=1)
+    Seq2SeqDecoder(Tokens(["#", "a"]), eos="#").decode(update, max_length=1)
+    assert seen == [[1], [-1]]
+
+
+def test_a_sequence_without_an_end_comes_back_unfinished():
+    rows = np.array([[-np.inf, -0.5, -1.0]], np.float32)
+    decoder = free_decoder(3)
+    best = decoder.decode(lambda tokens, *_: (rows.repeat(len(tokens), 0), None), max_length=4)
+    assert (best[0].text, best[0].finished, best[0].score) == ("aaaa", False, -2.0)
+    # Nothing at all is possible after the first token.
+    dead = [rows, np.full((2, 3), -np.inf, np.float32)]
+    best = decoder.decode(lambda *given: (dead[given[3]], None), max_length=4)
+    assert (best[0].text, best[0].finished) == ("a", False)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_scores_of_other_widths_are_taken(dtype):
+    update = updating(3, 4)
+
+    def wider(*given):
+        rows, states = update(*given)
+        return np.asfortranarray(rows.astype(dtype)), states
+
+    decoder = free_decoder()
+    best, other = decoder.decode(update, max_length=5)[0], decoder.decode(wider, max_length=5)[0]
+    assert best.text == other.text
+    assert best.score == pytest.approx(other.score, abs=0.01)
+
+
+def test_tensors_of_torch_are_taken():
+    torch = pytest.importorskip("torch")
+    update = updating(3, 4)
+
+    def tensors(*given):
+        rows, states = update(*given)
+        return torch.from_numpy(rows).requires_grad_(), states
+
+    decoder = free_decoder()
+    same(decoder.decode(tensors, max_length=5), decoder.decode(update, max_length=5))
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (lambda rows, _: rows, InvalidValueError, "result of update in step 2 is 'ndarray'"),
+        (lambda rows, s: (rows[:, :3], s), ShapeError, r"scores of step 2 is \(\d, 3\), expected"),
+        (lambda rows, s: (rows[0], s), ShapeError, r"scores of step 2 is \(4,\), expected"),
+        (lambda rows, s: (rows, s[1:]), ShapeError, r"states of step 2 is"),
+        (lambda rows, s: (rows.astype(int), s), DtypeError, "scores of step 2 has dtype int64"),
+        (
+            lambda rows, s: (np.where(np.arange(4) == 1, np.nan, rows), s),
+            NonFiniteError,
+            r"scores of step 2\[0, 1\] is nan",
+        ),
+        (
+            lambda rows, s: (np.where(np.arange(4) == 3, np.inf, rows), s),
+            NonFiniteError,
+            r"scores of step 2\[0, 3\] is inf",
+        ),
+        (lambda _, s: s.no_such_thing, AttributeError, "no_such_thing"),
+    ],
+)
+def test_a_callback_that_fails_leaves_the_decoder_usable(returned, error, message):
+    decoder, update = free_decoder(), updating(3, 4)
+    before = decoder.decode(update, max_length=5)
+
+    def failing(tokens, parents, states, step):
+        rows, made = update(tokens, parents, states, step)
+        return returned(rows, made) if step == 2 else (rows, made)
+
+    with pytest.raises(error, match=message):
+        decoder.decode(failing, max_length=5)
+    same(decoder.decode(update, max_length=5), before)
+
+
+def test_bad_arguments_are_named():
+    tokens, update = Tokens(list("#ab")), updating(0, 3)
+    with pytest.raises(UnknownNameError, match="'</s>'"):
+        Seq2SeqDecoder(tokens, eos="</s>")
+    with pytest.raises(UnknownNameError, match="'<s>'"):
+        Seq2SeqDecoder(tokens, eos="#", start="<s>")
+    with pytest.raises(InvalidValueError, match=r"lm is 'lm.arpa', expected a LanguageModel"):
+        Seq2SeqDecoder(tokens, "lm.arpa", eos="#")
+    with pytest.raises(OptionError, match=r"word_score is 1\.0, expected 0 where"):
+        Seq2SeqDecoder(tokens, options=Seq2SeqOptions(word_score=1.0), eos="#")
+    with pytest.raises(InvalidValueError, match="'w' is spelled with '#'"):
+        Seq2SeqDecoder(Lexicon.from_spellings({"v": "a", "w": "a # b"}, tokens), eos="#")
+    decoder = Seq2SeqDecoder(tokens, eos="#")
+    with pytest.raises(InvalidValueError, match="max_length is 0, expected at least 1"):
+        decoder.decode(update, max_length=0)
+    with pytest.raises(InvalidValueError, match="nbest is 0, expected at least 1"):
+        decoder.decode(update, max_length=3, nbest=0)
+    with pytest.raises(ShapeError, match=r"max_length is \(2,\), expected one number, or one for"):
+        decoder.decode_batch(update, 3, max_length=[3, 4])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("beam_size", 0),
+        ("beam_size_token", 0),
+        ("beam_threshold", -1.0),
+        ("lm_weight", math.nan),
+        ("eos_score", math.inf),
+        ("length_penalty", 11.0),
+    ],
+)
+def test_options_out_of_range_are_errors(name, value):
+    with pytest.raises(OptionError, match=name):
+        Seq2SeqOptions(**{name: value})
+
+
+def test_an_empty_lexicon_says_nothing():
+    lexicon = Lexicon.from_spellings({}, Tokens(list("#a")))
+    best = Seq2SeqDecoder(lexicon, eos="#").decode(updating(1, 2), max_length=3)
+    assert [(one.words, one.tokens, one.finished) for one in best] == [((), (), True)]
+
+
+def test_threads_may_share_a_decoder():
+    _, width, _, lexicon = problem(5)
+    decoder = Seq2SeqDecoder(lexicon, eos="#")
+    expected = [decoder.decode(updating(seed, width), max_length=8) for seed in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda k: decoder.decode(updating(k, width), max_length=8), range(20))
+    for one, other in zip(found, expected, strict=True):
+        same(one, other)
+
+
+def test_it_loads_no_torch():
+    code = (
+        "import sys, numpy as np; from sestina.decoding import *;"
+        "decoder = Seq2SeqDecoder(Tokens(['#', 'a']), eos='#');"
+        "decoder.decode(lambda tokens, *_: (np.zeros((len(tokens), 2)), None), max_length=3);"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

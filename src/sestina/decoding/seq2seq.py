@@ -197,6 +197,8 @@ class Seq2SeqDecoder:
         self._start = -1 if start is None else tokens.index(start)
         made = self._native_options()
         made.eos = tokens.index(eos)
+        if isinstance(vocabulary, Lexicon):
+            _check_spellings(vocabulary, eos, made.eos)
         self._native = _native.Seq2SeqDecoder(
             vocabulary.native if isinstance(vocabulary, Lexicon) else None,
             [tokens[index] for index in range(len(tokens))],
@@ -307,8 +309,9 @@ class Seq2SeqDecoder:
                 states = [None] * len(tokens)
             elif states is not None:
                 states = [states[row] for row in parents.tolist()]
-            returned = update(tokens, parents, states, step, utterances)
-            scores, states = self._checked(returned, len(tokens), step)
+            scores, states = self._checked(
+                update(tokens, parents, states, step, utterances), len(tokens), step
+            )
             row = 0
             for place, search, last, _ in going:
                 self._advance(search, scores[row : row + len(last)], row, step)
@@ -384,6 +387,17 @@ class Seq2SeqDecoder:
 
 def _tokens_of(vocabulary: Lexicon | Tokens) -> Tokens:
     return vocabulary.tokens if isinstance(vocabulary, Lexicon) else vocabulary
+
+
+def _check_spellings(lexicon: Lexicon, eos: str, index: int) -> None:
+    word = _native.word_spelled_with(lexicon.native, index)
+    if word >= 0:
+        raise InvalidValueError(
+            "lexicon",
+            f"one where {lexicon.word(word)!r} is spelled with {eos!r}",
+            expected="spellings without the token that ends a sequence",
+            remedy="drop it from the spellings: the search adds it where a sequence ends",
+        )
 
 
 def _lengths(max_length: int | Sequence[int], num_utterances: int) -> list[int]:
