@@ -11,6 +11,7 @@
 No torch is loaded; tensors of torch are taken as they are.
 """
 
+from sestina.decoding.best_path import greedy
 from sestina.decoding.decoder import Decoder, Stream
 from sestina.decoding.language_models import (
     LanguageModel,
@@ -19,6 +20,15 @@ from sestina.decoding.language_models import (
     read_arpa,
     read_lm,
 )
+from sestina.decoding.error_rates import (
+    Alignment,
+    Comparison,
+    ErrorRate,
+    align,
+    compare,
+    error_rate,
+)
+from sestina.decoding.language_models import LanguageModel, read_arpa
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis, Timed
@@ -26,8 +36,11 @@ from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqO
 from sestina.decoding.tokens import Tokens
 
 __all__ = [
+    "Alignment",
+    "Comparison",
     "Decoder",
     "DecoderOptions",
+    "ErrorRate",
     "Hypothesis",
     "LanguageModel",
     "Lexicon",
@@ -39,6 +52,10 @@ __all__ = [
     "Timed",
     "Tokens",
     "compile_lm",
+    "align",
+    "compare",
+    "error_rate",
+    "greedy",
     "read_arpa",
     "read_lm",
 ]
