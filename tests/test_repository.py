@@ -32,6 +32,7 @@ NATIVE_STUBS = sorted(PACKAGE.rglob("_native.pyi"))
 BASE = {"click", "numpy"}
 EXTRA_IMPORTS = {
     "core": {"matplotlib"},
+    "decoding": {"torch"},
     "tensors": {"torch"},
     "cli": {"matplotlib", "torch"},
     "ntk": {"gpytorch", "linear_operator", "matplotlib", "scipy", "sklearn", "torch"},
