@@ -1,5 +1,18 @@
-"""Beam search for many utterances at once in plain PyTorch, on a GPU or on the CPU."""
+"""Beam search for many utterances at once in plain PyTorch, on a GPU or on the CPU.
 
-from sestina.decoding.batched.automaton import TokenAutomaton
+>>> import torch
+>>> from sestina.decoding import Tokens
+>>> from sestina.decoding.batched import BatchedDecoder
+>>> decoder = BatchedDecoder(Tokens(["-", "|", "a", "b"]), device="cpu")
+>>> emissions_btn = torch.tensor([[[.1, .1, .7, .1], [.1, .1, .1, .7]]]).log()
+>>> [token.text for token in decoder.decode(emissions_btn)[0][0].tokens]
+['a', 'b']
+"""
 
-__all__ = ["TokenAutomaton"]
+from sestina.core.extras import naming_extra
+
+with naming_extra("decoding-torch"):
+    from sestina.decoding.batched.automaton import TokenAutomaton
+    from sestina.decoding.batched.ctc import BatchedDecoder
+
+__all__ = ["BatchedDecoder", "TokenAutomaton"]
