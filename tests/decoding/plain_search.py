@@ -38,7 +38,7 @@ class PlainSearch:
         self.beam = {((), None, start): [(0.0, ()), (-math.inf, ())]}
 
     def key(self, prefix, token):
-        known, last, state = prefix
+        known, _, state = prefix
         score, after = self.model(state, token)
         told = (*known, token) if self.options.merge == "history" else ()
         return (told, token, after), self.options.lm_weight * score

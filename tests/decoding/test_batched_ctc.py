@@ -1,18 +1,12 @@
 """The batched search against all paths, against an obvious beam search, and against itself."""
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
 import torch
 
-from sestina.core.errors import (
-    DtypeError,
-    InvalidValueError,
-    NonFiniteError,
-    OptionError,
-    ShapeError,
-)
 from sestina.decoding import DecoderOptions, Tokens
 from sestina.decoding.batched import BatchedDecoder
 from tests.decoding.plain_search import PlainSearch, every_path
@@ -101,12 +95,12 @@ def random_options(rng, **others):
     )
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(80))
 def test_a_narrow_beam_is_that_of_the_obvious_search(model, seed):
     rng = np.random.default_rng(1000 + seed)
     options = random_options(rng)
     lm = model if rng.random() < 0.7 else None
-    scores = random_scores(rng, (3, int(rng.integers(1, 25)), len(NAMES)))
+    scores = random_scores(rng, (3, int(rng.integers(1, 20)), len(NAMES)))
     decoder = BatchedDecoder(TOKENS, lm, options, device="cpu")
     lengths = rng.integers(0, scores.shape[1] + 1, size=3)
     start = lm.native.start(True) if lm else 0
@@ -131,3 +125,70 @@ def frames_of(hypothesis):
     for token in hypothesis.tokens:
         path[token.start : token.end] = [NAMES.index(token.text)] * (token.end - token.start)
     return tuple(path)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_skipped_frame_is_a_blank_and_nothing_else(model, seed):
+    rng = np.random.default_rng(2000 + seed)
+    options = random_options(rng)
+    above = float(rng.choice([0.0, 0.3, 0.6, 0.95]))
+    scores = random_scores(rng, (2, int(rng.integers(1, 20)), len(NAMES)))
+    decoder = BatchedDecoder(TOKENS, model, options, blank_skip_threshold=above, device="cpu")
+    lengths = rng.integers(1, scores.shape[1] + 1, size=2)
+    found = decoder.decode(scores, lengths)
+    for utterance, length, (best,) in zip(scores, lengths, found, strict=True):
+        plain = PlainSearch(options, stepping(model), model.native.start(True), bonus=1)
+        for frame in utterance[:length]:
+            if math.exp(frame[0]) > above:
+                plain.rest(float(frame[0]))
+            else:
+                plain.step(frame)
+        score, path = plain.finish()[0]
+        assert best.score == pytest.approx(score, abs=1e-4)
+        assert frames_of(best) == path
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("merge", ["context", "history"])
+def test_an_utterance_is_found_alone_as_in_a_batch(model, merge, log_add):
+    rng = np.random.default_rng(3)
+    scores = random_scores(rng, (7, 40, len(NAMES)))
+    lengths = torch.tensor([40, 0, 1, 17, 39, 40, 8], dtype=torch.int32)
+    options = DecoderOptions(beam_size=20, merge=merge, log_add=log_add)
+    decoder = BatchedDecoder(TOKENS, model, options, device="cpu")
+    together = decoder.decode(scores, lengths, nbest=5)
+    alone = [
+        decoder.decode(one[None, :length], nbest=5)[0]
+        for one, length in zip(scores, lengths.tolist(), strict=True)
+    ]
+    for one, other in zip(chain(*together), chain(*alone), strict=True):
+        assert one.tokens == other.tokens
+        # PyTorch adds up with a vector's instructions or without, depending on the place.
+        assert one.score == (pytest.approx(other.score, abs=1e-4) if log_add else other.score)
+
+
+def test_scores_stay_fine_over_long_input(model):
+    rng = np.random.default_rng(4)
+    scores = random_scores(rng, (1, 1500, len(NAMES)))
+    options = DecoderOptions(beam_size=4, log_add=True)
+    best = BatchedDecoder(TOKENS, model, options, device="cpu").decode(scores)[0][0]
+    plain = PlainSearch(options, stepping(model), model.native.start(True), bonus=1)
+    for frame in scores[0]:
+        plain.step(frame)
+    score, path = plain.finish()[0]
+    assert score < -1024  # where a float32 is 1.2e-4 fine, and 1,500 of these would add up
+    assert best.score == pytest.approx(score, abs=1e-3)
+    assert frames_of(best) == path
+
+
+def test_a_beam_of_hypotheses_says_what_its_parts_sum_to(model):
+    rng = np.random.default_rng(5)
+    scores = random_scores(rng, (3, 30, len(NAMES)))
+    options = DecoderOptions(lm_weight=1.5, sil_score=-0.25)
+    for found in BatchedDecoder(TOKENS, model, options, device="cpu").decode(scores, nbest=4):
+        for one in found:
+            names = [token.text for token in one.tokens]
+            silent = sum(token.end - token.start for token in one.tokens if token.text == "|")
+            assert one.language_score == pytest.approx(sum(model.scores(names)), abs=1e-4)
+            parts = one.acoustic_score + 1.5 * one.language_score - 0.25 * silent
+            assert one.score == pytest.approx(parts, abs=1e-4)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding.batched.automaton import TokenAutomaton
 from sestina.decoding.batched.beams import Beam, Links, Rules, advance, empty_beam
-from sestina.decoding.batched.frames import Frames, checked_emissions, frames_of
+from sestina.decoding.batched.frames import Frames, check_numbers, checked_emissions, frames_of
 from sestina.decoding.batched.merging import where_each
 from sestina.decoding.batched.paths import best_entries, trace
 from sestina.decoding.emissions import as_lengths
@@ -148,7 +148,11 @@ class BatchedDecoder:
 
     @torch.no_grad()
     def decode(
-        self, emissions_btn: Tensor, lengths: Tensor | None = None, *, nbest: int = 1
+        self,
+        emissions_btn: Tensor,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        nbest: int = 1,
     ) -> list[list[Hypothesis]]:
         """The best readings of each utterance, best first.
 
@@ -176,9 +180,11 @@ class BatchedDecoder:
             num_utterances=num_utterances,
             num_frames=num_frames,
         )
+        lengths_b = torch.tensor(counted, device=self._device, dtype=torch.int64)
+        check_numbers(emissions_btv, lengths_b)
         frames = frames_of(
             emissions_btv,
-            torch.tensor(counted, device=self._device, dtype=torch.int64),
+            lengths_b,
             blank=self._rules.blank,
             num_tried=self._num_tried,
             bonus=self._bonus,
@@ -191,7 +197,7 @@ class BatchedDecoder:
         return self._read(
             _Found(
                 score_bm=best.score_bm.double() + (offset_b + frames.last_rest_b)[:, None],
-                acoustic_bm=_along(path_bmt, emissions_btv, counted),
+                acoustic_bm=_along(path_bmt, emissions_btv, lengths_b),
                 language_bm=best.ending_bm + language_bm,
                 path_bmt=path_bmt,
             ),
@@ -246,12 +252,12 @@ class _Found(NamedTuple):
     path_bmt: Tensor
 
 
-def _along(path_bmt: Tensor, emissions_btv: Tensor, lengths: Sequence[int]) -> Tensor:
+def _along(path_bmt: Tensor, emissions_btv: Tensor, lengths_b: Tensor) -> Tensor:
     """The sums of the emissions along paths, up to the lengths; float64."""
     spoken_bmtv = emissions_btv[:, None].expand(-1, path_bmt.shape[1], -1, -1)
     spoken_bmt = spoken_bmtv.gather(3, path_bmt[..., None])[..., 0].double()
     frames_t = torch.arange(path_bmt.shape[2], device=path_bmt.device)
-    is_there_bt = frames_t < torch.tensor(lengths, device=path_bmt.device)[:, None]
+    is_there_bt = frames_t < lengths_b[:, None]
     return spoken_bmt.masked_fill(~is_there_bt[:, None], 0.0).sum(2)
 
 

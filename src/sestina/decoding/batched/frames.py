@@ -13,19 +13,18 @@ from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from sestina.decoding.batched.beams import Frame
 from sestina.tensors import check_dtype
 
-__all__ = ["Frames", "checked_emissions", "frames_of"]
+__all__ = ["Frames", "check_numbers", "checked_emissions", "frames_of"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float64, torch.float32)
 
 
 def checked_emissions(emissions: object, *, num_tokens: int, device: torch.device) -> Tensor:
-    """The emissions in float32.
+    """The emissions in float32; `check_numbers` looks at their values.
 
     Raises:
         InvalidValueError: if they are no tensor, or on another device than `device`.
         DtypeError: if they do not hold floating-point numbers.
         ShapeError: if they are not (utterance, frame, token) with that many tokens.
-        NonFiniteError: if they hold NaN or plus infinity (minus infinity is a probability of 0).
     """
     emissions_btn = check_dtype("emissions", emissions, _DTYPES)
     if emissions_btn.ndim != 3 or emissions_btn.shape[2] != num_tokens:
@@ -42,8 +41,18 @@ def checked_emissions(emissions: object, *, num_tokens: int, device: torch.devic
             expected=f"the decoder's, {device}",
             remedy=f"call .to({str(device)!r}), or make the decoder with that device",
         )
-    emissions_btn = emissions_btn.detach().float()
-    bad_btn = emissions_btn.isnan() | (emissions_btn == torch.inf)
+    return emissions_btn.detach().float()
+
+
+def check_numbers(emissions_btn: Tensor, lengths_b: Tensor) -> None:
+    """Passes if each frame up to the lengths holds numbers or minus infinity.
+
+    Raises:
+        NonFiniteError: if one holds NaN or plus infinity.
+    """
+    frames_t = torch.arange(emissions_btn.shape[1], device=emissions_btn.device)
+    is_there_bt = frames_t < lengths_b[:, None]
+    bad_btn = (emissions_btn.isnan() | (emissions_btn == torch.inf)) & is_there_bt[:, :, None]
     if bool(bad_btn.any()):
         place = [int(k) for k in bad_btn.nonzero()[0]]
         raise NonFiniteError(
@@ -52,7 +61,6 @@ def checked_emissions(emissions: object, *, num_tokens: int, device: torch.devic
             expected="a number or minus infinity",
             remedy="look at what the model was given; masked frames belong beyond the lengths",
         )
-    return emissions_btn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
