@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from sestina.decoding import Tokens, read_arpa
+from sestina.core.errors import InvalidValueError
+from sestina.decoding import Tokens, read_arpa, read_lm
 from sestina.decoding.batched import TokenAutomaton
 from tests.decoding.token_model import NAMES, TOKENS, token_model
 
@@ -66,3 +67,26 @@ def test_a_unigram_model_needs_no_arcs(tmp_path):
     score, state = automaton.step(torch.tensor([0, 0]), torch.tensor([0, 1]))
     assert score.tolist() == [-0.5, -100.0]
     assert automaton.ending[state].tolist() == [-1.5, -1.5]
+
+
+def test_a_trie_of_kenlm_is_its_arpa_file(shared_data):
+    folder = shared_data / "decoding"
+    names = Tokens(["the", "of", "xyzzy"])
+    tries, arpa = (
+        TokenAutomaton(read_lm(folder / name), names, CPU)
+        for name in ("lm3small.trie.bin", "lm3small.arpa.gz")
+    )
+    for walk in ([0, 1, 0], [2, 1, 0, 0], []):
+        totals = []
+        for automaton in (tries, arpa):
+            state, total = torch.tensor(automaton.start), 0.0
+            for token in walk:
+                score, state = automaton.step(state, torch.tensor(token))
+                total += score.item()
+            totals.append(total + automaton.ending[state].item())
+        assert totals[0] == pytest.approx(totals[1], abs=1e-4)
+
+
+def test_what_is_no_model_of_ngrams_is_refused():
+    with pytest.raises(InvalidValueError, match=r"lm is 'lm\.arpa'"):
+        TokenAutomaton("lm.arpa", TOKENS, CPU)

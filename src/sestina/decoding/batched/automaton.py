@@ -6,7 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sestina.decoding.language_models import LanguageModel
+from sestina.core.errors import InvalidValueError
+from sestina.decoding import _native
+from sestina.decoding.language_models import LanguageModel, NgramModel
+from sestina.decoding.reading import naming_path
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["TokenAutomaton"]
@@ -28,6 +31,10 @@ class TokenAutomaton:
         tokens: the tokens; those whose names the model lacks are its unknown word.
         device: where the tensors live.
         table: whether to spread the arcs into a table; if None, where it stays below 64 MiB.
+
+    Raises:
+        InvalidValueError: if `lm` is no n-gram model.
+        FileFormatError: if it is one of KenLM's hash tables, whose n-grams can't be listed.
     """
 
     def __init__(
@@ -54,7 +61,8 @@ class TokenAutomaton:
             self._table = self._spread()
 
     def _take(self, lm: LanguageModel, tokens: Tokens, device: torch.device) -> None:
-        flat, native = lm.native.automaton(), lm.native
+        native = _listable(lm)
+        flat = native.automaton()
         words = [
             native.word(tokens[index].encode(errors="surrogateescape"))
             for index in range(len(tokens))
@@ -127,3 +135,18 @@ class TokenAutomaton:
         ]
         scores, following = zip(*parts, strict=True)
         return torch.cat(scores).flatten(), torch.cat(following).flatten()
+
+
+def _listable(lm: LanguageModel) -> _native.NgramModel:
+    if not isinstance(lm, NgramModel):
+        raise InvalidValueError(
+            "lm",
+            lm,
+            expected="an n-gram model or None",
+            remedy="read one with read_lm; other models are for Decoder",
+        )
+    native = lm.native
+    if isinstance(native, _native.KenlmModel):
+        with naming_path("lm"):
+            return native.compile()
+    return native

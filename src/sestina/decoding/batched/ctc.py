@@ -36,7 +36,7 @@ class BatchedDecoder:
 
     Args:
         tokens: the columns of the emissions.
-        lm: an n-gram model whose words are the tokens, or None for none.
+        lm: an n-gram model, of `read_lm`, whose words are the tokens; None for none.
         options: of the search. `smearing`, `word_score`, `unk_score` and `unk_word` are about
             words, and do nothing here.
         blank_skip_threshold: frames whose blank is more probable than this are taken for blanks
@@ -47,7 +47,8 @@ class BatchedDecoder:
     Raises:
         OptionError: if a token that the options name does not exist, or for
             `semantics="flashlight"`, which this search does not have.
-        InvalidValueError: if `lm` is no language model, or there is no such device.
+        InvalidValueError: if `lm` is no n-gram model, or there is no such device.
+        FileFormatError: if it is one of KenLM's hash tables, whose n-grams can't be listed.
 
     Example:
         >>> import torch
@@ -69,10 +70,6 @@ class BatchedDecoder:
         blank_skip_threshold: float = 1.0,
         device: str | torch.device = "auto",
     ) -> None:
-        if not isinstance(lm, LanguageModel | None):
-            raise InvalidValueError(
-                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_arpa"
-            )
         if not 0.0 <= blank_skip_threshold <= 1.0:
             raise OptionError(
                 "blank_skip_threshold",
