@@ -13,13 +13,6 @@ No torch is loaded; tensors of torch are taken as they are.
 
 from sestina.decoding.best_path import greedy
 from sestina.decoding.decoder import Decoder, Stream
-from sestina.decoding.language_models import (
-    LanguageModel,
-    NgramModel,
-    compile_lm,
-    read_arpa,
-    read_lm,
-)
 from sestina.decoding.error_rates import (
     Alignment,
     Comparison,
@@ -28,7 +21,13 @@ from sestina.decoding.error_rates import (
     compare,
     error_rate,
 )
-from sestina.decoding.language_models import LanguageModel, read_arpa
+from sestina.decoding.language_models import (
+    LanguageModel,
+    NgramModel,
+    compile_lm,
+    read_arpa,
+    read_lm,
+)
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis, Timed
@@ -51,9 +50,9 @@ __all__ = [
     "Stream",
     "Timed",
     "Tokens",
-    "compile_lm",
     "align",
     "compare",
+    "compile_lm",
     "error_rate",
     "greedy",
     "read_arpa",
