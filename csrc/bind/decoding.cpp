@@ -34,6 +34,7 @@ using namespace sestina::decoding;
 namespace {
 
 using Scores = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Values = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Block = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Path = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
 // Score, its acoustic and language parts, and (token, frame, word) rows.
@@ -60,6 +61,10 @@ AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
     result.append(found(hypothesis));
   }
   return result;
+}
+
+std::vector<float> copy(const Values& values) {
+  return {values.data(), values.data() + values.size()};
 }
 
 void check_width(const Scores& scores, std::int32_t num_tokens) {
@@ -175,6 +180,11 @@ NB_MODULE(_native, m) {
       .def_rw("blank", &SearchOptions::blank)
       .def_rw("silence", &SearchOptions::silence)
       .def_rw("unk_word", &SearchOptions::unk_word)
+      .def_rw("token_score", &SearchOptions::token_score)
+      .def_rw("blank_skip", &SearchOptions::blank_skip)
+      .def_rw("asg", &SearchOptions::asg)
+      .def_rw("token_lm", &SearchOptions::token_lm)
+      .def_rw("open", &SearchOptions::open)
       // All of it, fields that are yet to come included; for processes of the same build.
       .def("__getstate__",
            [](const SearchOptions& options) {
@@ -193,12 +203,25 @@ NB_MODULE(_native, m) {
       .def(
           "__init__",
           [](Decoder* self, const Lexicon& lexicon, std::shared_ptr<LanguageModel> model,
-             Smearing smearing, std::int32_t num_tokens, const SearchOptions& options) {
+             const std::vector<std::string>& tokens, Smearing smearing,
+             const SearchOptions& options, const Values& transitions, const Values& bonuses) {
             const nb::gil_scoped_release release;
-            new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), smearing,
-                               num_tokens, options);
+            const std::vector<std::string_view> names(tokens.begin(), tokens.end());
+            new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), names, smearing,
+                               options, copy(transitions), copy(bonuses));
           },
-          "lexicon"_a, "model"_a, "smearing"_a, "num_tokens"_a, "options"_a)
+          "lexicon"_a, "model"_a, "tokens"_a, "smearing"_a, "options"_a, "transitions"_a,
+          "bonuses"_a)
+      .def(
+          "__init__",
+          [](Decoder* self, std::shared_ptr<LanguageModel> model,
+             const std::vector<std::string>& tokens, const SearchOptions& options,
+             const Values& transitions) {
+            const nb::gil_scoped_release release;
+            const std::vector<std::string_view> names(tokens.begin(), tokens.end());
+            new (self) Decoder(std::move(model), names, options, copy(transitions));
+          },
+          "model"_a, "tokens"_a, "options"_a, "transitions"_a)
       .def(
           "__init__",
           [](Decoder* self, const Block& packed, std::shared_ptr<LanguageModel> model,
@@ -209,8 +232,12 @@ NB_MODULE(_native, m) {
             new (self) Decoder(parts, std::move(model), options);
           },
           nb::keep_alive<1, 2>(), "packed"_a, "model"_a, "options"_a)
+      .def_prop_ro("has_parts", &Decoder::has_parts)
       .def("pack",
            [](const Decoder& decoder) {
+             if (!decoder.has_parts()) {
+               throw std::invalid_argument("the decoder can't be packed");
+             }
              const std::vector<std::byte> block = pack(decoder.parts());
              return nb::bytes(block.data(), block.size());
            })
@@ -267,6 +294,11 @@ NB_MODULE(_native, m) {
             return found_all(hypotheses);
           },
           "count"_a)
+      .def("settled",
+           [](Running& running) {
+             const Use use(running);
+             return running.search->settled();
+           })
       .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
 
   bind_compat(m);

@@ -18,6 +18,7 @@
 #include "bind/decoding.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/lm/model.hpp"
+#include "decoding/lm/symbols.hpp"
 #include "decoding/scored_trie.hpp"
 
 namespace nb = nanobind;
@@ -111,7 +112,8 @@ void bind_compat(nb::module_& m) {
                                       std::to_string(most));
         }
         return std::make_shared<Decoder>(trie.tree(), trie.smears(), std::move(model),
-                                         std::move(model_words), num_tokens, options);
+                                         std::move(model_words), num_tokens, options,
+                                         std::vector<float>());
       },
       "trie"_a, "model"_a, "model_words"_a, "num_tokens"_a, "options"_a);
 }

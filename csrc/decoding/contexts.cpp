@@ -1,6 +1,8 @@
 #include "decoding/contexts.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <unordered_map>
 
 namespace sestina::decoding {
 
@@ -16,12 +18,35 @@ Contexts::Contexts(Session& session, std::span<const std::int32_t> model_words, 
     : session_(session), model_words_(model_words), merge_(merge) {}
 
 std::uint32_t Contexts::start() {
+  clear();
+  return context_of(session_.start(true));
+}
+
+void Contexts::clear() {
   states_.clear();
   slots_.assign(first_capacity, Slot{free_slot, {}});
   slots_.shrink_to_fit();
   shift_ = 64 - std::countr_zero(first_capacity);
   used_ = 0;
-  return context_of(session_.start(true));
+}
+
+void Contexts::keep(std::span<std::uint32_t* const> live) {
+  std::unordered_map<std::uint32_t, std::size_t> places;  // of the contexts that live, in `states`
+  std::vector<std::int32_t> states;
+  for (const std::uint32_t* const context : live) {
+    if (places.try_emplace(*context, states.size()).second) {
+      states.push_back(states_[*context]);
+    }
+  }
+  session_.keep(states);
+  clear();
+  std::vector<std::uint32_t> names;
+  for (const std::int32_t state : states) {
+    names.push_back(context_of(state));
+  }
+  for (std::uint32_t* const context : live) {
+    *context = names[places[*context]];
+  }
 }
 
 void Contexts::grow() {
@@ -68,8 +93,9 @@ void Contexts::resolve(std::span<const Request> requests) {
       // Entered at once, so that a second request for it is not asked again.
       insert(key_of(request.context, request.word), {});
       unknown_.push_back(request);
-      queries_.push_back({states_[request.context],
-                          model_words_[static_cast<std::size_t>(request.word)]});
+      const std::size_t word = std::min(static_cast<std::size_t>(request.word),
+                                        model_words_.size() - 1);
+      queries_.push_back({states_[request.context], model_words_[word]});
     }
   }
   if (unknown_.empty()) {

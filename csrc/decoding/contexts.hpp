@@ -26,7 +26,8 @@ class Contexts {
     std::int32_t word;
   };
 
-  // `model_words` maps the search's words (or tokens) to the model's. Both outlive this.
+  // `model_words` maps the search's words (or tokens) to the model's; the last one stands for all
+  // beyond. Both outlive this.
   Contexts(Session& session, std::span<const std::int32_t> model_words, Merge merge);
 
   // Forgets everything; returns the context in which a search starts.
@@ -48,6 +49,10 @@ class Contexts {
   float finish(std::uint32_t context) { return session_.finish(states_[context]); }
   std::int32_t state(std::uint32_t context) const { return states_[context]; }
   std::size_t size() const noexcept { return states_.size(); }
+  // How many answers are remembered.
+  std::size_t used() const noexcept { return used_; }
+  // Forgets all contexts but these, and puts in each one's place its new number.
+  void keep(std::span<std::uint32_t* const> live);
 
  private:
   struct Slot {
@@ -63,6 +68,7 @@ class Contexts {
     return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ULL) >> shift_);
   }
   void insert(std::uint64_t key, Transition transition);
+  void clear();
   void grow();
   std::uint32_t context_of(std::int32_t state);
 

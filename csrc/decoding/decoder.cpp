@@ -7,82 +7,74 @@
 #include <system_error>
 #include <thread>
 
+#include "decoding/lm/symbols.hpp"
+
 namespace sestina::decoding {
 
-namespace {
-
-std::vector<std::int32_t> ids_in_model(const Spellings& spellings, const LanguageModel& model) {
-  // One more, for the word that stands for all that the lexicon lacks.
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(spellings.words().size()) + 1, 0);
-  for (std::int32_t word = 0; word < spellings.words().size(); ++word) {
-    ids[static_cast<std::size_t>(word)] = model.word(spellings.words().text(word));
-  }
-  return ids;
-}
-
-std::vector<float> highest_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
-  std::vector<float> scores(words.size());
-  model.highest_scores(words, scores);
-  return scores;
-}
-
-// By entry of the tree's words, the model's score of each at the start of a sentence.
-std::vector<float> entry_scores(const Trie& trie, const LanguageModel& model,
-                                std::span<const std::int32_t> model_words) {
-  const std::vector<float> by_word = first_scores(model, model_words);
-  std::vector<float> scores(trie.words.size());
-  for (std::size_t w = 0; w < scores.size(); ++w) {
-    scores[w] = by_word[static_cast<std::size_t>(trie.words[w])];
-  }
-  return scores;
-}
-
-}  // namespace
-
-std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
-  const std::unique_ptr<Session> session = model.session();
-  const std::int32_t start = session->start(true);
-  std::vector<Query> queries(words.size());
-  std::vector<Step> steps(words.size());
-  for (std::size_t k = 0; k < words.size(); ++k) {
-    queries[k] = {start, words[k]};
-  }
-  session->score(queries, steps);
-  std::vector<float> scores(words.size());
-  for (std::size_t k = 0; k < words.size(); ++k) {
-    scores[k] = steps[k].score;
-  }
-  return scores;
-}
-
 Decoder::Decoder(const Spellings& spellings, const Trie& trie,
-                 std::shared_ptr<const LanguageModel> model, Smearing smearing,
-                 std::int32_t num_tokens, const SearchOptions& options)
+                 std::shared_ptr<const LanguageModel> model,
+                 std::span<const std::string_view> token_names, Smearing smearing,
+                 const SearchOptions& options, std::vector<float> transitions,
+                 std::span<const float> bonuses)
     : model_(std::move(model)),
-      own_model_words_(ids_in_model(spellings, *model_)),
-      model_words_(own_model_words_),
-      graph_(trie,
-             look_ahead(trie,
-                        smearing == Smearing::none ? std::vector<float>()
-                                                   : entry_scores(trie, *model_, model_words_),
-                        smearing),
-             highest_scores(*model_, model_words_), num_tokens),
+      num_tokens_(static_cast<std::int32_t>(token_names.size())),
+      transitions_(std::move(transitions)),
+      options_(options) {
+  if (options.token_lm) {
+    const std::vector<float> none(static_cast<std::size_t>(spellings.words().size()), 0.0F);
+    graph_.emplace(trie, look_ahead(trie, {}, Smearing::none), none, num_tokens_, bonuses);
+    own_model_symbols_ = ids_in_model(*model_, token_names);
+  } else {
+    own_model_symbols_ = ids_in_model(*model_, spellings);
+    const bool looks_ahead = smearing != Smearing::none;
+    const std::vector<float> first =
+        looks_ahead ? entry_scores(*model_, trie, own_model_symbols_) : std::vector<float>();
+    graph_.emplace(trie, look_ahead(trie, first, smearing),
+                   highest_scores(*model_, own_model_symbols_), num_tokens_, bonuses);
+    if (options.open && looks_ahead) {
+      options_.unknown_smear = first_scores(*model_, std::span(own_model_symbols_).last(1)).front();
+    }
+  }
+  model_symbols_ = own_model_symbols_;
+}
+
+Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
+                 std::span<const std::string_view> token_names, const SearchOptions& options,
+                 std::vector<float> transitions)
+    : model_(std::move(model)),
+      own_model_symbols_(ids_in_model(*model_, token_names)),
+      model_symbols_(own_model_symbols_),
+      num_tokens_(static_cast<std::int32_t>(token_names.size())),
+      transitions_(std::move(transitions)),
       options_(options) {}
 
 Decoder::Decoder(const Trie& trie, std::span<const float> smears,
-                 std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_words,
-                 std::int32_t num_tokens, const SearchOptions& options)
+                 std::shared_ptr<const LanguageModel> model,
+                 std::vector<std::int32_t> model_symbols, std::int32_t num_tokens,
+                 const SearchOptions& options, std::vector<float> transitions)
     : model_(std::move(model)),
-      own_model_words_(std::move(model_words)),
-      model_words_(own_model_words_),
-      graph_(trie, smears, highest_scores(*model_, model_words_), num_tokens),
-      options_(options) {}
+      own_model_symbols_(std::move(model_symbols)),
+      model_symbols_(own_model_symbols_),
+      num_tokens_(num_tokens),
+      transitions_(std::move(transitions)),
+      options_(options) {
+  std::size_t num_words = own_model_symbols_.size();
+  if (options.token_lm) {
+    const auto last = std::max_element(trie.words.begin(), trie.words.end());
+    num_words = last == trie.words.end() ? 0 : static_cast<std::size_t>(*last) + 1;
+  }
+  const std::vector<float> highest = options.token_lm
+                                         ? std::vector<float>(num_words, 0.0F)
+                                         : highest_scores(*model_, model_symbols_);
+  graph_.emplace(trie, smears, highest, num_tokens);
+}
 
 Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
                  const SearchOptions& options)
     : model_(std::move(model)),
-      model_words_(parts.model_words),
+      model_symbols_(parts.model_words),
       graph_(parts.graph),
+      num_tokens_(static_cast<std::int32_t>(parts.graph.root_children.size())),
       options_(options) {}
 
 std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> utterances,

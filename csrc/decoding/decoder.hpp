@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "decoding/graph.hpp"
@@ -19,18 +21,23 @@ struct Utterance {
   std::ptrdiff_t frames;
 };
 
-// The model's score (log10) of each of its words at the start of a sentence.
-std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words);
-
 class Decoder {
  public:
+  // In a lexicon. `transitions` (token × token before it) and `bonuses` (by word) are natural
+  // logarithms, or empty. A model of tokens knows these by their names.
   Decoder(const Spellings& spellings, const Trie& trie,
-          std::shared_ptr<const LanguageModel> model, Smearing smearing, std::int32_t num_tokens,
-          const SearchOptions& options);
-  // The same with a look-ahead that is given, by node, and the model's id of each word.
+          std::shared_ptr<const LanguageModel> model,
+          std::span<const std::string_view> token_names, Smearing smearing,
+          const SearchOptions& options, std::vector<float> transitions,
+          std::span<const float> bonuses);
+  // Without one.
+  Decoder(std::shared_ptr<const LanguageModel> model,
+          std::span<const std::string_view> token_names, const SearchOptions& options,
+          std::vector<float> transitions);
+  // In a lexicon with a look-ahead that is given, by node, and the model's id of each word or token.
   Decoder(const Trie& trie, std::span<const float> smears,
-          std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_words,
-          std::int32_t num_tokens, const SearchOptions& options);
+          std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,
+          std::int32_t num_tokens, const SearchOptions& options, std::vector<float> transitions);
   // Of the `parts` of another one, which stay in place while this one is used.
   Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
           const SearchOptions& options);
@@ -38,22 +45,31 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   std::unique_ptr<Search> search() const {
-    return lexicon_search(graph_, *model_, model_words_, options_);
+    return make_search({graph_ ? &*graph_ : nullptr, num_tokens_, *model_, model_symbols_,
+                        transitions_},
+                       options_);
   }
   // The best hypotheses of each utterance, on up to `threads` threads; the result does not depend on
   // their number.
   std::vector<std::vector<Hypothesis>> decode(std::span<const Utterance> utterances,
                                               std::int32_t count, int threads) const;
 
-  Packed parts() const noexcept { return {graph_.parts(), model_words_}; }
-  std::int32_t num_tokens() const noexcept { return graph_.num_tokens(); }
+  // Whether it consists of nothing but what `parts` gives.
+  bool has_parts() const noexcept {
+    return graph_ && !options_.token_lm && transitions_.empty();
+  }
+  Packed parts() const noexcept { return {graph_->parts(), model_symbols_}; }
+  std::int32_t num_tokens() const noexcept { return num_tokens_; }
   const SearchOptions& options() const noexcept { return options_; }
 
  private:
   std::shared_ptr<const LanguageModel> model_;
-  std::vector<std::int32_t> own_model_words_;  // empty if they lie elsewhere
-  std::span<const std::int32_t> model_words_;  // the model's id of each word, then of an unknown one
-  LexiconGraph graph_;
+  std::vector<std::int32_t> own_model_symbols_;  // empty if they lie elsewhere
+  // The model's id of each word, then of an unknown one; or of each token.
+  std::span<const std::int32_t> model_symbols_;
+  std::optional<LexiconGraph> graph_;
+  std::int32_t num_tokens_;
+  std::vector<float> transitions_;
   SearchOptions options_;
 };
 

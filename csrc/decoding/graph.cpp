@@ -37,12 +37,15 @@ std::vector<float> look_ahead(const Trie& trie, std::span<const float> scores, S
 }
 
 LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
-                           std::span<const float> highest_scores, std::int32_t num_tokens)
+                           std::span<const float> highest_scores, std::int32_t num_tokens,
+                           std::span<const float> bonuses)
     : root_children_(static_cast<std::size_t>(num_tokens), 0),
       num_tokens_(num_tokens) {
   words_.reserve(trie.words.size());
   for (const std::int32_t id : trie.words) {
-    words_.push_back({id, highest_scores[static_cast<std::size_t>(id)]});
+    const float bonus = bonuses.empty() ? 0.0F : bonuses[static_cast<std::size_t>(id)];
+    words_.push_back({id, highest_scores[static_cast<std::size_t>(id)], bonus});
+    parts_.highest_bonus = std::max(parts_.highest_bonus, bonus);
   }
   const std::uint32_t count = trie.num_nodes();
   nodes_.resize(std::size_t{count} + 1);

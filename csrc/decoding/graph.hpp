@@ -27,7 +27,8 @@ struct Node {
 
 struct Word {
   std::int32_t id;
-  float highest_score;
+  float highest_score;  // of the language model
+  float bonus;          // the word's own score
 };
 
 // What a graph consists of, wherever that lies.
@@ -38,15 +39,18 @@ struct GraphParts {
   float highest_rise = 0.0F;
   float lowest_rise = 0.0F;
   float largest_smear = 0.0F;
+  float highest_bonus = 0.0F;
   std::uint64_t ending_tokens = 0;
 };
 
 class LexiconGraph {
  public:
   // `smears` are by node, see look_ahead; the root's is not read.
-  // `highest_scores` (log10, by word) are what no score of the language model exceeds.
+  // `highest_scores` (log10, by word) are what no score of the language model exceeds. `bonuses`
+  // (natural logarithms, by word) are scores of the words' own; may be empty.
   LexiconGraph(const Trie& trie, std::span<const float> smears,
-               std::span<const float> highest_scores, std::int32_t num_tokens);
+               std::span<const float> highest_scores, std::int32_t num_tokens,
+               std::span<const float> bonuses = {});
   // Of parts that stay in place while the graph is used, and are what `parts` gave.
   explicit LexiconGraph(const GraphParts& parts)
       : parts_(parts), num_tokens_(static_cast<std::int32_t>(parts.root_children.size())) {}
@@ -76,6 +80,7 @@ class LexiconGraph {
   // an expansion before reading the node.
   float highest_rise() const noexcept { return parts_.highest_rise; }
   float lowest_rise() const noexcept { return parts_.lowest_rise; }
+  float highest_bonus() const noexcept { return parts_.highest_bonus; }
   // The look-ahead of any node is not further from 0.
   float largest_smear() const noexcept { return parts_.largest_smear; }
   // The tokens on which words end, as a mask; 0 where there are no masks.

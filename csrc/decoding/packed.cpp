@@ -16,7 +16,7 @@ namespace {
 
 constexpr char magic[8] = {'s', 'e', 's', 't', 'g', 'r', 'p', 'h'};
 // To be raised whenever Header, Node or Word change, or what their fields mean.
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;
 
 struct Header {
   char kind[8];
@@ -29,9 +29,9 @@ struct Header {
   float highest_rise;
   float lowest_rise;
   float largest_smear;
-  std::uint32_t unused;
+  float highest_bonus;
 };
-static_assert(sizeof(Header) % 8 == 0 && sizeof(Node) % 8 == 0 && sizeof(Word) % 8 == 0);
+static_assert(sizeof(Header) % 8 == 0 && sizeof(Node) % 8 == 0 && sizeof(Word) % 4 == 0);
 static_assert(std::is_trivially_copyable_v<Node> && std::is_trivially_copyable_v<Word>);
 
 [[noreturn]] void refuse(const std::string& reason) {
@@ -99,7 +99,7 @@ void check_graph(const GraphParts& graph, std::int32_t num_words) {
             graph.nodes.back().first_word == graph.words.size(),
         "its last lists have no end");
   check(std::isfinite(graph.highest_rise) && std::isfinite(graph.lowest_rise) &&
-            std::isfinite(graph.largest_smear),
+            std::isfinite(graph.largest_smear) && std::isfinite(graph.highest_bonus),
         "the bounds of the look-ahead are no numbers");
   for (std::uint32_t index = 0; index + 1 < graph.nodes.size(); ++index) {
     check_node(graph, index);
@@ -107,6 +107,7 @@ void check_graph(const GraphParts& graph, std::int32_t num_words) {
   for (const Word& word : graph.words) {
     check(word.id >= 0 && word.id < num_words, "a word does not exist");
     check(!std::isnan(word.highest_score), "a word's highest score is no number");
+    check(std::isfinite(word.bonus), "a word's own score is no number");
   }
   const std::uint32_t end = graph.nodes[std::min<std::size_t>(1, graph.nodes.size() - 1)].first_child;
   for (const std::uint32_t child : graph.root_children) {
@@ -129,6 +130,7 @@ std::vector<std::byte> pack(const Packed& parts) {
   header.highest_rise = graph.highest_rise;
   header.lowest_rise = graph.lowest_rise;
   header.largest_smear = graph.largest_smear;
+  header.highest_bonus = graph.highest_bonus;
   std::vector<std::byte> block(sizeof header + graph.nodes.size_bytes() + graph.words.size_bytes() +
                                graph.root_children.size_bytes() + parts.model_words.size_bytes());
   std::byte* at = put(block.data(), std::span<const Header>(&header, 1));
@@ -158,6 +160,7 @@ Packed unpack(std::span<const std::byte> block, std::int32_t num_model_words) {
   graph.highest_rise = header.highest_rise;
   graph.lowest_rise = header.lowest_rise;
   graph.largest_smear = header.largest_smear;
+  graph.highest_bonus = header.highest_bonus;
   graph.ending_tokens = header.ending_tokens;
   check(!parts.model_words.empty(), "it lists no words of the model");
   check_graph(graph, static_cast<std::int32_t>(parts.model_words.size() - 1));

@@ -21,13 +21,31 @@ struct SearchOptions {
   double word_score = 0.0;
   double unk_score = -std::numeric_limits<double>::infinity();
   double sil_score = 0.0;
+  double token_score = 0.0;  // for each new token
+  // The log-probability of the blank above which a frame is taken for nothing else.
+  double blank_skip = std::numeric_limits<double>::infinity();
   bool log_add = false;
+  // Segments instead of CTC: no blanks, and scores of going from token to token.
+  bool asg = false;
   Merge merge = Merge::context;
   // Everything as Flashlight does it, its departures from CTC included (docs/decoding.md lists them).
   bool flashlight = false;
   std::int32_t blank = 0;
   std::int32_t silence = -1;  // the token between words; -1: there is none
-  std::int32_t unk_word = -1;
+  std::int32_t unk_word = -1;  // the word that stands for all that the lexicon lacks
+  bool token_lm = false;       // the language model is one of tokens
+  bool open = false;           // words may leave the lexicon; the silence ends those that do
+  float unknown_smear = 0.0F;  // then: log10 of an unknown word at the start of a sentence
+};
+
+// Where a search walks, and whom it asks.
+struct SearchSpace {
+  const LexiconGraph* graph;  // none: every sequence of tokens is a result
+  std::int32_t num_tokens;
+  const LanguageModel& model;
+  // The model's ids of words (or tokens), the last one for all beyond.
+  std::span<const std::int32_t> model_symbols;
+  std::span<const float> transitions;  // token × token before it, natural logarithms; or none
 };
 
 // One token of a hypothesis that lasts from `frame` until the next one begins, or a blank.
@@ -53,12 +71,13 @@ class Search {
   virtual void step(const float* scores, std::ptrdiff_t frames) = 0;
   // The hypotheses, best first, as if the input ended here. The search can go on.
   virtual std::vector<Hypothesis> finish(std::int32_t count) = 0;
+  // How many of the stretches of every hypothesis's path, from the first on, are the same in all and
+  // will not change any more.
+  virtual std::size_t settled() const = 0;
   virtual std::ptrdiff_t frames() const noexcept = 0;
 };
 
-// All references must outlive the search.
-std::unique_ptr<Search> lexicon_search(const LexiconGraph& graph, const LanguageModel& model,
-                                       std::span<const std::int32_t> model_words,
-                                       const SearchOptions& options);
+// All that the space refers to must outlive the search.
+std::unique_ptr<Search> make_search(const SearchSpace& space, const SearchOptions& options);
 
 }  // namespace sestina::decoding

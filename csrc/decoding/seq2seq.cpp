@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "decoding/lm/symbols.hpp"
+
 namespace sestina::decoding {
 
 namespace {
@@ -56,47 +58,6 @@ void each_at_least(const float* scores, std::size_t count, Lowest lowest, Take t
   }
 }
 
-std::vector<std::int32_t> ids_in_model(const LanguageModel& model,
-                                       std::span<const std::string_view> names) {
-  std::vector<std::int32_t> ids;
-  ids.reserve(names.size());
-  for (const std::string_view name : names) {
-    ids.push_back(model.word(name));
-  }
-  return ids;
-}
-
-std::vector<std::string_view> words_of(const Spellings& spellings) {
-  std::vector<std::string_view> words;
-  for (std::int32_t word = 0; word < spellings.words().size(); ++word) {
-    words.push_back(spellings.words().text(word));
-  }
-  return words;
-}
-
-std::vector<float> highest_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
-  std::vector<float> scores(words.size());
-  model.highest_scores(words, scores);
-  return scores;
-}
-
-// The score of each word at the start of a sentence.
-std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> words) {
-  const std::unique_ptr<Session> session = model.session();
-  const std::int32_t start = session->start(true);
-  std::vector<Query> queries;
-  for (const std::int32_t word : words) {
-    queries.push_back({start, word});
-  }
-  std::vector<Step> steps(words.size());
-  session->score(queries, steps);
-  std::vector<float> scores;
-  for (const Step& step : steps) {
-    scores.push_back(step.score);
-  }
-  return scores;
-}
-
 }  // namespace
 
 Seq2SeqDecoder::Seq2SeqDecoder(const Spellings& spellings, const Trie& trie,
@@ -105,15 +66,16 @@ Seq2SeqDecoder::Seq2SeqDecoder(const Spellings& spellings, const Trie& trie,
                                const Seq2SeqOptions& options)
     : model_(std::move(model)),
       model_words_(options.token_lm ? ids_in_model(*model_, token_names)
-                                    : ids_in_model(*model_, words_of(spellings))),
+                                    : ids_in_model(*model_, spellings)),
       highest_(highest_scores(*model_, model_words_)),
       num_tokens_(static_cast<std::int32_t>(token_names.size())),
       options_(options) {
   // A model of tokens scores each one as it comes; there is nothing to look ahead to.
   const bool looks_ahead = !options.token_lm && smearing != Smearing::none;
   const std::vector<float> no_highest(static_cast<std::size_t>(spellings.words().size()), 0.0F);
-  graph_.emplace(trie, looks_ahead ? first_scores(*model_, model_words_) : std::vector<float>(),
-                 looks_ahead ? smearing : Smearing::none,
+  const std::vector<float> first =
+      looks_ahead ? entry_scores(*model_, trie, model_words_) : std::vector<float>();
+  graph_.emplace(trie, look_ahead(trie, first, looks_ahead ? smearing : Smearing::none),
                  options.token_lm ? no_highest : highest_, num_tokens_);
 }
 

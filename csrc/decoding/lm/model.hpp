@@ -46,6 +46,8 @@ class LanguageModel {
   virtual std::unique_ptr<Session> session() const = 0;
   // The id of a word, 0 if the model does not know it.
   virtual std::int32_t word(std::string_view text) const = 0;
+  // Whether words are named by the search's own numbers, for which `word` is not asked.
+  virtual bool by_index() const noexcept { return false; }
   // The ids are below this.
   virtual std::int32_t num_words() const noexcept {
     return std::numeric_limits<std::int32_t>::max();

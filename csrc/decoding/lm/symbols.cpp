@@ -1,0 +1,65 @@
+#include "decoding/lm/symbols.hpp"
+
+#include <memory>
+#include <numeric>
+
+namespace sestina::decoding {
+
+std::vector<std::int32_t> ids_in_model(const LanguageModel& model,
+                                       std::span<const std::string_view> names) {
+  std::vector<std::int32_t> ids(names.size());
+  if (model.by_index()) {
+    std::iota(ids.begin(), ids.end(), 0);
+    return ids;
+  }
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    ids[k] = model.word(names[k]);
+  }
+  return ids;
+}
+
+std::vector<std::int32_t> ids_in_model(const LanguageModel& model, const Spellings& spellings) {
+  const std::int32_t count = spellings.words().size();
+  std::vector<std::string_view> names;
+  names.reserve(static_cast<std::size_t>(count));
+  for (std::int32_t word = 0; word < count; ++word) {
+    names.push_back(spellings.words().text(word));
+  }
+  std::vector<std::int32_t> ids = ids_in_model(model, names);
+  ids.push_back(model.by_index() ? count : 0);
+  return ids;
+}
+
+std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> ids) {
+  const std::unique_ptr<Session> session = model.session();
+  const std::int32_t start = session->start(true);
+  std::vector<Query> queries(ids.size());
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    queries[k] = {start, ids[k]};
+  }
+  std::vector<Step> steps(ids.size());
+  session->score(queries, steps);
+  std::vector<float> scores(ids.size());
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    scores[k] = steps[k].score;
+  }
+  return scores;
+}
+
+std::vector<float> highest_scores(const LanguageModel& model, std::span<const std::int32_t> ids) {
+  std::vector<float> scores(ids.size());
+  model.highest_scores(ids, scores);
+  return scores;
+}
+
+std::vector<float> entry_scores(const LanguageModel& model, const Trie& trie,
+                                std::span<const std::int32_t> ids) {
+  const std::vector<float> by_word = first_scores(model, ids);
+  std::vector<float> scores(trie.words.size());
+  for (std::size_t w = 0; w < scores.size(); ++w) {
+    scores[w] = by_word[static_cast<std::size_t>(trie.words[w])];
+  }
+  return scores;
+}
+
+}  // namespace sestina::decoding

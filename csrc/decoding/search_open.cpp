@@ -1,0 +1,7 @@
+#include "decoding/search_kinds.hpp"
+
+namespace sestina::decoding {
+
+template std::unique_ptr<Search> make_kind<Kind::open>(const SearchSpace&, const SearchOptions&);
+
+}  // namespace sestina::decoding
