@@ -196,7 +196,7 @@ def _results_of(
 
 
 def _chunks(decoder: Decoder, utterances: Iterable[Any], chunk_size: int) -> Iterator[list[_Sent]]:
-    num_tokens = len(decoder.lexicon.tokens)
+    num_tokens = len(decoder.tokens)
     taken = iter(utterances)
     while chunk := [_to_send(one, num_tokens) for one in islice(taken, chunk_size)]:
         yield chunk

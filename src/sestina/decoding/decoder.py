@@ -1,7 +1,8 @@
-"""Beam search with a lexicon and a language model."""
+"""Beam search with a lexicon or without, and a language model."""
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
-from sestina.decoding.emissions import as_emissions, as_lengths
+from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis, Naming
+from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
+from sestina.decoding.tokens import Tokens
 
 __all__ = ["Decoder", "Stream"]
 
@@ -24,16 +26,21 @@ _MOST = 2**31 - 1  # of hypotheses, as the compiled search counts
 
 
 class Decoder:
-    """Turns emissions into words; immutable, so that threads may share one.
+    """Turns emissions into words or tokens; immutable, so that threads may share one.
 
     Args:
-        lexicon: the words and their spellings.
-        lm: a language model of words, e.g. of `read_arpa`, or None for none.
+        vocabulary: the words and their spellings; or the tokens, to search without a lexicon.
+        lm: a language model, e.g. of `read_lm`, or None for none. Of words where there is a lexicon
+            and the options do not say otherwise, else of tokens.
         options: of the search; with `DecoderOptions()` if not given.
+        transitions: (token, token before it) natural logarithms, added for going from one token to
+            another; of the ASG criterion also for staying. Minus infinity forbids. With CTC and a
+            lexicon they count within words.
 
     Raises:
         OptionError: if a token that the options name does not exist.
         InvalidValueError: if `lm` is no language model.
+        ShapeError, NonFiniteError: for transitions that do not fit the tokens, or are no numbers.
 
     Example:
         >>> import numpy as np
@@ -44,64 +51,112 @@ class Decoder:
         >>> best = Decoder(lexicon).decode(emissions_tn)[0]
         >>> best.text, best.words[0].start, best.words[0].end, round(best.score, 3)
         ('ab', 0, 2, -1.07)
+        >>> Decoder(tokens).decode(emissions_tn)[0].text
+        'ab'
     """
 
     def __init__(
         self,
-        lexicon: Lexicon,
+        vocabulary: Lexicon | Tokens,
         lm: LanguageModel | None = None,
         options: DecoderOptions | None = None,
+        *,
+        transitions: Any = None,
     ) -> None:
         if not isinstance(lm, LanguageModel | None):
             raise InvalidValueError(
-                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_arpa"
+                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_lm"
             )
-        self._lexicon = lexicon
-        self._lm = lm
         self._options = options or DecoderOptions()
+        self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
+        self._lexicon: Lexicon | None = None
+        if isinstance(vocabulary, Lexicon):
+            self._lexicon = vocabulary
+        elif self._options.open_vocabulary:
+            self._lexicon = Lexicon.from_spellings({}, self._tokens)
+        self._lm = lm
+        self._transitions = _transitions(transitions, len(self._tokens))
         self._naming = Naming(
-            tokens=lexicon.tokens,
+            tokens=self._tokens,
             word=self._word,
-            blank=self._options.blank,
+            blank=self._options.blank if self._options.criterion == "ctc" else "",
             silence=self._options.silence,
+            spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
+            unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
-        self._native = _native.Decoder(
-            lexicon.native,
-            lm.native if lm is not None else _native.NoModel(),
-            getattr(_native.Smearing, self._options.smearing),
-            len(lexicon.tokens),
-            self._native_options(),
-        )
+        model = lm.native if lm is not None else _native.NoModel()
+        flat = self._transitions.ravel()
+        if self._lexicon is None:
+            self._native = _native.Decoder(model, [self._tokens[n] for n in range(len(self._tokens))], self._native_options(), flat)
+        else:
+            self._native = _native.Decoder(
+                self._lexicon.native,
+                model,
+                [self._tokens[n] for n in range(len(self._tokens))],
+                getattr(_native.Smearing, self._options.smearing),
+                self._native_options(),
+                flat,
+                self._bonuses(self._lexicon),
+            )
+
+    def _bonuses(self, lexicon: Lexicon) -> NDArray[np.float32]:
+        score = self._options.word_length_score
+        if not score:
+            return np.zeros(0, dtype=np.float32)
+        return np.array([score * len(lexicon.word(n)) for n in range(len(lexicon))], dtype=np.float32)
 
     def _native_options(self) -> _native.SearchOptions:
-        options, tokens = self._options, self._lexicon.tokens
+        options, tokens = self._options, self._tokens
         made = _native.SearchOptions()
-        for name in ("beam_size", "beam_threshold", "lm_weight", "word_score", "unk_score"):
+        for name in (
+            "beam_size",
+            "beam_threshold",
+            "lm_weight",
+            "word_score",
+            "unk_score",
+            "sil_score",
+            "token_score",
+            "log_add",
+        ):
             setattr(made, name, getattr(options, name))
-        made.sil_score, made.log_add = options.sil_score, options.log_add
         made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
-        made.merge = getattr(_native.Merge, options.merge)
+        # Without words and a model all contexts would be one.
+        merges = "history" if self._lexicon is None and self._lm is None else options.merge
+        made.merge = getattr(_native.Merge, merges)
         made.flashlight = options.semantics == "flashlight"
+        made.asg = options.criterion == "asg"
+        made.token_lm = self._lexicon is None or options.lm_level == "token"
+        made.open = options.open_vocabulary
+        if options.blank_skip_threshold is not None:
+            made.blank_skip = math.log(options.blank_skip_threshold)
         for name, spelling in (("blank", options.blank), ("silence", options.silence)):
-            if not spelling:
+            if not spelling or (name == "blank" and made.asg):
                 continue
             if spelling not in tokens:
                 raise OptionError(
                     name, spelling, expected=f"one of {tokens}", remedy="name the model's own"
                 )
             setattr(made, name, tokens.index(spelling))
-        known = self._lexicon.index(options.unk_word)
-        made.unk_word = len(self._lexicon) if known is None else known
+        if self._lexicon is not None:
+            known = self._lexicon.index(options.unk_word)
+            # Words that are spelled out have numbers of their own.
+            own = known is None or options.open_vocabulary
+            made.unk_word = len(self._lexicon) if own else known
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles its parts, which pickle the paths and digests of their files."""
-        return _made_again, (self._lexicon, self._lm, self._options)
+        return _made_again, (self.vocabulary, self._lm, self._options, self._transitions)
 
     @property
-    def lexicon(self) -> Lexicon:
-        """The words and their spellings."""
-        return self._lexicon
+    def vocabulary(self) -> Lexicon | Tokens:
+        """The lexicon, or the tokens if there is none."""
+        return self._tokens if self._lexicon is None else self._lexicon
+
+    @property
+    def tokens(self) -> Tokens:
+        """The columns of its emissions."""
+        return self._tokens
 
     @property
     def lm(self) -> LanguageModel | None:
@@ -150,7 +205,7 @@ class Decoder:
             return self._decode(
                 [self._checked(one) for one in emissions_btn], nbest, threads=threads
             )
-        batch = as_emissions(emissions_btn, num_axes=3, num_tokens=len(self._lexicon.tokens))
+        batch = as_emissions(emissions_btn, num_axes=3, num_tokens=len(self._tokens))
         frames = as_lengths(lengths, num_utterances=batch.shape[0], num_frames=batch.shape[1])
         cut = [one[:length] for one, length in zip(batch, frames, strict=True)]
         return self._decode(cut, nbest, threads=threads)
@@ -160,7 +215,7 @@ class Decoder:
         return Stream(self, self._native.search())
 
     def _checked(self, emissions_tn: Any) -> NDArray[np.float32]:
-        return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._lexicon.tokens))
+        return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._tokens))
 
     def _decode(
         self, utterances: list[NDArray[np.float32]], nbest: int, *, threads: int
@@ -198,14 +253,29 @@ class Decoder:
 
     def _word(self, number: int) -> str:
         # One number more than there are words stands for those that the lexicon lacks.
-        known = number < len(self._lexicon)
-        return self._lexicon.word(number) if known else self._options.unk_word
+        if self._lexicon is not None and number < len(self._lexicon):
+            return self._lexicon.word(number)
+        return self._options.unk_word
 
 
-def _made_again(lexicon: Lexicon, lm: LanguageModel | None, options: DecoderOptions) -> Decoder:
+def _transitions(given: Any, num_tokens: int) -> NDArray[np.float32]:
+    if given is None:
+        return np.zeros((0, 0), dtype=np.float32)
+    return as_transitions(given, num_tokens)
+
+
+def _made_again(
+    vocabulary: Lexicon | Tokens,
+    lm: LanguageModel | None,
+    options: DecoderOptions,
+    transitions: NDArray[np.float32],
+) -> Decoder:
     # Its parts are shared already, so that equal ones are the same.
     return shared(
-        (Decoder, lexicon, lm, pickle.dumps(options)), lambda: Decoder(lexicon, lm, options)
+        (Decoder, vocabulary, lm, pickle.dumps(options), transitions.tobytes()),
+        lambda: Decoder(
+            vocabulary, lm, options, transitions=transitions if transitions.size else None
+        ),
     )
 
 
@@ -257,6 +327,16 @@ class Stream:
         found = self._search.finish(min(nbest, _MOST))
         frames = self._search.frames
         return self._decoder._read(found, frames, "emissions so far")  # noqa: SLF001  as above
+
+    def partial(self) -> tuple[Hypothesis, int]:
+        """The best reading so far, and how many of its words will not change any more.
+
+        Raises:
+            InvalidValueError: if no reading has a probability above 0.
+            RuntimeError: if the search is at work in another thread.
+        """
+        best = self.best()[0]
+        return best, best.words_until(self._search.settled())
 
     def restart(self) -> None:
         """Forgets all frames, for the next utterance."""

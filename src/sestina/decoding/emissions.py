@@ -81,6 +81,34 @@ def as_array(given: Any, *, name: str = "emissions") -> NDArray[Any]:
     return np.asarray(given)
 
 
+def as_transitions(transitions: Any, num_tokens: int) -> NDArray[np.float32]:
+    """(token, token before it) scores as a contiguous float32 array.
+
+    Raises:
+        ShapeError: if it has another shape.
+        NonFiniteError: if it holds NaN or plus infinity (minus infinity forbids).
+        InvalidValueError: if it is on another device.
+    """
+    array = as_array(transitions)
+    if array.shape != (num_tokens, num_tokens):
+        raise ShapeError(
+            "transitions",
+            array.shape,
+            expected=f"({num_tokens}, {num_tokens}), a row for each token and a column for each "
+            "token before it",
+            remedy="check them against the tokens",
+        )
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.all(array < np.inf):
+        raise NonFiniteError(
+            "transitions",
+            "NaN or plus infinity",
+            expected="natural logarithms below plus infinity",
+            remedy="look at the model's parameters",
+        )
+    return array
+
+
 def as_lengths(lengths: Any, *, num_utterances: int, num_frames: int) -> list[int]:
     """The number of frames of each utterance in a batch; all of them if `lengths` is None.
 

@@ -36,6 +36,20 @@ class DecoderOptions:
     """Added for a word that the lexicon lacks; minus infinity allows none."""
     sil_score: float = 0.0
     """Added for each frame of silence."""
+    token_score: float = 0.0
+    """Added for each new token."""
+    word_length_score: float = 0.0
+    """Added for each letter of each word of the lexicon, as it is written."""
+    lm_level: Literal["word", "token"] = "word"
+    """What the language model is one of. Without a lexicon it is always one of tokens, unless the
+    vocabulary is open."""
+    criterion: Literal["ctc", "asg"] = "ctc"
+    """What the acoustic model was trained with; `asg` knows no blank, and takes `transitions`."""
+    open_vocabulary: bool = False
+    """Whether words that the lexicon lacks are spelled out, for `unk_score` each."""
+    blank_skip_threshold: float | None = None
+    """Frames whose blank has at least this probability are taken for nothing else; none if not
+    given."""
     log_add: bool = False
     """Whether the paths of a hypothesis add up; else the best one counts."""
     smearing: Literal["none", "max", "logadd"] = "max"
@@ -61,12 +75,23 @@ class DecoderOptions:
             "at least 1, or none for all tokens",
         )
         self._check("beam_threshold", self.beam_threshold >= 0, "at least 0")
-        for name in ("lm_weight", "word_score", "sil_score"):
+        for name in ("lm_weight", "word_score", "sil_score", "token_score", "word_length_score"):
             self._check(name, abs(getattr(self, name)) <= _LARGEST, "-1e6 to 1e6")
         self._check(
             "unk_score",
             abs(self.unk_score) <= _LARGEST or self.unk_score == -math.inf,
             "-1e6 to 1e6 or minus infinity",
+        )
+        self._check(
+            "blank_skip_threshold",
+            self.blank_skip_threshold is None or 0 < self.blank_skip_threshold <= 1,
+            "above 0 and at most 1, or none",
+        )
+        self._check(
+            "open_vocabulary",
+            not self.open_vocabulary
+            or (self.unk_score > -math.inf and bool(self.silence) and self.lm_level == "word"),
+            "with an unk_score above minus infinity, a silence, and a language model of words",
         )
 
     def _check(self, name: str, holds: bool, expected: str) -> None:  # noqa: FBT001  a claim

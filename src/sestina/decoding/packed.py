@@ -71,8 +71,8 @@ def pack(decoder: Decoder, folder: Path | None = None) -> PackedDecoder:
     """
     pickled = pickle.dumps(decoder, protocol=5)  # first of all, for it checks the files
     options = pickle.dumps(decoder.native.options, protocol=5)
-    if not isinstance(decoder.lm, NgramModel | None):
-        _LOG.info("workers read this decoder anew: %r is in no file that can be mapped", decoder.lm)
+    if not (isinstance(decoder.lm, NgramModel | None) and decoder.native.has_parts):
+        _LOG.info("workers make this decoder anew: not all of it can be mapped")
         return PackedDecoder(decoder=pickled, options=options, folder=folder, graph=None, lm=None)
     where = default_cache() if folder is None else folder
     where.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["Hypothesis", "Naming", "Timed"]
+__all__ = ["Hypothesis", "Naming", "Spelling", "Timed", "spelling_of"]
+
+Spelling = Literal["none", "letters", "sentencepiece", "wordpiece"]
+
+
+def spelling_of(tokens: Iterable[str]) -> Spelling:
+    """How these make words: pieces of which `▁` begins one, or `##` goes on with one, or letters."""
+    spellings = list(tokens)
+    if any(token.startswith("▁") for token in spellings):
+        return "sentencepiece"
+    return "wordpiece" if any(token.startswith("##") for token in spellings) else "letters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,9 @@ class Timed:
     """The frame after its last."""
 
 
+_END = Timed(text="", start=0, end=0)  # of the input
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Naming:
     """What the numbers of a search stand for."""
@@ -34,6 +47,10 @@ class Naming:
     word: Callable[[int], str]
     blank: str
     silence: str
+    spelling: Spelling = "none"
+    """How tokens make words that have no text of their own."""
+    unknown: int = -1
+    """The number of words that the search has spelled out; -1 if it spells none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,39 +74,77 @@ class Hypothesis:
     @cached_property
     def text(self) -> str:
         """The words, parted by spaces."""
+        if self.naming.spelling != "none" or self.naming.unknown >= 0:
+            return " ".join(word.text for word in self.words)
         ended = self.path[:, 2]
         return " ".join(map(self.naming.word, ended[ended >= 0].tolist()))
 
     @cached_property
     def tokens(self) -> tuple[Timed, ...]:
         """The tokens of its best path, blanks left out."""
-        return tuple(stretch for stretch, _ in self._stretches())
+        return tuple(stretch for _, stretch, _ in self._stretches())
 
     @cached_property
     def words(self) -> tuple[Timed, ...]:
-        """The words in the order in which they were said; without the silence around them."""
-        words: list[Timed] = []
+        """The words in the order in which they were said; without the silence around them.
+
+        Without a lexicon they are what the silence parts, or pieces begin: `▁` begins a word (as
+        SentencePiece has it), `##` goes on with one (as WordPiece does).
+        """
+        return tuple(word for word, _ in self._words())
+
+    def words_until(self, stretch: int) -> int:
+        """How many of its words end before this stretch of the path."""
+        return sum(1 for _, end in self._words() if end < stretch)
+
+    def _words(self) -> list[tuple[Timed, int]]:
+        """Each word, and the stretch of the path that ends it."""
+        if self.naming.spelling != "none":
+            return self._spelled_words(self.naming.spelling)
+        words: list[tuple[Timed, int]] = []
         spoken: list[Timed] = []  # of the word at hand
-        for stretch, word in self._stretches():
+        for place, stretch, word in self._stretches():
             if stretch.text != self.naming.silence:
                 spoken.append(stretch)
             if word >= 0:
                 first, last = (spoken or [stretch])[0], (spoken or [stretch])[-1]
                 text = self.naming.word(word)
-                words.append(Timed(text=text, start=first.start, end=last.end))
+                if word == self.naming.unknown:
+                    text = "".join(token.text for token in spoken)
+                words.append((Timed(text=text, start=first.start, end=last.end), place))
                 spoken = []
-        return tuple(words)
+        return words
 
-    def _stretches(self) -> list[tuple[Timed, int]]:
-        """Each token with its frames, and the number of the word that it ends, or -1."""
+    def _spelled_words(self, spelling: Spelling) -> list[tuple[Timed, int]]:
+        words: list[tuple[Timed, int]] = []
+        spoken: list[Timed] = []
+        stretches = [*self._stretches(), (len(self.path), _END, -1)]
+        for place, stretch, _ in stretches:
+            parts = stretch is _END or stretch.text == self.naming.silence
+            begins = (spelling == "sentencepiece" and stretch.text.startswith("▁")) or (
+                spelling == "wordpiece" and not stretch.text.startswith("##")
+            )
+            if (parts or begins) and spoken:
+                text = "".join(token.text.lstrip("▁").removeprefix("##") for token in spoken)
+                if text:
+                    word = Timed(text=text, start=spoken[0].start, end=spoken[-1].end)
+                    words.append((word, place))
+                spoken = []
+            if not parts:
+                spoken.append(stretch)
+        return words
+
+    def _stretches(self) -> list[tuple[int, Timed, int]]:
+        """Each token with its place in the path, its frames, and the word that it ends, or -1."""
         ends = [*self.path[1:, 1].tolist(), self.num_frames]
         found = []
-        for (token, start, word), end in zip(self.path.tolist(), ends, strict=True):
+        rows = zip(self.path.tolist(), ends, strict=True)
+        for place, ((token, start, word), end) in enumerate(rows):
             text = self.naming.tokens[token] if token >= 0 else self.naming.blank
             # Flashlight's searches start with a silence that may last.
             stretch = Timed(text=text, start=max(start, 0), end=end)
             if text != self.naming.blank and stretch.end > stretch.start:
-                found.append((stretch, word))
+                found.append((place, stretch, word))
         return found
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -100,6 +155,8 @@ class Hypothesis:
             {word: self.naming.word(word) for word in words},
             self.naming.blank,
             self.naming.silence,
+            self.naming.spelling,
+            self.naming.unknown,
         )
         scores = (self.score, self.acoustic_score, self.language_score)
         return _restored, (scores, self.path, self.num_frames, names)
@@ -123,14 +180,21 @@ def _restored(
     scores: tuple[float, float, float],
     path: NDArray[np.int32],
     num_frames: int,
-    names: tuple[dict[int, str], dict[int, str], str, str],
+    names: tuple[dict[int, str], dict[int, str], str, str, Spelling, int],
 ) -> Hypothesis:
-    tokens, words, blank, silence = names
+    tokens, words, blank, silence, spelling, unknown = names
     return Hypothesis(
         score=scores[0],
         acoustic_score=scores[1],
         language_score=scores[2],
         path=path,
         num_frames=num_frames,
-        naming=Naming(tokens=tokens, word=words.__getitem__, blank=blank, silence=silence),
+        naming=Naming(
+            tokens=tokens,
+            word=words.__getitem__,
+            blank=blank,
+            silence=silence,
+            spelling=spelling,
+            unknown=unknown,
+        ),
     )
