@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.decoding.models import COUNTS, large_arpa
 from benchmarks.decoding.sets import BENCH, BUILT, DATA
 from benchmarks.harness import (
     Report,
@@ -22,7 +23,7 @@ from benchmarks.harness import (
     repeat,
 )
 from benchmarks.workers import ROOT
-from sestina.decoding import Decoder, Lexicon, Tokens, read_arpa
+from sestina.decoding import Decoder, Lexicon, Tokens, compile_lm, read_arpa, read_lm
 
 LM = ROOT / "build" / "kenlm-oracle" / "lm3" / "probing.bin"
 WHOLE = """
@@ -45,10 +46,10 @@ def words(workload: Mapping[str, Any]) -> Callable[[], None]:
 
 
 def model(workload: Mapping[str, Any]) -> Callable[[], None]:
-    """The ARPA file read."""
+    """A language model read from a file, whatever its kind."""
 
     def run() -> None:
-        read_arpa(workload["arpa"])
+        read_lm(workload["path"], load=workload["load"])
 
     return run
 
@@ -84,10 +85,37 @@ def bench(report: Report) -> None:
         "lm": str(LM),
     }
     workload = {"words": "200k", "arpa": "94 MB, 111,359/1,942,181/1,445,093 n-grams"}
-    for target, what, most in (("words", "200k words and their tree", 0.3), ("model", "ARPA", 1.0)):
-        with Worker(f"benchmarks.decoding.bench_load:{target}", files) as mine:
-            measured = repeat(mine)
-        report.row(what=f"load, {what}", workload=workload, measured=measured, target=at_most(most))
+    with Worker("benchmarks.decoding.bench_load:words", files) as mine:
+        measured = repeat(mine)
+    report.row(
+        what="load, 200k words and their tree",
+        workload=workload,
+        measured=measured,
+        target=at_most(0.3),
+    )
+    cache = BUILT / "lm3.lm"
+    compile_lm(files["arpa"], cache)
+    large = large_arpa()
+    counts = "/".join(f"{count:,}" for count in COUNTS)
+    for what, path, load, most, runs in (
+        ("ARPA", Path(files["arpa"]), "memory", 1.0, 20),
+        ("ARPA of 12.7 million n-grams", large, "memory", 5.0, 3),
+        ("KenLM's hash table", LM, "memory", 0.1, 20),
+        ("KenLM's hash table, mapped", LM, "mmap", 0.1, 20),
+        ("KenLM's trie", LM.with_name("trie.bin"), "memory", 0.1, 20),
+        ("KenLM's quantised array trie", LM.with_name("qatrie8.bin"), "memory", 0.1, 20),
+        ("compiled", cache, "memory", 0.05, 20),
+        ("compiled, mapped", cache, "mmap", 0.05, 20),
+    ):
+        with Worker("benchmarks.decoding.bench_load:model", {"path": str(path), "load": load}) as w:
+            measured = repeat(w, runs=runs, warmup=min(runs, 2))
+        grams = f"{counts} n-grams" if path == large else "lm3, 111,359/1,942,181/1,445,093 n-grams"
+        report.row(
+            what=f"load, {what}",
+            workload={"model": grams, "load": load, "MB": round(path.stat().st_size / 1e6)},
+            measured=measured,
+            target=at_most(most),
+        )
     with (
         Worker("benchmarks.decoding.bench_load:everything", files) as mine,
         Worker(

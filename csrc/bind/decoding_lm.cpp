@@ -20,8 +20,10 @@
 #include <utility>
 #include <vector>
 
+#include "bind/python_model.hpp"
 #include "decoding/lm/arpa.hpp"
 #include "decoding/lm/cache.hpp"
+#include "decoding/lm/combined.hpp"
 #include "decoding/lm/kenlm.hpp"
 #include "decoding/lm/ngram.hpp"
 #include "decoding/lm/none.hpp"
@@ -46,9 +48,13 @@ class Walk {
 
   std::int32_t start(bool sentence) { return known(session_->start(sentence)); }
   std::pair<float, std::int32_t> step(std::int32_t state, const nb::bytes& word) {
-    const Query query{checked(state), model_->word(view_of(word))};
+    const std::string_view text = view_of(word);
     Step step{};
-    session_->score({&query, 1}, {&step, 1});
+    {
+      const nb::gil_scoped_release release;  // a session may wait for another thread's
+      const Query query{checked(state), model_->word(text)};
+      session_->score({&query, 1}, {&step, 1});
+    }
     return {step.score, known(step.state)};
   }
   float finish(std::int32_t state) { return session_->finish(checked(state)); }
@@ -69,6 +75,24 @@ class Walk {
   std::unique_ptr<Session> session_;
   std::unordered_set<std::int32_t> states_;
 };
+
+void bind_made_of_others(nb::module_& m) {
+  nb::class_<CombinedModel, LanguageModel>(m, "CombinedModel")
+      .def(
+          "__init__",
+          [](CombinedModel* self,
+             const std::vector<std::pair<std::shared_ptr<LanguageModel>, float>>& given) {
+            std::vector<WeightedModel> parts;
+            for (const auto& [model, weight] : given) {
+              parts.push_back({model, weight});
+            }
+            new (self) CombinedModel(std::move(parts));
+          },
+          "parts"_a);
+  nb::class_<PythonModel, LanguageModel>(m, "PythonModel")
+      .def(nb::init<nb::object, bool, bool, float>(), "driver"_a, "by_index"_a, "by_identity"_a,
+           "highest_score"_a);
+}
 
 // A view of a vector inside an object that Python owns.
 template <class Owner, class T>
@@ -210,6 +234,7 @@ void bind_language_models(nb::module_& m) {
       .def("word", [](const LanguageModel& model, const nb::bytes& text) {
         return model.word(view_of(text));
       })
+      .def_prop_ro("by_index", &LanguageModel::by_index)
       .def("walk", [](std::shared_ptr<const LanguageModel> model) {
         return std::make_unique<Walk>(std::move(model));
       });
@@ -219,6 +244,7 @@ void bind_language_models(nb::module_& m) {
       .def("finish", &Walk::finish, "state"_a);
   nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
   bind_ngrams(m);
+  bind_made_of_others(m);
 }
 
 }  // namespace sestina::decoding

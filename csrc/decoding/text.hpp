@@ -7,7 +7,7 @@
 namespace sestina::decoding {
 
 // White space within a line. A carriage return before the line's end is some.
-inline bool is_gap(char c) noexcept {
+constexpr bool is_gap(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 

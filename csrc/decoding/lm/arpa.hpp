@@ -34,6 +34,9 @@ class ArpaReader {
   struct Line {
     std::array<std::string_view, NgramModel::highest_order> words;
     std::array<std::uint32_t, NgramModel::highest_order> hashes;
+    // Of which words the line before has the same in the same place, as a mask: in sorted files
+    // most, and they need not be looked up again.
+    std::uint32_t repeated;
     float score;
     float backoff;
     long number;
@@ -57,7 +60,9 @@ class ArpaReader {
   std::size_t order_ = 0;  // of the section
   std::uint64_t read_ = 0;  // n-grams of it
   std::unique_ptr<NgramBuilder> builder_;
-  std::vector<Line> lines_;
+  // N-grams that wait for being handed to the builder together.
+  std::array<Line, 64> lines_;
+  std::size_t num_lines_ = 0;
 };
 
 }  // namespace sestina::decoding

@@ -115,6 +115,7 @@ void NgramBuilder::add(std::span<const std::uint32_t> words, float score, float 
     flush();
     order_ = words.size();
   }
+  __builtin_prefetch(&unigrams_[words[0]]);
   Pending& ngram = pending_.emplace_back();
   std::copy(words.begin(), words.end(), ngram.words.begin());
   ngram.score = score;
@@ -155,6 +156,7 @@ void NgramBuilder::find_contexts() {
     }
     ngram.context = first.next;
     prefetch(ngram.context, ngram.words[1]);
+    __builtin_prefetch(&contexts_[ngram.context]);
   }
   for (std::size_t k = 1; k + 1 < order_; ++k) {
     for (Pending& ngram : pending_) {

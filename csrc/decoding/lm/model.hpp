@@ -35,8 +35,14 @@ class Session {
   virtual void score(std::span<const Query> queries, std::span<Step> steps) = 0;
   // log10 p(</s> | state).
   virtual float finish(std::int32_t state) = 0;
-  // Forgets all states but 0 and these, and puts in each one's place its new name. For searches
-  // over hours: a model that names states as it meets them would grow for ever.
+  // The same for many, for models that are costly to call.
+  virtual void finish_all(std::span<const std::int32_t> states, std::span<float> scores) {
+    for (std::size_t k = 0; k < states.size(); ++k) {
+      scores[k] = finish(states[k]);
+    }
+  }
+  // Forgets all states but these, and puts in each one's place its new name. For searches over
+  // hours: a model that names states as it meets them would grow for ever.
   virtual void keep(std::span<std::int32_t>) {}
 };
 

@@ -12,6 +12,7 @@ No torch is loaded; tensors of torch are taken as they are.
 """
 
 from sestina.decoding.best_path import greedy
+from sestina.decoding.custom_models import BatchedLanguageModel, StepwiseLanguageModel
 from sestina.decoding.decoder import Decoder, Stream
 from sestina.decoding.error_rates import (
     Alignment,
@@ -24,6 +25,7 @@ from sestina.decoding.error_rates import (
 from sestina.decoding.language_models import (
     LanguageModel,
     NgramModel,
+    combine,
     compile_lm,
     read_arpa,
     read_lm,
@@ -36,6 +38,7 @@ from sestina.decoding.tokens import Tokens
 
 __all__ = [
     "Alignment",
+    "BatchedLanguageModel",
     "Comparison",
     "Decoder",
     "DecoderOptions",
@@ -47,10 +50,12 @@ __all__ = [
     "Seq2SeqDecoder",
     "Seq2SeqHypothesis",
     "Seq2SeqOptions",
+    "StepwiseLanguageModel",
     "Stream",
     "Timed",
     "Tokens",
     "align",
+    "combine",
     "compare",
     "compile_lm",
     "error_rate",

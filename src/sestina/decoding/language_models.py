@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,16 @@ from sestina.decoding import _native
 from sestina.decoding.reading import naming_path, read_pieces
 from sestina.decoding.sources import Source, shared, unchanged
 
-__all__ = ["LanguageModel", "Load", "NgramModel", "compile_lm", "read_arpa", "read_lm"]
+__all__ = [
+    "CombinedModel",
+    "LanguageModel",
+    "Load",
+    "NgramModel",
+    "combine",
+    "compile_lm",
+    "read_arpa",
+    "read_lm",
+]
 
 Load = Literal["memory", "mmap"]
 
@@ -29,7 +39,7 @@ class LanguageModel:
 
     def __contains__(self, word: str) -> bool:
         """Whether the model knows the word."""
-        return self._native.word(_bytes_of(word)) != 0
+        return self.native.word(_bytes_of(word)) != 0
 
     def scores(self, words: Sequence[str], *, begin: bool = True, end: bool = True) -> list[float]:
         """log10 of the probability of each word after those before it.
@@ -39,7 +49,7 @@ class LanguageModel:
             begin: whether it starts where a sentence starts.
             end: whether it ends where a sentence ends; then one score more, of that end.
         """
-        walk, scores = self._native.walk(), []
+        walk, scores = self.native.walk(), []
         state = walk.start(begin)
         for word in words:
             score, state = walk.step(state, _bytes_of(word))
@@ -101,6 +111,66 @@ class NgramModel(LanguageModel):
         if self._source is None:
             return super().__reduce__()
         return _read_again, (self._source.path, self._source.digest(), self._load)
+
+
+class CombinedModel(LanguageModel):
+    """Several models as one; made by `combine`."""
+
+    def __init__(self, parts: Sequence[tuple[LanguageModel, float]]) -> None:
+        super().__init__(_native.CombinedModel([(lm.native, weight) for lm, weight in parts]))
+        self._parts = tuple(parts)
+
+    @property
+    def parts(self) -> tuple[tuple[LanguageModel, float], ...]:
+        """The models and their weights."""
+        return self._parts
+
+    def __repr__(self) -> str:
+        """Its parts."""
+        return f"combine({list(self._parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles its parts."""
+        return CombinedModel, (self._parts,)
+
+
+def combine(parts: Iterable[tuple[LanguageModel, float]]) -> CombinedModel:
+    """A model whose log10 scores are the weighted sums of those of others.
+
+    Each part scores a word that it does not know as its unknown one. Parts may have different
+    orders and vocabularies, and be of any kind; `lm_weight` of the decoder's options multiplies the
+    sum.
+
+    Args:
+        parts: models and weights; a weight may be negative, to take a model's influence out.
+
+    Raises:
+        InvalidValueError: if there is no part, one is no language model or its weight is not
+            finite, or some take the search's own numbers for words and others texts.
+
+    Example:
+        >>> from sestina.decoding import combine, read_arpa, samples
+        >>> lm = read_arpa(samples.sample().arpa_path)
+        >>> half = combine([(lm, 0.25), (lm, 0.25)])
+        >>> round(lm.scores(["the"])[0] / half.scores(["the"])[0], 3)
+        2.0
+    """
+    parts = [(lm, float(weight)) for lm, weight in parts]
+    for lm, weight in parts:
+        if not isinstance(lm, LanguageModel):
+            raise InvalidValueError(
+                "lm", lm, expected="a LanguageModel", remedy="read one with read_lm"
+            )
+        if not math.isfinite(weight):
+            raise InvalidValueError("weight", weight, expected="a finite number", remedy="pass one")
+    if len({lm.native.by_index for lm, _ in parts}) != 1:
+        raise InvalidValueError(
+            "parts",
+            parts,
+            expected="at least one model, and all of them to take words or all of them numbers",
+            remedy="wrap those that take the search's numbers so that they take words",
+        )
+    return CombinedModel(parts)
 
 
 def read_lm(path: str | Path, *, load: Load = "memory") -> NgramModel:
