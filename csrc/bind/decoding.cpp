@@ -83,6 +83,7 @@ struct Running {
   std::shared_ptr<const Decoder> decoder;
   std::unique_ptr<Search> search;
   std::atomic<bool> in_use{false};
+  bool failed = false;  // within a step, so that what it holds is of no use
 };
 
 class Use {
@@ -101,6 +102,13 @@ class Use {
  private:
   Running& running_;
 };
+
+void check_whole(const Running& running) {
+  if (running.failed) {
+    throw std::runtime_error(
+        "the search ended in an error within a step, expected one that can go on; restart it");
+  }
+}
 
 }  // namespace
 
@@ -272,20 +280,27 @@ NB_MODULE(_native, m) {
       .def("begin", [](Running& running) {
              const Use use(running);
              running.search->begin();
+             running.failed = false;
            })
       .def(
           "step",
           [](Running& running, const Scores& scores) {
             check_width(scores, running.decoder->num_tokens());
             const Use use(running);
-            const nb::gil_scoped_release release;
-            running.search->step(scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)));
+            check_whole(running);
+            running.failed = true;
+            {
+              const nb::gil_scoped_release release;
+              running.search->step(scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)));
+            }
+            running.failed = false;
           },
           "scores"_a)
       .def(
           "finish",
           [](Running& running, std::int32_t count) {
             const Use use(running);
+            check_whole(running);
             std::vector<Hypothesis> hypotheses;
             {
               const nb::gil_scoped_release release;

@@ -10,6 +10,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -57,7 +58,17 @@ class Walk {
     }
     return {step.score, known(step.state)};
   }
-  float finish(std::int32_t state) { return session_->finish(checked(state)); }
+  float finish(std::int32_t state) {
+    checked(state);
+    const nb::gil_scoped_release release;
+    return session_->finish(state);
+  }
+  std::vector<std::int32_t> keep(std::vector<std::int32_t> states) {
+    std::ranges::for_each(states, [&](std::int32_t state) { static_cast<void>(checked(state)); });
+    session_->keep(states);
+    states_ = {states.begin(), states.end()};
+    return states;
+  }
 
  private:
   std::int32_t known(std::int32_t state) {
@@ -241,7 +252,8 @@ void bind_language_models(nb::module_& m) {
   nb::class_<Walk>(m, "Walk")
       .def("start", &Walk::start, "sentence"_a)
       .def("step", &Walk::step, "state"_a, "word"_a)
-      .def("finish", &Walk::finish, "state"_a);
+      .def("finish", &Walk::finish, "state"_a)
+      .def("keep", &Walk::keep, "states"_a);
   nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
   bind_ngrams(m);
   bind_made_of_others(m);

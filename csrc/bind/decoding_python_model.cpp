@@ -30,7 +30,7 @@ class PythonSession final : public Session {
     return number(model_.driver_.attr("start")(sentence));
   }
   void score(std::span<const Query> queries, std::span<Step> steps) override {
-    PythonModel::Request request{*this, queries, steps};
+    PythonModel::Request request{*this, queries, steps, {}, {}};
     model_.answer(request);
   }
   float finish(std::int32_t state) override {
@@ -39,15 +39,8 @@ class PythonSession final : public Session {
     return score;
   }
   void finish_all(std::span<const std::int32_t> states, std::span<float> scores) override {
-    const nb::gil_scoped_acquire held;
-    nb::list asked;
-    for (const std::int32_t state : states) {
-      asked.append(states_[state]);
-    }
-    const auto found = nb::cast<Scores>(model_.driver_.attr("finish")(asked));
-    for (std::size_t k = 0; k < states.size(); ++k) {
-      scores[k] = found(k);
-    }
+    PythonModel::Request request{*this, {}, {}, states, scores};
+    model_.answer(request);
   }
   void keep(std::span<std::int32_t> states) override {
     const nb::gil_scoped_acquire held;
@@ -157,6 +150,11 @@ void PythonModel::call_apart(std::span<Request* const> requests) const noexcept 
 }
 
 void PythonModel::call(std::span<Request* const> requests) const {
+  score(requests);
+  finish(requests);
+}
+
+void PythonModel::score(std::span<Request* const> requests) const {
   nb::list states;
   nb::list words;
   for (const Request* const request : requests) {
@@ -164,6 +162,9 @@ void PythonModel::call(std::span<Request* const> requests) const {
       states.append(request->session.state(query.state));
       words.append(by_index_ ? nb::object(nb::int_(query.word)) : nb::object(texts_[query.word]));
     }
+  }
+  if (nb::len(states) == 0) {
+    return;
   }
   const nb::object answer = driver_.attr("score")(states, words);
   const auto scores = nb::cast<Scores>(nb::object(answer[0]));
@@ -173,6 +174,25 @@ void PythonModel::call(std::span<Request* const> requests) const {
     for (Step& step : request->steps) {
       step = {scores(at), request->session.number(nb::object(next[at]))};
       ++at;
+    }
+  }
+}
+
+void PythonModel::finish(std::span<Request* const> requests) const {
+  nb::list states;
+  for (const Request* const request : requests) {
+    for (const std::int32_t state : request->states) {
+      states.append(request->session.state(state));
+    }
+  }
+  if (nb::len(states) == 0) {
+    return;
+  }
+  const auto scores = nb::cast<Scores>(driver_.attr("finish")(states));
+  std::size_t at = 0;
+  for (const Request* const request : requests) {
+    for (float& end : request->ends) {
+      end = scores(at++);
     }
   }
 }

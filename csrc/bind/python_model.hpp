@@ -42,11 +42,13 @@ class PythonModel final : public LanguageModel {
  private:
   friend class PythonSession;
 
-  // What a session waits for.
+  // What a session waits for: steps, or scores of the end.
   struct Request {
     PythonSession& session;
     std::span<const Query> queries;
     std::span<Step> steps;
+    std::span<const std::int32_t> states;
+    std::span<float> ends;
     bool done = false;
     std::exception_ptr failure = nullptr;
   };
@@ -54,6 +56,8 @@ class PythonModel final : public LanguageModel {
   void answer(Request& request) const;
   void call_apart(std::span<Request* const> requests) const noexcept;
   void call(std::span<Request* const> requests) const;
+  void score(std::span<Request* const> requests) const;
+  void finish(std::span<Request* const> requests) const;
 
   // Python objects are touched only by a thread that holds the interpreter.
   nanobind::object driver_;

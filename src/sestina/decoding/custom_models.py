@@ -197,7 +197,7 @@ class _StepwiseDriver:
 
 
 def _scores(name: str, given: Any, count: int, highest: float) -> NDArray[np.float32]:
-    scores = np.ascontiguousarray(given, dtype=np.float32)
+    scores = np.array(given, dtype=np.float32)
     if scores.shape != (count,):
         raise _unusable(name, given, f"{count} scores")
     # A comparison that NaN fails, too.
