@@ -1,0 +1,224 @@
+"""Each mode of the search against all paths, one by one, on problems small enough for that."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+
+NAMES = "-|abc"
+BLANK, SILENCE = 0, 1
+
+
+def random_scores(rng, num_frames, num_tokens):
+    return (2 * rng.normal(size=(num_frames, num_tokens))).astype(np.float32)
+
+
+def exhaustive(**options):
+    return DecoderOptions(beam_size=100_000, beam_threshold=1e9, smearing="none", **options)
+
+
+def collapsed(path, criterion):
+    kept = [token for token, _ in itertools.groupby(path)]
+    return tuple(kept) if criterion == "asg" else tuple(n for n in kept if n != BLANK)
+
+
+def acoustic(scores, path, options, transitions):
+    """Of a path, with all that is counted per frame or per change."""
+    total = sum(float(scores[t, n]) for t, n in enumerate(path))
+    total += options.sil_score * sum(n == SILENCE for n in path)
+    if transitions is not None and options.criterion == "asg":
+        total += sum(float(transitions[n, before]) for before, n in itertools.pairwise(path))
+    elif transitions is not None:
+        said = collapsed(path, "ctc")
+        total += sum(float(transitions[n, before]) for before, n in itertools.pairwise(said))
+    return total
+
+
+def add(found, key, score, options):
+    before = found.get(key, -math.inf)
+    found[key] = np.logaddexp(before, score) if options.log_add else max(before, score)
+
+
+def every_path(scores, options, read, transitions=None):
+    """By reading, the score of all paths; `read` gives the readings of tokens with their scores."""
+    found, known = {}, {}
+    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
+        tokens = collapsed(path, options.criterion)
+        if tokens not in known:
+            known[tokens] = list(read(tokens))
+        for key, own in known[tokens]:
+            add(found, key, acoustic(scores, path, options, transitions) + own, options)
+    return {key: score for key, score in found.items() if score > -math.inf}
+
+
+def compare(found, wanted):
+    assert set(found) == set(wanted)
+    for key, score in wanted.items():
+        assert found[key] == pytest.approx(score, abs=1e-4)
+
+
+def tokens_of(names, hypothesis):
+    return tuple(names.index(token.text) for token in hypothesis.tokens)
+
+
+@pytest.fixture
+def token_lm(tmp_path):
+    """A bigram model of the tokens."""
+    rng = np.random.default_rng(5)
+    words = ["<unk>", "<s>", "</s>", *NAMES[1:]]
+    lines = ["\\data\\", f"ngram 1={len(words)}", "ngram 2=6", "", "\\1-grams:"]
+    for word in words:
+        lines.append(
+            f"{-99 if word == '<s>' else -rng.uniform(0.5, 2):.4f}\t{word}\t{-rng.uniform(0, 1):.4f}"
+        )
+    lines += ["", "\\2-grams:"]
+    for pair in ("<s> a", "a b", "b a", "| a", "c </s>", "a |"):
+        lines.append(f"{-rng.uniform(0.2, 1):.4f}\t{pair}")
+    path = tmp_path / "tokens.arpa"
+    path.write_text("\n".join([*lines, "", "\\end\\", ""]))
+    return read_arpa(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("criterion", ["ctc", "asg"])
+@pytest.mark.parametrize("with_lm", [False, True])
+def test_without_a_lexicon(seed, log_add, criterion, with_lm, token_lm):
+    rng = np.random.default_rng(seed)
+    names = NAMES[: int(rng.integers(3, 6))]
+    scores = random_scores(rng, int(rng.integers(1, 6)), len(names))
+    transitions = None
+    if criterion == "asg" or seed % 3 == 0:
+        transitions = rng.normal(size=(len(names), len(names))).astype(np.float32)
+        transitions[tuple(rng.integers(len(names), size=2))] = -np.inf
+    options = exhaustive(
+        log_add=log_add,
+        criterion=criterion,
+        merge="history",
+        lm_weight=float(rng.normal()) if seed % 2 else 0.8,
+        sil_score=float(rng.normal()),
+        token_score=float(rng.normal()),
+    )
+
+    def read(tokens):
+        own = options.token_score * len(tokens)
+        if with_lm:
+            own += options.lm_weight * sum(token_lm.scores([names[n] for n in tokens]))
+        yield tokens, own
+
+    decoder = Decoder(
+        Tokens(names), token_lm if with_lm else None, options, transitions=transitions
+    )
+    found = {}
+    for hypothesis in decoder.decode(scores, nbest=10_000):
+        key = tokens_of(names, hypothesis)
+        assert key not in found
+        found[key] = hypothesis.score
+    compare(found, every_path(scores, options, read, transitions))
+
+
+LEXICON = {"ab": "a b |", "a": "a |", "ba": "b a |", "aa": "a a |"}
+
+
+def readings(tokens, lexicon):
+    """Every way to read the tokens as words, silence between them being free."""
+    if not tokens:
+        yield (), ()
+        return
+    if tokens[0] == SILENCE:
+        yield from readings(tokens[1:], lexicon)
+    for word, spelled in lexicon.items():
+        spelling = tuple(NAMES.index(token) for token in spelled.split())
+        if tokens[: len(spelling)] == spelling:
+            for words, spoken in readings(tokens[len(spelling) :], lexicon):
+                yield (word, *words), (*spelling, *spoken)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("criterion", ["ctc", "asg"])
+@pytest.mark.parametrize("level", ["word", "token"])
+def test_in_a_lexicon(seed, log_add, criterion, level, token_lm):
+    """Segments, and models of tokens."""
+    rng = np.random.default_rng(seed)
+    scores = random_scores(rng, 5, 4)
+    transitions = None
+    if criterion == "asg":
+        transitions = rng.normal(size=(4, 4)).astype(np.float32)
+    options = exhaustive(
+        log_add=log_add,
+        criterion=criterion,
+        lm_level=level,
+        merge="history",
+        lm_weight=0.8,
+        word_score=float(rng.normal()),
+        word_length_score=float(rng.normal()),
+        sil_score=float(rng.normal()),
+    )
+    lexicon = {word: spelled for word, spelled in LEXICON.items() if rng.random() < 0.8}
+
+    def read(tokens):
+        for words, spoken in readings(tokens, lexicon):
+            own = options.word_score * len(words)
+            own += options.word_length_score * sum(map(len, words))
+            said = words if level == "word" else [NAMES[n] for n in spoken]
+            yield words, own + options.lm_weight * sum(token_lm.scores(said))
+
+    decoder = Decoder(
+        Lexicon.from_spellings(lexicon, Tokens(NAMES[:4])),
+        token_lm,
+        options,
+        transitions=transitions,
+    )
+    wanted = every_path(scores, options, read, transitions)
+    # Of the unfinished words there is nothing to compare.
+    found = {}
+    for hypothesis in decoder.decode(scores, nbest=10_000) if wanted else []:
+        key = tuple(word.text for word in hypothesis.words)
+        assert key not in found
+        found[key] = hypothesis.score
+    compare(found, wanted)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("smearing", ["none", "max"])
+def test_words_that_the_lexicon_lacks_are_spelled_out(seed, log_add, smearing, token_lm):
+    rng = np.random.default_rng(seed)
+    names = NAMES[: int(rng.integers(3, 6))]
+    scores = random_scores(rng, 5 if len(names) < 5 else 4, len(names))
+    options = DecoderOptions(
+        beam_size=100_000,
+        beam_threshold=1e9,
+        smearing=smearing,
+        log_add=log_add,
+        merge="history",
+        lm_weight=0.8,
+        word_score=float(rng.normal()),
+        unk_score=float(rng.normal()),
+        open_vocabulary=True,
+    )
+    lexicon = {
+        word: spelled
+        for word, spelled in LEXICON.items()
+        if rng.random() < 0.6 and set(spelled.split()) <= set(names)
+    }
+
+    def read(tokens):
+        groups = "".join(names[n] for n in tokens).split("|")
+        words = tuple(group for group in groups if group)
+        own = options.word_score * len(words)
+        own += options.unk_score * sum(word not in lexicon for word in words)
+        said = [word if word in lexicon else "<unk>" for word in words]
+        yield words, own + options.lm_weight * sum(token_lm.scores(said))
+
+    decoder = Decoder(Lexicon.from_spellings(lexicon, Tokens(names)), token_lm, options)
+    found = {}
+    for hypothesis in decoder.decode(scores, nbest=10_000):
+        key = tuple(word.text for word in hypothesis.words)
+        assert key not in found
+        found[key] = hypothesis.score
+    compare(found, every_path(scores, options, read))
