@@ -149,6 +149,22 @@ NB_MODULE(_native, m) {
       .def("find", [](const Lexicon& l, const nb::bytes& word) {
         return l.spellings.words().find({static_cast<const char*>(word.data()), word.size()});
       })
+      .def_prop_ro("last_token", [](const Lexicon& l) { return l.spellings.last_token(); })
+      .def("extended",
+           [](const Lexicon& l, const Lexicon& more) {
+             const nb::gil_scoped_release release;
+             return std::make_unique<Lexicon>(l.spellings.extended(more.spellings));
+           })
+      .def("restricted",
+           [](const Lexicon& l, const std::vector<std::int32_t>& words) {
+             for (const std::int32_t word : words) {
+               if (word < 0 || word >= l.spellings.words().size()) {
+                 throw nb::index_error("no word has this id");
+               }
+             }
+             const nb::gil_scoped_release release;
+             return std::make_unique<Lexicon>(l.spellings.restricted(words));
+           })
       .def("word",
            [](const Lexicon& l, std::int32_t id) {
              if (id < 0 || id >= l.spellings.words().size()) {
@@ -212,24 +228,26 @@ NB_MODULE(_native, m) {
           "__init__",
           [](Decoder* self, const Lexicon& lexicon, std::shared_ptr<LanguageModel> model,
              const std::vector<std::string>& tokens, Smearing smearing,
-             const SearchOptions& options, const Values& transitions, const Values& bonuses) {
+             const SearchOptions& options, const Values& transitions, const Values& bonuses,
+             std::shared_ptr<PhraseAutomaton> rider) {
             const nb::gil_scoped_release release;
             const std::vector<std::string_view> names(tokens.begin(), tokens.end());
             new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), names, smearing,
-                               options, copy(transitions), copy(bonuses));
+                               options, copy(transitions), copy(bonuses), std::move(rider));
           },
           "lexicon"_a, "model"_a, "tokens"_a, "smearing"_a, "options"_a, "transitions"_a,
-          "bonuses"_a)
+          "bonuses"_a, "rider"_a.none())
       .def(
           "__init__",
           [](Decoder* self, std::shared_ptr<LanguageModel> model,
              const std::vector<std::string>& tokens, const SearchOptions& options,
-             const Values& transitions) {
+             const Values& transitions, std::shared_ptr<PhraseAutomaton> rider) {
             const nb::gil_scoped_release release;
             const std::vector<std::string_view> names(tokens.begin(), tokens.end());
-            new (self) Decoder(std::move(model), names, options, copy(transitions));
+            new (self) Decoder(std::move(model), names, options, copy(transitions),
+                               std::move(rider));
           },
-          "model"_a, "tokens"_a, "options"_a, "transitions"_a)
+          "model"_a, "tokens"_a, "options"_a, "transitions"_a, "rider"_a.none())
       .def(
           "__init__",
           [](Decoder* self, const Block& packed, std::shared_ptr<LanguageModel> model,

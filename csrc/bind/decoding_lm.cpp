@@ -8,6 +8,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <string_view>
 #include <system_error>
 #include <unordered_set>
@@ -28,6 +30,7 @@
 #include "decoding/lm/kenlm.hpp"
 #include "decoding/lm/ngram.hpp"
 #include "decoding/lm/none.hpp"
+#include "decoding/lm/phrases.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -113,6 +116,38 @@ auto array_of(std::vector<T> Owner::* member) {
     return nb::ndarray<nb::numpy, const T, nb::ndim<1>>(values.data(), {values.size()},
                                                         nb::find(owner));
   };
+}
+
+void bind_phrases(nb::module_& m) {
+  using Arc = std::tuple<std::int32_t, std::int32_t, float, std::int32_t>;
+  nb::class_<PhraseAutomaton>(m, "PhraseAutomaton")
+      .def(
+          "__init__",
+          [](PhraseAutomaton* self, std::vector<std::string> symbols, const std::vector<Arc>& arcs,
+             const std::vector<std::pair<std::int32_t, float>>& fallbacks,
+             std::vector<float> finals, std::int32_t start, bool otherwise) {
+            std::vector<PhraseAutomaton::Arc> all;
+            for (const auto& [node, symbol, score, next] : arcs) {
+              all.push_back({node, symbol, score, next});
+            }
+            std::vector<PhraseAutomaton::Fallback> back;
+            for (const auto& [node, score] : fallbacks) {
+              back.push_back({node, score});
+            }
+            new (self) PhraseAutomaton(std::move(symbols), all, std::move(back), std::move(finals),
+                                       start, otherwise);
+          },
+          "symbols"_a, "arcs"_a, "fallbacks"_a, "finals"_a, "start"_a, "otherwise"_a)
+      .def("score", [](const PhraseAutomaton& automaton, const std::vector<std::string>& symbols) {
+        std::int32_t node = automaton.start();
+        float score = 0.0F;
+        for (const std::string& symbol : symbols) {
+          const Step step = automaton.step(node, automaton.find(symbol));
+          score += step.score;
+          node = step.state;
+        }
+        return score + automaton.finish(node);
+      }, "symbols"_a, "Of a whole sequence.");
 }
 
 void bind_automaton(nb::module_& m) {
@@ -257,6 +292,7 @@ void bind_language_models(nb::module_& m) {
   nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
   bind_ngrams(m);
   bind_made_of_others(m);
+  bind_phrases(m);
 }
 
 }  // namespace sestina::decoding

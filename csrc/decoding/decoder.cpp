@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <system_error>
 #include <thread>
 
@@ -11,42 +12,65 @@
 
 namespace sestina::decoding {
 
+namespace {
+
+// The model with what rides on it, if anything does; `ids` are then those of the two together.
+std::shared_ptr<const LanguageModel> ridden(std::shared_ptr<const LanguageModel> model,
+                                            std::shared_ptr<const PhraseAutomaton> rider,
+                                            std::vector<std::int32_t>& ids,
+                                            std::span<const std::string_view> names) {
+  if (!rider) {
+    return model;
+  }
+  auto both = std::make_shared<RiddenModel>(std::move(model), std::move(rider), ids, names);
+  std::iota(ids.begin(), ids.end(), 0);
+  return both;
+}
+
+}  // namespace
+
 Decoder::Decoder(const Spellings& spellings, const Trie& trie,
                  std::shared_ptr<const LanguageModel> model,
                  std::span<const std::string_view> token_names, Smearing smearing,
                  const SearchOptions& options, std::vector<float> transitions,
-                 std::span<const float> bonuses)
-    : model_(std::move(model)),
-      num_tokens_(static_cast<std::int32_t>(token_names.size())),
+                 std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> rider)
+    : num_tokens_(static_cast<std::int32_t>(token_names.size())),
       transitions_(std::move(transitions)),
-      options_(options) {
-  if (options.token_lm) {
-    const std::vector<float> none(static_cast<std::size_t>(spellings.words().size()), 0.0F);
-    graph_.emplace(trie, look_ahead(trie, {}, Smearing::none), none, num_tokens_, bonuses);
-    own_model_symbols_ = ids_in_model(*model_, token_names);
-  } else {
-    own_model_symbols_ = ids_in_model(*model_, spellings);
-    const bool looks_ahead = smearing != Smearing::none;
-    const std::vector<float> first =
-        looks_ahead ? entry_scores(*model_, trie, own_model_symbols_) : std::vector<float>();
-    graph_.emplace(trie, look_ahead(trie, first, smearing),
-                   highest_scores(*model_, own_model_symbols_), num_tokens_, bonuses);
-    if (options.open && looks_ahead) {
-      options_.unknown_smear = first_scores(*model_, std::span(own_model_symbols_).last(1)).front();
-    }
-  }
+      options_(options),
+      ridden_(rider != nullptr) {
+  const std::vector<std::string_view> words = spellings.texts();
+  const std::span<const std::string_view> names =
+      options.token_lm ? token_names : std::span<const std::string_view>(words);
+  own_model_symbols_ =
+      options.token_lm ? ids_in_model(*model, names) : ids_in_model(*model, spellings);
+  model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, names);
   model_symbols_ = own_model_symbols_;
+  if (options.token_lm) {
+    const std::vector<float> none(words.size(), 0.0F);
+    graph_.emplace(trie, look_ahead(trie, {}, Smearing::none), none, num_tokens_, bonuses);
+    return;
+  }
+  const bool looks_ahead = smearing != Smearing::none;
+  const std::vector<float> first =
+      looks_ahead ? entry_scores(*model_, trie, own_model_symbols_) : std::vector<float>();
+  graph_.emplace(trie, look_ahead(trie, first, smearing),
+                 highest_scores(*model_, own_model_symbols_), num_tokens_, bonuses);
+  if (options.open && looks_ahead) {
+    options_.unknown_smear = first_scores(*model_, model_symbols_.last(1)).front();
+  }
 }
 
 Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
                  std::span<const std::string_view> token_names, const SearchOptions& options,
-                 std::vector<float> transitions)
-    : model_(std::move(model)),
-      own_model_symbols_(ids_in_model(*model_, token_names)),
+                 std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider)
+    : own_model_symbols_(ids_in_model(*model, token_names)),
       model_symbols_(own_model_symbols_),
       num_tokens_(static_cast<std::int32_t>(token_names.size())),
       transitions_(std::move(transitions)),
-      options_(options) {}
+      options_(options),
+      ridden_(rider != nullptr) {
+  model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, token_names);
+}
 
 Decoder::Decoder(const Trie& trie, std::span<const float> smears,
                  std::shared_ptr<const LanguageModel> model,

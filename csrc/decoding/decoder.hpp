@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decoding/graph.hpp"
+#include "decoding/lm/phrases.hpp"
 #include "decoding/lm/model.hpp"
 #include "decoding/packed.hpp"
 #include "decoding/search.hpp"
@@ -24,16 +25,17 @@ struct Utterance {
 class Decoder {
  public:
   // In a lexicon. `transitions` (token × token before it) and `bonuses` (by word) are natural
-  // logarithms, or empty. A model of tokens knows these by their names.
+  // logarithms, or empty. A model of tokens knows these by their names. `rider` is none, or rides on
+  // the model.
   Decoder(const Spellings& spellings, const Trie& trie,
           std::shared_ptr<const LanguageModel> model,
           std::span<const std::string_view> token_names, Smearing smearing,
           const SearchOptions& options, std::vector<float> transitions,
-          std::span<const float> bonuses);
+          std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> rider);
   // Without one.
   Decoder(std::shared_ptr<const LanguageModel> model,
           std::span<const std::string_view> token_names, const SearchOptions& options,
-          std::vector<float> transitions);
+          std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider);
   // In a lexicon with a look-ahead that is given, by node, and the model's id of each word or token.
   Decoder(const Trie& trie, std::span<const float> smears,
           std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,
@@ -56,7 +58,7 @@ class Decoder {
 
   // Whether it consists of nothing but what `parts` gives.
   bool has_parts() const noexcept {
-    return graph_ && !options_.token_lm && transitions_.empty();
+    return graph_ && !options_.token_lm && transitions_.empty() && !ridden_;
   }
   Packed parts() const noexcept { return {graph_->parts(), model_symbols_}; }
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
@@ -71,6 +73,7 @@ class Decoder {
   std::int32_t num_tokens_;
   std::vector<float> transitions_;
   SearchOptions options_;
+  bool ridden_ = false;
 };
 
 }  // namespace sestina::decoding

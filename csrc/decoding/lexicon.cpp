@@ -15,6 +15,15 @@ constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
 }  // namespace
 
+std::vector<std::string_view> Spellings::texts() const {
+  std::vector<std::string_view> texts;
+  texts.reserve(static_cast<std::size_t>(words_.size()));
+  for (std::int32_t word = 0; word < words_.size(); ++word) {
+    texts.push_back(words_.text(word));
+  }
+  return texts;
+}
+
 std::span<const std::int32_t> Spellings::tokens_of(std::size_t spelling) const {
   const std::uint32_t begin = spelling == 0 ? 0 : spelling_ends_[spelling - 1];
   return {spelling_tokens_.data() + begin, spelling_ends_[spelling] - begin};
@@ -24,6 +33,40 @@ void Spellings::add_spelling(std::int32_t word, std::span<const std::int32_t> to
   spelling_words_.push_back(word);
   spelling_tokens_.insert(spelling_tokens_.end(), tokens.begin(), tokens.end());
   spelling_ends_.push_back(static_cast<std::uint32_t>(spelling_tokens_.size()));
+}
+
+Spellings Spellings::extended(const Spellings& more) const {
+  Spellings result = *this;
+  for (std::size_t k = 0; k < more.num_spellings(); ++k) {
+    result.add_spelling(result.words_.add(more.words_.text(more.word_of(k))), more.tokens_of(k));
+  }
+  return result;
+}
+
+Spellings Spellings::restricted(std::span<const std::int32_t> words) const {
+  std::vector<bool> kept(static_cast<std::size_t>(words_.size()), false);
+  for (const std::int32_t word : words) {
+    kept[static_cast<std::size_t>(word)] = true;
+  }
+  Spellings result;
+  for (std::size_t k = 0; k < num_spellings(); ++k) {
+    if (kept[static_cast<std::size_t>(word_of(k))]) {
+      result.add_spelling(result.words_.add(words_.text(word_of(k))), tokens_of(k));
+    }
+  }
+  return result;
+}
+
+std::int32_t Spellings::last_token() const noexcept {
+  std::int32_t last = -1;
+  for (std::size_t k = 0; k < num_spellings(); ++k) {
+    const std::int32_t token = tokens_of(k).back();
+    if (k > 0 && token != last) {
+      return -1;
+    }
+    last = token;
+  }
+  return last;
 }
 
 Spellings Spellings::parse(std::string_view text, const TokenTable& tokens) {

@@ -23,8 +23,15 @@ class Spellings {
   static Spellings parse(std::string_view text, const TokenTable& tokens);
 
   void add_spelling(std::int32_t word, std::span<const std::int32_t> tokens);
+  // These and those of `more`.
+  Spellings extended(const Spellings& more) const;
+  // Those of these words only.
+  Spellings restricted(std::span<const std::int32_t> words) const;
+  // The token that all of them end in, or -1.
+  std::int32_t last_token() const noexcept;
 
   const WordTable& words() const noexcept { return words_; }
+  std::vector<std::string_view> texts() const;  // of the words
   std::size_t num_spellings() const noexcept { return spelling_words_.size(); }
   std::int32_t word_of(std::size_t spelling) const { return spelling_words_[spelling]; }
   std::span<const std::int32_t> tokens_of(std::size_t spelling) const;

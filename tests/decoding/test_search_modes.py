@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+from sestina.decoding import Decoder, DecoderOptions, Grammar, Lexicon, Tokens, read_arpa
 
 NAMES = "-|abc"
 BLANK, SILENCE = 0, 1
@@ -71,9 +71,8 @@ def token_lm(tmp_path):
     words = ["<unk>", "<s>", "</s>", *NAMES[1:]]
     lines = ["\\data\\", f"ngram 1={len(words)}", "ngram 2=6", "", "\\1-grams:"]
     for word in words:
-        lines.append(
-            f"{-99 if word == '<s>' else -rng.uniform(0.5, 2):.4f}\t{word}\t{-rng.uniform(0, 1):.4f}"
-        )
+        score = -99.0 if word == "<s>" else -rng.uniform(0.5, 2)
+        lines.append(f"{score:.4f}\t{word}\t{-rng.uniform(0, 1):.4f}")
     lines += ["", "\\2-grams:"]
     for pair in ("<s> a", "a b", "b a", "| a", "c </s>", "a |"):
         lines.append(f"{-rng.uniform(0.2, 1):.4f}\t{pair}")
@@ -222,3 +221,132 @@ def test_words_that_the_lexicon_lacks_are_spelled_out(seed, log_add, smearing, t
         assert key not in found
         found[key] = hypothesis.score
     compare(found, every_path(scores, options, read))
+
+
+def occurrences(phrase, symbols):
+    return sum(
+        tuple(symbols[at : at + len(phrase)]) == phrase
+        for at in range(len(symbols) - len(phrase) + 1)
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("smearing", ["none", "max"])
+@pytest.mark.parametrize("with_lm", [False, True])
+def test_hotwords_in_a_lexicon_count_where_they_are_said(
+    seed, log_add, smearing, with_lm, token_lm
+):
+    rng = np.random.default_rng(seed)
+    scores = random_scores(rng, 6, 4)
+    options = DecoderOptions(
+        beam_size=100_000, beam_threshold=1e9, smearing=smearing, log_add=log_add, merge="history"
+    )
+    lexicon = {"ab": "a b |", "a": "a |", "ba": "b a |"}
+    hotwords = {"a": 1.5, "a b": 2.0, "a ab": float(rng.normal()), "ab a a": 4.0, "b": -1.0}
+
+    def read(tokens):
+        for words, _ in readings(tokens, {**lexicon, "b": "b |"}):
+            own = sum(
+                score * occurrences(tuple(phrase.split()), words)
+                for phrase, score in hotwords.items()
+            )
+            if with_lm:
+                own += options.lm_weight * sum(token_lm.scores(words))
+            yield words, own
+
+    decoder = Decoder(
+        Lexicon.from_spellings(lexicon, Tokens(NAMES[:4])),
+        token_lm if with_lm else None,
+        options,
+        hotwords=hotwords,
+    )
+    found = {}
+    for hypothesis in decoder.decode(scores, nbest=10_000):
+        key = tuple(word.text for word in hypothesis.words)
+        assert key not in found
+        found[key] = hypothesis.score
+    compare(found, every_path(scores, options, read))
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("log_add", [False, True])
+def test_hotwords_without_a_lexicon_count_between_silences(seed, log_add):
+    rng = np.random.default_rng(seed)
+    scores = random_scores(rng, 5, 4)
+    options = exhaustive(log_add=log_add, merge="history")
+    hotwords = {"a": 1.5, "ab": 2.0, "a b": float(rng.normal())}
+
+    def read(tokens):
+        symbols = ["|", *(NAMES[n] for n in tokens), "|"]
+        yield (
+            tokens,
+            sum(
+                score * occurrences(tuple(f"|{phrase.replace(' ', '|')}|"), symbols)
+                for phrase, score in hotwords.items()
+            ),
+        )
+
+    decoder = Decoder(Tokens(NAMES[:4]), None, options, hotwords=hotwords)
+    found = {
+        tokens_of(NAMES[:4], hypothesis): hypothesis.score
+        for hypothesis in decoder.decode(scores, nbest=10_000)
+    }
+    compare(found, every_path(scores, options, read))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("in_lexicon", [False, True])
+def test_a_grammar_leaves_what_it_says_and_nothing_else(seed, log_add, in_lexicon):
+    rng = np.random.default_rng(seed)
+    scores = random_scores(rng, 5, 4)
+    options = exhaustive(log_add=log_add, merge="history")
+    phrases = ["ab", "a b", "b", "abb"]
+
+    def read(tokens):
+        said = " ".join("".join(NAMES[n] for n in tokens).replace("|", " ").split())
+        if said in phrases:
+            yield said, 0.0
+
+    vocabulary = Tokens(NAMES[:4])
+    if in_lexicon:
+        vocabulary = Lexicon.from_spellings({"ab": "a b |", "zz": "a a |"}, vocabulary)
+
+        def read(tokens):  # with a silence after each word, as its spelling has it
+            for words, _ in readings(
+                tokens, {"ab": "a b |", "a": "a |", "b": "b |", "abb": "a b b |"}
+            ):
+                if " ".join(words) in phrases:
+                    yield " ".join(words), 0.0
+
+    decoder = Decoder(vocabulary, None, options, grammar=phrases)
+    found = {}
+    for hypothesis in decoder.decode(scores, nbest=10_000):
+        add(found, hypothesis.text, hypothesis.score, options)
+    compare(found, every_path(scores, options, read))
+
+
+def test_a_grammar_may_go_in_circles():
+    tokens = Tokens("-|ab")
+    grammar = Grammar([(0, "a", 1), (1, "b", 0)], final={0})
+    scores = np.full((8, 4), -5.0, dtype=np.float32)
+    for frame, token in enumerate("a|b|a|bb"):
+        scores[frame, "-|ab".index(token)] = 0.0
+    for vocabulary in (tokens, Lexicon.from_spellings({"a": "a", "b": "b"}, tokens)):
+        assert Decoder(vocabulary, grammar=grammar).decode(scores)[0].text == "a b a b"
+
+
+def test_pieces_make_words():
+    names = ["<b>", "▁he", "llo", "▁world", "▁"]
+    scores = np.full((5, 5), -9.0, dtype=np.float32)
+    for frame, token in enumerate([1, 2, 0, 3, 0]):
+        scores[frame, token] = 0.0
+    best = Decoder(Tokens(names), None, DecoderOptions(blank="<b>", silence="")).decode(scores)[0]
+    assert [(word.text, word.start, word.end) for word in best.words] == [
+        ("hello", 0, 2),
+        ("world", 3, 4),
+    ]
+    names = ["<b>", "he", "##llo", "world", "##s"]
+    best = Decoder(Tokens(names), None, DecoderOptions(blank="<b>", silence="")).decode(scores)[0]
+    assert best.text == "hello world"

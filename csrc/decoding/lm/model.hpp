@@ -50,6 +50,8 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
   virtual std::unique_ptr<Session> session() const = 0;
+  // One whose scores say which words may come at all, wherever; for the look-ahead of a search.
+  virtual std::unique_ptr<Session> look_ahead() const { return session(); }
   // The id of a word, 0 if the model does not know it.
   virtual std::int32_t word(std::string_view text) const = 0;
   // Whether words are named by the search's own numbers, for which `word` is not asked.

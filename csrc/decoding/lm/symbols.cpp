@@ -19,19 +19,14 @@ std::vector<std::int32_t> ids_in_model(const LanguageModel& model,
 }
 
 std::vector<std::int32_t> ids_in_model(const LanguageModel& model, const Spellings& spellings) {
-  const std::int32_t count = spellings.words().size();
-  std::vector<std::string_view> names;
-  names.reserve(static_cast<std::size_t>(count));
-  for (std::int32_t word = 0; word < count; ++word) {
-    names.push_back(spellings.words().text(word));
-  }
+  const std::vector<std::string_view> names = spellings.texts();
   std::vector<std::int32_t> ids = ids_in_model(model, names);
-  ids.push_back(model.by_index() ? count : 0);
+  ids.push_back(model.by_index() ? spellings.words().size() : 0);
   return ids;
 }
 
 std::vector<float> first_scores(const LanguageModel& model, std::span<const std::int32_t> ids) {
-  const std::unique_ptr<Session> session = model.session();
+  const std::unique_ptr<Session> session = model.look_ahead();
   const std::int32_t start = session->start(true);
   std::vector<Query> queries(ids.size());
   for (std::size_t k = 0; k < ids.size(); ++k) {

@@ -32,6 +32,7 @@ from sestina.decoding.language_models import (
 )
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
+from sestina.decoding.phrases import Grammar
 from sestina.decoding.results import Hypothesis, Timed
 from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqOptions
 from sestina.decoding.tokens import Tokens
@@ -43,6 +44,7 @@ __all__ = [
     "Decoder",
     "DecoderOptions",
     "ErrorRate",
+    "Grammar",
     "Hypothesis",
     "LanguageModel",
     "Lexicon",

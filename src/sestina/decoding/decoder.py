@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
+from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
 from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
 from sestina.decoding.tokens import Tokens
@@ -36,6 +37,10 @@ class Decoder:
         transitions: (token, token before it) natural logarithms, added for going from one token to
             another; of the ASG criterion also for staying. Minus infinity forbids. With CTC and a
             lexicon they count within words.
+        hotwords: words or phrases that are to be found more easily, with a score (natural
+            logarithm) for each time that they are. Those that the lexicon lacks are spelled with
+            their letters.
+        grammar: what alone may be said: phrases of which a result is one, or an automaton.
 
     Raises:
         OptionError: if a token that the options name does not exist.
@@ -62,12 +67,15 @@ class Decoder:
         options: DecoderOptions | None = None,
         *,
         transitions: Any = None,
+        hotwords: Mapping[str, float] | None = None,
+        grammar: Grammar | Collection[str] | None = None,
     ) -> None:
         if not isinstance(lm, LanguageModel | None):
             raise InvalidValueError(
                 "lm", lm, expected="a LanguageModel or None", remedy="read one with read_lm"
             )
         self._options = options or DecoderOptions()
+        self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
         self._lexicon: Lexicon | None = None
         if isinstance(vocabulary, Lexicon):
@@ -76,6 +84,11 @@ class Decoder:
             self._lexicon = Lexicon.from_spellings({}, self._tokens)
         self._lm = lm
         self._transitions = _transitions(transitions, len(self._tokens))
+        self._hotwords = dict(hotwords or {})
+        self._grammar = (
+            grammar if isinstance(grammar, Grammar | None) else Grammar.of_phrases(grammar)
+        )
+        self._rider = self._made_rider()
         self._naming = Naming(
             tokens=self._tokens,
             word=self._word,
@@ -85,25 +98,86 @@ class Decoder:
             unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
         model = lm.native if lm is not None else _native.NoModel()
-        flat = self._transitions.ravel()
+        names = [self._tokens[number] for number in range(len(self._tokens))]
+        flat, native_options = self._transitions.ravel(), self._native_options()
         if self._lexicon is None:
-            self._native = _native.Decoder(model, [self._tokens[n] for n in range(len(self._tokens))], self._native_options(), flat)
+            self._native = _native.Decoder(model, names, native_options, flat, self._rider)
         else:
             self._native = _native.Decoder(
                 self._lexicon.native,
                 model,
-                [self._tokens[n] for n in range(len(self._tokens))],
+                names,
                 getattr(_native.Smearing, self._options.smearing),
-                self._native_options(),
+                native_options,
                 flat,
                 self._bonuses(self._lexicon),
+                self._rider,
             )
+
+    def _made_rider(self) -> _native.PhraseAutomaton | None:
+        """What the language model carries; the lexicon becomes that of the words that it needs."""
+        if self._hotwords and self._grammar is not None:
+            raise OptionError(
+                "hotwords",
+                tuple(self._hotwords),
+                expected="none beside a grammar",
+                remedy="a grammar leaves nothing to boost",
+            )
+        by_word = self._lexicon is not None and self._options.lm_level == "word"
+        separator = "" if by_word else self._options.silence
+        if self._lexicon is not None:
+            needed = [word for phrase in self._hotwords for word in phrase.split()]
+            if self._grammar is not None:
+                self._lexicon = self._lexicon.with_words(self._grammar.words)
+                self._lexicon = self._lexicon.only(self._grammar.words)
+            self._lexicon = self._lexicon.with_words(needed)
+        if self._grammar is not None:
+            return allowing(
+                self._grammar, tokens=None if by_word else self._tokens, separator=separator
+            )
+        if not self._hotwords:
+            return None
+        phrases = {
+            self._symbols(phrase, by_word=by_word): score / (self._lm_weight or 1.0)
+            for phrase, score in self._hotwords.items()
+        }
+        return boosting(phrases, separator=separator)
+
+    def _symbols(self, phrase: str, *, by_word: bool) -> tuple[str, ...]:
+        words = phrase.split()
+        if not words:
+            raise OptionError(
+                "hotwords", phrase, expected="phrases of one word or more", remedy="leave it out"
+            )
+        if by_word:
+            return tuple(words)
+        silence = [self._options.silence] if self._options.silence else []
+        symbols = list(silence)
+        for word in words:
+            symbols += [*spelled(word, self._tokens), *silence]
+        return tuple(symbols)
+
+    @property
+    def _lm_weight(self) -> float:
+        """Of the model with what it carries; a model of no weight carries nothing."""
+        weight = self._options.lm_weight
+        if not self._hotwords:
+            return weight
+        if self._lm is None:
+            return 1.0
+        if weight <= 0:
+            raise OptionError(
+                "lm_weight", weight, expected="above 0 with hotwords", remedy="or leave the lm out"
+            )
+        return weight
 
     def _bonuses(self, lexicon: Lexicon) -> NDArray[np.float32]:
         score = self._options.word_length_score
         if not score:
             return np.zeros(0, dtype=np.float32)
-        return np.array([score * len(lexicon.word(n)) for n in range(len(lexicon))], dtype=np.float32)
+        return np.array(
+            [score * len(lexicon.word(n)) for n in range(len(lexicon))], dtype=np.float32
+        )
 
     def _native_options(self) -> _native.SearchOptions:
         options, tokens = self._options, self._tokens
@@ -111,7 +185,6 @@ class Decoder:
         for name in (
             "beam_size",
             "beam_threshold",
-            "lm_weight",
             "word_score",
             "unk_score",
             "sil_score",
@@ -119,6 +192,7 @@ class Decoder:
             "log_add",
         ):
             setattr(made, name, getattr(options, name))
+        made.lm_weight = self._lm_weight
         made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
         # Without words and a model all contexts would be one.
         merges = "history" if self._lexicon is None and self._lm is None else options.merge
@@ -139,19 +213,26 @@ class Decoder:
             setattr(made, name, tokens.index(spelling))
         if self._lexicon is not None:
             known = self._lexicon.index(options.unk_word)
-            # Words that are spelled out have numbers of their own.
-            own = known is None or options.open_vocabulary
-            made.unk_word = len(self._lexicon) if own else known
+            if known is None or options.open_vocabulary:  # those spelled out have their own number
+                known = len(self._lexicon)
+            made.unk_word = known
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles its parts, which pickle the paths and digests of their files."""
-        return _made_again, (self.vocabulary, self._lm, self._options, self._transitions)
+        return _made_again, (
+            self._vocabulary,
+            self._lm,
+            self._options,
+            self._transitions,
+            self._hotwords,
+            self._grammar,
+        )
 
     @property
     def vocabulary(self) -> Lexicon | Tokens:
-        """The lexicon, or the tokens if there is none."""
-        return self._tokens if self._lexicon is None else self._lexicon
+        """The lexicon that it was made with, or the tokens."""
+        return self._vocabulary
 
     @property
     def tokens(self) -> Tokens:
@@ -269,14 +350,23 @@ def _made_again(
     lm: LanguageModel | None,
     options: DecoderOptions,
     transitions: NDArray[np.float32],
+    hotwords: Mapping[str, float],
+    grammar: Grammar | None,
 ) -> Decoder:
     # Its parts are shared already, so that equal ones are the same.
-    return shared(
-        (Decoder, vocabulary, lm, pickle.dumps(options), transitions.tobytes()),
+    key = pickle.dumps((options, transitions, hotwords, grammar))
+    decoder: Decoder = shared(
+        (Decoder, vocabulary, lm, key),
         lambda: Decoder(
-            vocabulary, lm, options, transitions=transitions if transitions.size else None
+            vocabulary,
+            lm,
+            options,
+            transitions=transitions if transitions.size else None,
+            hotwords=hotwords,
+            grammar=grammar,
         ),
     )
+    return decoder
 
 
 def _check_count(name: str, value: int) -> None:

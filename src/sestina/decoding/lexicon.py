@@ -9,6 +9,7 @@ from typing import Any
 from sestina.core.errors import InvalidValueError
 from sestina.core.files import bytes_digest
 from sestina.decoding import _native
+from sestina.decoding.phrases import spelled
 from sestina.decoding.reading import Problem, naming_path, read_bytes
 from sestina.decoding.sources import Source, shared, unchanged
 from sestina.decoding.tokens import Tokens
@@ -83,6 +84,28 @@ class Lexicon:
                 remedy=problem.remedy,
             ) from None
         return cls(native, tokens)
+
+    def with_words(self, words: Iterable[str]) -> Lexicon:
+        """These words as well, those that are not there yet spelled with their letters.
+
+        They end in the token that all other spellings end in, if there is one.
+
+        Raises:
+            InvalidValueError: if a letter is no token.
+        """
+        new = [word for word in dict.fromkeys(words) if word not in self]
+        if not new:
+            return self
+        end = self._tokens[self._native.last_token] if self._native.last_token >= 0 else ""
+        pairs = ((word, " ".join([*spelled(word, self._tokens), end])) for word in new)
+        more = Lexicon.from_spellings(pairs, self._tokens)
+        return Lexicon(self._native.extended(more.native), self._tokens)
+
+    def only(self, words: Iterable[str]) -> Lexicon:
+        """The lexicon of these words, as far as they are in this one."""
+        numbers = [self.index(word) for word in words]
+        kept = [number for number in numbers if number is not None]
+        return Lexicon(self._native.restricted(kept), self._tokens)
 
     def word(self, index: int) -> str:
         """The word of that number."""

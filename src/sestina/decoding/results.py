@@ -18,7 +18,7 @@ Spelling = Literal["none", "letters", "sentencepiece", "wordpiece"]
 
 
 def spelling_of(tokens: Iterable[str]) -> Spelling:
-    """How these make words: pieces of which `▁` begins one, or `##` goes on with one, or letters."""
+    """How these make words: pieces (`▁` begins a word, or `##` goes on with one) or letters."""
     spellings = list(tokens)
     if any(token.startswith("▁") for token in spellings):
         return "sentencepiece"
