@@ -71,7 +71,7 @@ def test_the_packed_decoder_finds_what_the_decoder_finds(decoder, cache):
 
 @pytest.mark.parametrize("options", [{"smearing": "none"}, {"log_add": True}, {"unk_score": -5.0}])
 def test_options_cross(decoder, cache, options):
-    other = Decoder(decoder.lexicon, decoder.lm, DecoderOptions(**options))
+    other = Decoder(decoder.vocabulary, decoder.lm, DecoderOptions(**options))
     native = open_anew(pack(other, cache))
     assert found(native) == found(other.native)
     assert pickle.dumps(native.options) == pickle.dumps(other.native.options)
@@ -148,7 +148,7 @@ def test_damaged_files_of_the_folder_are_written_again(decoder, cache):
 
 
 def test_a_model_that_was_read_from_no_file_says_so(decoder, cache):
-    other = Decoder(decoder.lexicon, LanguageModel(decoder.lm.native))
+    other = Decoder(decoder.vocabulary, LanguageModel(decoder.lm.native))
     with pytest.raises(InvalidValueError, match="expected a model that was read from a file"):
         pack(other, cache)
 
