@@ -132,7 +132,7 @@ def _hypotheses(
     with closing(results):
         progress(0, total, "utterances")
         for index, (sent, result) in enumerate(results):
-            hypotheses = _read(decoder, result)
+            hypotheses = _named(decoder, result)
             if isinstance(hypotheses, Exception):
                 failure = _failure(index, sent, hypotheses)
                 if on_failure is None:
@@ -143,7 +143,7 @@ def _hypotheses(
             yield hypotheses
 
 
-def _read(decoder: Decoder, result: _Found | Exception) -> list[Hypothesis] | Exception:
+def _named(decoder: Decoder, result: _Found | Exception) -> list[Hypothesis] | Exception:
     if isinstance(result, Exception):
         return result
     try:
@@ -241,22 +241,23 @@ def _decode_packed(packed: PackedDecoder, nbest: int, chunk: list[_Sent]) -> _Re
 def _decode_chunk(
     native: _native.Decoder, nbest: int, chunk: list[_Sent]
 ) -> list[_Found | Exception]:
-    return [_decode(native, nbest, sent) for sent in chunk]
+    read = [_read(sent, native.num_tokens) for sent in chunk]
+    emissions = [one for one in read if isinstance(one, np.ndarray)]
+    found = iter(native.decode(emissions, min(nbest, _MOST), 1))  # one search for all of them
+    return [
+        one if isinstance(one, Exception) else _Found(num_frames=len(one), hypotheses=next(found))
+        for one in read
+    ]
 
 
-def _decode(native: _native.Decoder, nbest: int, sent: _Sent) -> _Found | Exception:
+def _read(sent: _Sent, num_tokens: int) -> NDArray[np.float32] | Exception:
     if isinstance(sent, SestinaError):
         return sent
     try:
-        emissions = as_emissions(
-            sent if isinstance(sent, np.ndarray) else _load(*sent),
-            num_axes=2,
-            num_tokens=native.num_tokens,
-        )
+        scores = sent if isinstance(sent, np.ndarray) else _load(*sent)
+        return as_emissions(scores, num_axes=2, num_tokens=num_tokens)
     except (SestinaError, OSError) as error:
         return error
-    (hypotheses,) = native.decode([emissions], min(nbest, _MOST), 1)
-    return _Found(num_frames=len(emissions), hypotheses=hypotheses)
 
 
 def _load(path: Path, name: str | None) -> NDArray[Any]:
