@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sestina.core.engine import ProcessEngine
 from sestina.core.errors import FileFormatError
 from sestina.core.files import atomic_write_bytes, bytes_digest, file_digest
 from sestina.decoding import _native
@@ -90,6 +91,7 @@ def open_packed(packed: PackedDecoder) -> _native.Decoder:
 
     Raises:
         FileFormatError: if a file that it needs changed or is gone.
+        WorkerError: if the process died that makes missing files.
     """
     if packed.graph is None:
         made: Decoder = pickle.loads(packed.decoder)  # noqa: S301  our own caller's
@@ -100,13 +102,26 @@ def open_packed(packed: PackedDecoder) -> _native.Decoder:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{packed.graph}.lock"):  # one worker makes them, the others wait
             if not all((folder / name).exists() for name in names):
-                pack(pickle.loads(packed.decoder), folder)  # noqa: S301  as above
+                _make(packed.decoder, folder)
     model = _open_lm(packed.lm, folder)
     path = folder / packed.graph
     with path.open("rb") as file, naming_path(path):
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         block = np.frombuffer(mapped, dtype=np.uint8)
         return _native.Decoder(block, model, pickle.loads(packed.options))  # noqa: S301  as above
+
+
+def _make(decoder: bytes, folder: Path) -> None:
+    """Write the files of a pickled decoder."""
+    # In a process of its own, with which the memory goes that reading a large model takes.
+    with ProcessEngine(1) as engine:
+        error = engine.submit(_unpickle_and_pack, decoder, folder).outcome().error
+    if error is not None:
+        raise error.__cause__ or error
+
+
+def _unpickle_and_pack(decoder: bytes, folder: Path) -> None:
+    pack(pickle.loads(decoder), folder)  # noqa: S301  our own caller's
 
 
 def _pack_lm(lm: NgramModel, folder: Path) -> tuple[Path, str] | str:
