@@ -20,7 +20,7 @@ from sestina.core.errors import (
     ShapeError,
     WorkerError,
 )
-from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_lm
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, combine, read_lm
 from sestina.decoding.bulk import decode_many
 
 ARPA = """\\data\\
@@ -120,6 +120,28 @@ def test_utterances_are_arrays_or_files_of_them(engine, decoder, cache, tmp_path
     found = list(decode_many(decoder, utterances, engine=engine, cache=cache))
     scores[4] = scores[4].astype(np.float16)
     assert found == [decoder.decode(one) for one in scores]
+
+
+def test_every_kind_of_search_crosses(processes, decoder, cache):
+    lexicon, lm = decoder.vocabulary, decoder.lm
+    transitions = np.random.default_rng(2).normal(size=(4, 4)).astype(np.float32)
+    decoders = [
+        Decoder(lexicon.tokens),
+        Decoder(lexicon, combine([(lm, 0.5), (lm, 0.25)])),
+        Decoder(lexicon, lm, DecoderOptions(word_length_score=0.7, token_score=-0.2)),
+        Decoder(lexicon, lm, DecoderOptions(open_vocabulary=True, unk_score=-1)),
+        Decoder(lexicon, lm, DecoderOptions(lm_level="token")),
+        Decoder(lexicon, lm, DecoderOptions(blank_skip_threshold=0.9)),
+        Decoder(lexicon, lm, DecoderOptions(criterion="asg"), transitions=transitions),
+        Decoder(lexicon, lm, DecoderOptions(semantics="flashlight", merge="history")),
+    ]
+    scores = [emissions(12, seed) for seed in range(4)]
+    for one in decoders:
+        found = list(decode_many(one, scores, engine=processes, nbest=3, cache=cache))
+        assert found == [one.decode(x, nbest=3) for x in scores]
+        assert [[h.text for h in many] for many in found] == [
+            [h.text for h in one.decode(x, nbest=3)] for x in scores
+        ]
 
 
 def test_nothing_gives_nothing(engine, decoder, cache):

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import os
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -72,16 +73,16 @@ def test_paths_hold_from_other_working_directories(files, monkeypatch, tmp_path_
     monkeypatch.chdir(files)
     pickled = pickle.dumps(read_decoder(type(files)()))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert len(pickle.loads(pickled).lexicon) == 3
+    assert len(pickle.loads(pickled).vocabulary) == 3
 
 
 def test_what_was_made_in_memory_crosses_by_its_content():
     tokens = Tokens(["-", "|", ["a", "A"], "b"])
     lexicon = Lexicon.from_spellings([("ab", "a b |"), ("b\udcff", "b |"), ("ab", "A b")], tokens)
     other = pickle.loads(pickle.dumps(Decoder(lexicon)))
-    assert other.lexicon.tokens.index("A") == 2
-    assert [other.lexicon.word(k) for k in range(2)] == ["ab", "b\udcff"]
-    assert repr(other.lexicon) == "Lexicon(2 words, 3 spellings)"
+    assert other.vocabulary.tokens.index("A") == 2
+    assert [other.vocabulary.word(k) for k in range(2)] == ["ab", "b\udcff"]
+    assert repr(other.vocabulary) == "Lexicon(2 words, 3 spellings)"
     assert other.decode(emissions(), nbest=9) == Decoder(lexicon).decode(emissions(), nbest=9)
 
 
@@ -91,16 +92,16 @@ def test_a_process_shares_what_it_unpickles_twice(files):
     assert first is second
     third = pickle.loads(pickle.dumps(read_decoder(files, beam_size=3)))
     assert third is not first
-    assert third.lexicon is first.lexicon
+    assert third.vocabulary is first.vocabulary
     assert third.lm is first.lm
 
 
 def test_what_is_used_no_more_is_let_go(files):
     pickled = pickle.dumps(read_decoder(files))
-    first = pickle.loads(pickled).lexicon
+    first = pickle.loads(pickled).vocabulary
     number = id(first.native), first
     del first
-    assert pickle.loads(pickled).lexicon is number[1]
+    assert pickle.loads(pickled).vocabulary is number[1]
     del number
     gc.collect()
     (files / "lexicon.txt").unlink()
@@ -123,7 +124,20 @@ def test_a_file_that_changed_or_went_is_named(files, name):
     with pytest.raises(FileFormatError, match="is not there, expected the file that the decoder"):
         pickle.loads(pickled)
     path.write_bytes(before)
-    assert len(pickle.loads(pickled).lexicon) == 3
+    assert len(pickle.loads(pickled).vocabulary) == 3
+
+
+def test_a_decoder_that_is_used_no_more_is_let_go_at_once(files):
+    decoder = read_decoder(files)
+    best = decoder.decode(emissions())[0]
+    gone = weakref.ref(decoder)
+    gc.disable()
+    try:
+        del decoder
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert best.text is not None
 
 
 def test_a_file_that_changed_before_pickling_is_named(files):

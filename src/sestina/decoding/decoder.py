@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,8 @@ class Decoder:
         self._rider = self._made_rider()
         self._naming = Naming(
             tokens=self._tokens,
-            word=self._word,
+            # No method of this object, which would then live until cycles are looked for.
+            word=partial(_word, self._lexicon, self._options.unk_word),
             blank=self._options.blank if self._options.criterion == "ctc" else "",
             silence=self._options.silence,
             spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
@@ -332,11 +334,10 @@ class Decoder:
             naming=self._naming,
         )
 
-    def _word(self, number: int) -> str:
-        # One number more than there are words stands for those that the lexicon lacks.
-        if self._lexicon is not None and number < len(self._lexicon):
-            return self._lexicon.word(number)
-        return self._options.unk_word
+
+def _word(lexicon: Lexicon | None, unk_word: str, number: int) -> str:
+    # One number more than there are words stands for those that the lexicon lacks.
+    return lexicon.word(number) if lexicon is not None and number < len(lexicon) else unk_word
 
 
 def _transitions(given: Any, num_tokens: int) -> NDArray[np.float32]:
