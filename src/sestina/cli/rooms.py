@@ -28,6 +28,12 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "decode": Entry(
+        module="sestina.cli.decoding",
+        attribute="commands",
+        summary="Turn token scores, or sound, into text.",
+        extra="decoding",
+    ),
     "doctor": Entry(
         module="sestina.cli.doctor",
         attribute="doctor_command",

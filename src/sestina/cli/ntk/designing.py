@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from sestina.cli.destinations import check_destination
 from sestina.cli.ntk.reports import (
     DESIGN_PICTURES,
-    check_destination,
     check_pictures,
     design_pictures,
     print_design,
@@ -73,7 +73,7 @@ def design_command(
       sestina ntk design --target relu:depth=4,sigma_w=sqrt2,sigma_b=0.1 --out deep.json --plot
       sestina ntk design --target poly:0,0,1,1 --kind nngp --form hermite
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
-    check_destination("--out", out)
+    check_destination("--out", out, example="design.json")
     stem = (out or Path("design")).with_suffix("")
     if plot:
         check_pictures(stem, DESIGN_PICTURES)

@@ -9,11 +9,11 @@ from typing import Literal
 
 import click
 
+from sestina.cli.destinations import check_destination
 from sestina.cli.ntk.data import DataOptions, print_data, read_data
 from sestina.cli.ntk.reports import (
     DESIGN_PICTURES,
     Pictures,
-    check_destination,
     check_pictures,
     design_facts,
     design_pictures,
@@ -98,7 +98,7 @@ def fit_command(
       sestina ntk fit wine --out wine.json --plot
       sestina ntk fit prices.csv --target-column price --drop id,name --folds 5
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
-    check_destination("--out", out)
+    check_destination("--out", out, example="design.json")
     stem = (out or Path(Path(data).stem)).with_suffix("")
     if plot:
         check_pictures(stem, ("fit", *DESIGN_PICTURES))

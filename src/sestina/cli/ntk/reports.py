@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
+from sestina.cli.destinations import check_destination
 from sestina.cli.output import print_json, print_table
 from sestina.core.errors import OptionError
 from sestina.core.plots import save_figure
@@ -23,7 +23,6 @@ __all__ = [
     "ACCURACIES",
     "DESIGN_PICTURES",
     "Pictures",
-    "check_destination",
     "check_pictures",
     "design_facts",
     "design_pictures",
@@ -149,37 +148,6 @@ def print_files(files: Sequence[Path]) -> None:
         click.echo(f"wrote {', '.join(str(path) for path in files)}")
 
 
-def check_destination(option: str, path: Path | None) -> None:
-    """Refuses, before any work is done, a file that could not be written after it.
-
-    Raises:
-        OptionError: if it is a directory, or its directory does not exist.
-    """
-    if path is None:
-        return
-    if path.is_dir():
-        raise OptionError(
-            option,
-            str(path),
-            expected="a file; this is a directory",
-            remedy=f"write e.g. {option} {path / 'design.json'}",
-        )
-    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
-        raise OptionError(
-            option,
-            str(path),
-            expected=f"a file where one may write; {path.parent} is read-only",
-            remedy="choose another directory",
-        )
-    if not path.parent.is_dir():
-        raise OptionError(
-            option,
-            str(path),
-            expected=f"a file in a directory that exists; {path.parent} does not",
-            remedy=f"make it first: mkdir -p {path.parent}",
-        )
-
-
 def check_pictures(stem: Path, names: Sequence[str]) -> None:
     """Refuses, before any work is done, pictures that could not be written after it.
 
@@ -198,7 +166,7 @@ def check_pictures(stem: Path, names: Sequence[str]) -> None:
                 expected="the name of a picture to write; this is a directory",
                 remedy="move it out of the way, or choose another name with --out",
             )
-        check_destination("--plot", path)
+        check_destination("--plot", path, example="design.png")
 
 
 def _picture_path(stem: Path, name: str) -> Path:

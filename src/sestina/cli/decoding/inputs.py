@@ -1,0 +1,244 @@
+"""What the commands read: utterances, what was said in them, and what they are decoded with."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from sestina.core.errors import FileFormatError, InvalidValueError, SestinaError
+from sestina.core.progress import Progress, tracked
+from sestina.decoding import LanguageModel, Lexicon, Tokens, read_arpa
+from sestina.decoding.emissions import as_emissions, as_lengths
+from sestina.decoding.samples import acoustic_model, read_wav, sample
+
+__all__ = [
+    "Knowledge",
+    "Utterance",
+    "all_are_sound",
+    "read_knowledge",
+    "read_references",
+    "read_utterances",
+]
+
+_SCORES = ("emissions", "log_probs", "logits")
+_REFERENCES = ("references", "texts")
+_AS_NPZ = "save it with numpy.savez(path, emissions=scores, lengths=frames_of_each)"
+_UNREADABLE = (ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error, MemoryError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What is decoded to one text."""
+
+    name: str
+    """The file's, with a number or an array's name if it holds several."""
+    emissions_tn: NDArray[np.float32]
+    reference: str | None = None
+    """What was said, if the file tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the search is given beside emissions."""
+
+    tokens: Tokens
+    lexicon: Lexicon
+    lm: LanguageModel | None
+    is_bundled: bool
+    """Whether lexicon and language model are those of the samples."""
+
+
+def all_are_sound(files: Sequence[Path]) -> bool:
+    """Whether the bundled acoustic model hears every file."""
+    return all(path.suffix.lower() == ".wav" for path in files)
+
+
+def read_knowledge(
+    *, tokens: Path | None, lexicon: Path | None, lm: Path | None, files: Sequence[Path]
+) -> Knowledge:
+    """What the options name; of what is to be heard by the bundled model, its own by default.
+
+    Raises:
+        click.UsageError: if an option is missing.
+        FileFormatError: if a file is damaged.
+    """
+    bundled = sample()
+    is_sound = all_are_sound(files)
+    is_bundled = is_sound and lexicon is None and lm is None
+    if is_bundled:
+        lexicon, lm = bundled.lexicon_path, bundled.arpa_path
+    if tokens is None:
+        if not is_sound:
+            raise click.UsageError("--tokens is missing: the file that names the columns, in order")
+        tokens = bundled.tokens_path
+    if lexicon is None:
+        raise click.UsageError("--lexicon is missing: the file of words and their spellings")
+    known = Tokens.read(tokens)
+    return Knowledge(
+        tokens=known,
+        lexicon=Lexicon.read(lexicon, known),
+        lm=None if lm is None else read_arpa(lm),
+        is_bundled=is_bundled,
+    )
+
+
+def read_utterances(
+    files: Sequence[Path], tokens: Tokens, *, are_logits: bool, progress: Progress
+) -> list[Utterance]:
+    """The utterances of all files, in their order, each checked against the tokens.
+
+    Args:
+        files: .npz, .npy or .wav, as the help of `sestina decode` says.
+        tokens: what the columns stand for.
+        are_logits: whether the scores still need a log-softmax.
+        progress: told before the first file and after each.
+
+    Raises:
+        FileFormatError: if a file can't be read as utterances with as many columns as tokens.
+    """
+    model = acoustic_model() if any(path.suffix.lower() == ".wav" for path in files) else None
+    found: list[Utterance] = []
+    for path in tracked(files, progress, "reading"):
+        if path.suffix.lower() == ".wav" and model is not None:
+            parts = [Utterance(name=str(path), emissions_tn=model(read_wav(path)))]
+        else:
+            parts = list(_scores_in(path))
+        found += [_checked(path, part, tokens, are_logits=are_logits) for part in parts]
+    return found
+
+
+def read_references(path: Path, count: int) -> list[str]:
+    """What was said, one utterance a line.
+
+    Raises:
+        FileFormatError: if it is no UTF-8, or has not so many lines.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise FileFormatError(
+            path, f"byte {error.start} is not UTF-8", remedy="save the texts as UTF-8"
+        ) from error
+    if len(lines) != count:
+        raise FileFormatError(
+            path,
+            f"it has {len(lines)} lines, expected {count}, one for each utterance",
+            remedy="write what was said line by line, an empty one for silence",
+        )
+    return lines
+
+
+def _scores_in(path: Path) -> Iterator[Utterance]:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            is_single = isinstance(loaded, np.ndarray)
+            arrays = {"emissions": loaded} if is_single else {n: loaded[n] for n in loaded.files}
+    except _UNREADABLE as error:
+        raise FileFormatError(
+            path,
+            f"no .npz, .npy or .wav file ({type(error).__name__}: {error}), expected scores or "
+            "sound",
+            remedy=_AS_NPZ,
+        ) from error
+    references = next((_texts(arrays[name]) for name in _REFERENCES if name in arrays), None)
+    utterances = list(_split(path, arrays))
+    if references is not None and len(references) != len(utterances):
+        raise FileFormatError(
+            path,
+            f"it has {len(references)} references, expected {len(utterances)}, one for each "
+            "utterance",
+            remedy="save as many as there are utterances, in their order",
+        )
+    for place, (name, emissions_tn) in enumerate(utterances):
+        reference = None if references is None else references[place]
+        yield Utterance(name=name, emissions_tn=emissions_tn, reference=reference)
+
+
+def _split(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Each utterance with its name."""
+    known = next((name for name in _SCORES if name in arrays), None)
+    if known is None:
+        named = {
+            name: array
+            for name, array in arrays.items()
+            if array.ndim == 2 and array.dtype.kind in "fiu"
+        }
+        if not named:
+            held = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
+            raise FileFormatError(
+                path, f"it holds {held}; expected an array `emissions`", remedy=_AS_NPZ
+            )
+        yield from ((f"{path}:{name}", array) for name, array in named.items())
+        return
+    scores, lengths = arrays[known], arrays.get("lengths")
+    if scores.ndim == 2 and lengths is None:
+        yield str(path), scores
+        return
+    if scores.ndim not in {2, 3}:
+        raise FileFormatError(
+            path,
+            f"{known} has shape {scores.shape}, expected (frame, token) or (utterance, frame, "
+            "token)",
+            remedy=_AS_NPZ,
+        )
+    cut = (
+        _concatenated(path, scores, lengths)
+        if scores.ndim == 2 and lengths is not None
+        else _padded(path, scores, lengths)
+    )
+    yield from ((f"{path}:{place}", one) for place, one in enumerate(cut))
+
+
+def _padded(path: Path, scores: NDArray[Any], lengths: Any) -> list[NDArray[Any]]:
+    try:
+        frames = as_lengths(lengths, num_utterances=len(scores), num_frames=scores.shape[1])
+    except InvalidValueError as error:
+        raise FileFormatError(path, error.problem, remedy=error.remedy) from error
+    return [one[:length] for one, length in zip(scores, frames, strict=True)]
+
+
+def _concatenated(path: Path, scores: NDArray[Any], lengths: NDArray[Any]) -> list[NDArray[Any]]:
+    is_count = lengths.ndim == 1 and lengths.dtype.kind in "iu"
+    if not is_count or (lengths < 0).any() or int(lengths.sum()) != len(scores):
+        shown = f"{lengths.shape} numbers, in all {lengths.sum()}" if is_count else lengths.dtype
+        raise FileFormatError(
+            path,
+            f"lengths has {shown}, expected the frames of each utterance, in all {len(scores)}",
+            remedy="count the frames of each utterance; drop `lengths` if there is one only",
+        )
+    return np.split(scores, lengths.astype(np.int64).cumsum()[:-1])
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    return [str(text) for text in np.atleast_1d(array)]
+
+
+def _checked(path: Path, part: Utterance, tokens: Tokens, *, are_logits: bool) -> Utterance:
+    scores: NDArray[Any] = part.emissions_tn
+    try:
+        if are_logits:
+            scores = _log_softmax(np.asarray(scores, dtype=np.float64))
+        emissions_tn = as_emissions(scores, num_axes=2, num_tokens=len(tokens))
+    except SestinaError as error:
+        where = part.name.removeprefix(f"{path}:")
+        place = "" if where == str(path) else f"utterance {where}: "
+        raise FileFormatError(path, f"{place}{error.problem}", remedy=error.remedy) from error
+    return Utterance(name=part.name, emissions_tn=emissions_tn, reference=part.reference)
+
+
+def _log_softmax(logits_tn: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):  # what is NaN is named later
+        shifted_tn = logits_tn - logits_tn.max(axis=-1, keepdims=True, initial=-np.inf)
+    normed: NDArray[np.float64] = shifted_tn - np.log(
+        np.exp(shifted_tn).sum(axis=-1, keepdims=True)
+    )
+    return normed

@@ -1,0 +1,352 @@
+"""`sestina decode FILES`: from token scores, or sound, to text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sestina.cli.decoding.inputs import (
+    Knowledge,
+    Utterance,
+    read_knowledge,
+    read_references,
+    read_utterances,
+)
+from sestina.cli.options import options_argument
+from sestina.cli.output import DrawnProgress, drawn_progress, json_option, print_json
+from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.core.options import option_fields, options_from_mapping
+from sestina.decoding import Decoder, DecoderOptions, Hypothesis
+from sestina.decoding.error_rates import ErrorRate, error_rate
+
+__all__ = ["BUNDLED_OPTIONS", "knowledge_options", "transcribe_command"]
+
+Result = TypeVar("Result")
+
+BUNDLED_OPTIONS: Mapping[str, object] = {
+    "lm_weight": 1.5,
+    "word_score": 1.5,
+    "log_add": True,
+    "beam_size": 200,
+}
+"""What suits the bundled acoustic model, lexicon and language model, unless asked otherwise."""
+
+_FORMAT_VERSION = 1
+_AT_ONCE = 8
+"""Utterances for each thread between two steps of the progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spent:
+    """Seconds of the searches and of the sound that they were given."""
+
+    search_s: float
+    sound_s: float
+    longest_step_s: float | None = None
+    """Of a stream."""
+
+    @property
+    def real_time_factor(self) -> float | None:
+        return self.search_s / self.sound_s if self.sound_s else None
+
+
+def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Adds --tokens, --lexicon, --lm and --logits."""
+    path = click.Path(path_type=Path)
+    for add in (
+        click.option("--logits", is_flag=True, help="Scores are logits: apply a log-softmax."),
+        click.option("--lm", type=path, help="A language model of words, ARPA, plain or gzip."),
+        click.option("--lexicon", type=path, help="Words and their spellings, one a line."),
+        click.option("--tokens", type=path, help="The tokens, one a line, in order of columns."),
+    ):
+        command = add(command)
+    return command
+
+
+@click.command("decode", no_args_is_help=True)
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+@knowledge_options
+@click.option(
+    "--nbest", default=1, show_default=True, type=click.IntRange(1), help="Readings of each."
+)
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Searches at once."
+)
+@click.option("--stream", is_flag=True, help="Give it piece by piece; show readings on stderr.")
+@click.option(
+    "--chunk-frames",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Frames of such a piece.",
+)
+@click.option(
+    "--frame-ms",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How long a frame lasts, for times and the real-time factor.",
+)
+@click.option(
+    "--references",
+    type=click.Path(path_type=Path),
+    help="What was said, one utterance a line: the word error rate is shown.",
+)
+@options_argument(DecoderOptions)
+@json_option
+def transcribe_command(
+    *,
+    files: tuple[Path, ...],
+    tokens: Path | None,
+    lexicon: Path | None,
+    lm: Path | None,
+    logits: bool,
+    options: DecoderOptions,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Decode token scores (.npz, .npy) or sound (.wav) to text, one line an utterance.
+
+    Sound is heard by the bundled acoustic model, and decoded with its tokens, lexicon and language
+    model unless others are given.
+
+    An .npz file has an array `emissions` (or `log_probs`, `logits`): of one utterance, (frame,
+    token); of several, (utterance, frame, token) with `lengths` in frames, or one after the other,
+    (frame, token) with `lengths`. Without such a name each of its matrices is an utterance. Texts
+    in `references` or `texts` are what was said. An .npy file is one array, (frame, token) or
+    (utterance, frame, token). Scores are natural logarithms of probabilities.
+
+    \b
+    Examples:
+      sestina decode speech.wav
+      sestina decode emissions.npz --tokens tokens.txt --lexicon lexicon.txt --lm lm.arpa.gz
+      sestina decode emissions.npz --config best.toml --nbest 5 --json …
+
+    \b
+    Other commands, each with its --help:
+      sestina decode tune   find the options that a task wants
+    """  # noqa: D301 - \b keeps click from wrapping the lines below it
+    asked = _Asked(**how)
+    started_s = time.monotonic()
+    knowledge = read_knowledge(tokens=tokens, lexicon=lexicon, lm=lm, files=files)
+    decoder = _decoder(knowledge, options)
+    with drawn_progress() as progress:
+        utterances = read_utterances(files, knowledge.tokens, are_logits=logits, progress=progress)
+        errors_of = _scorer(utterances, asked.references)
+        loaded_s = time.monotonic() - started_s
+        found, spent = (
+            _streamed(decoder, utterances, asked, progress)
+            if asked.stream
+            else _decoded(decoder, utterances, asked, progress)
+        )
+    errors = errors_of([one[0].text for one in found])
+    if as_json:
+        _print_json(utterances, found, asked, spent, errors)
+    else:
+        _print_texts(utterances, found, nbest=asked.nbest)
+    click.echo(_summary(utterances, asked, spent, loaded_s), err=True)
+    if errors is not None:
+        click.echo(f"word error rate {errors}", err=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """How to decode and to show."""
+
+    nbest: int
+    threads: int
+    stream: bool
+    chunk_frames: int
+    frame_ms: float
+    references: Path | None
+
+    def seconds(self, frames: int) -> float:
+        return frames * self.frame_ms / 1000
+
+
+def _decoder(knowledge: Knowledge, options: DecoderOptions) -> Decoder:
+    if knowledge.is_bundled:
+        params = click.get_current_context().params
+        names = [field.name for field in option_fields(DecoderOptions)]
+        given = {name: params[name] for name in names if params[name] is not None}
+        options = options_from_mapping(
+            DecoderOptions, {**BUNDLED_OPTIONS, **params["config"], **given}
+        )
+    return Decoder(knowledge.lexicon, knowledge.lm, options)
+
+
+def _scorer(
+    utterances: Sequence[Utterance], references: Path | None
+) -> Callable[[Sequence[str]], ErrorRate | None]:
+    """Gives the errors of texts, or None if it isn't known what was said."""
+    said = [one.reference for one in utterances]
+    if references is not None:
+        said = list(read_references(references, len(utterances)))
+    known = [text for text in said if text is not None]
+    if len(known) < len(said) or not any(text.split() for text in known):
+        return lambda _: None
+    return lambda texts: error_rate(known, texts)
+
+
+def _decoded(
+    decoder: Decoder, utterances: Sequence[Utterance], asked: _Asked, progress: DrawnProgress
+) -> tuple[list[list[Hypothesis]], _Spent]:
+    found: list[list[Hypothesis]] = []
+    search_s = 0.0
+    progress(0, len(utterances), "decoding")
+    for start in range(0, len(utterances), _AT_ONCE * asked.threads):
+        part = utterances[start : start + _AT_ONCE * asked.threads]
+        started_s = time.perf_counter()
+        found += _searched(decoder, part, asked)
+        search_s += time.perf_counter() - started_s
+        progress(len(found), len(utterances), "decoding")
+    return found, _Spent(search_s=search_s, sound_s=_sound_s(utterances, asked))
+
+
+def _searched(decoder: Decoder, part: Sequence[Utterance], asked: _Asked) -> list[list[Hypothesis]]:
+    try:
+        return decoder.decode_batch(
+            [one.emissions_tn for one in part], nbest=asked.nbest, threads=asked.threads
+        )
+    except InvalidValueError:
+        # One of them has no reading; which one, its place in this part would not tell.
+        for one in part:
+            with _naming(one):
+                decoder.decode(one.emissions_tn)
+        raise
+
+
+class _naming:  # noqa: N801 - a context manager, used like a function
+    """Turns the error of an utterance without a reading into one that names it."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, InvalidValueError):
+            raise FileFormatError(
+                self._utterance.name, error.problem, remedy=error.remedy
+            ) from error
+
+
+def _streamed(
+    decoder: Decoder, utterances: Sequence[Utterance], asked: _Asked, progress: DrawnProgress
+) -> tuple[list[list[Hypothesis]], _Spent]:
+    """As `_decoded`; what is read so far is shown on stderr whenever it has changed."""
+    stream = decoder.stream()
+    found: list[list[Hypothesis]] = []
+    steps_s = [0.0]
+    for one in utterances:
+        stream.restart()
+        shown = ""
+        for start in range(0, len(one.emissions_tn), asked.chunk_frames):
+            piece_tn = one.emissions_tn[start : start + asked.chunk_frames]
+            started_s = time.perf_counter()
+            with _naming(one):
+                stream.step(piece_tn)
+                text = stream.best()[0].text
+            steps_s.append(time.perf_counter() - started_s)
+            if text != shown:
+                heard_s = asked.seconds(start + len(piece_tn))
+                progress.wipe()
+                click.echo(f"{one.name} {heard_s:.2f} s: {text}", err=True)
+                shown = text
+        with _naming(one):
+            found.append(stream.best(nbest=asked.nbest))
+    spent = _Spent(
+        search_s=sum(steps_s),
+        sound_s=_sound_s(utterances, asked),
+        longest_step_s=max(steps_s),
+    )
+    return found, spent
+
+
+def _sound_s(utterances: Sequence[Utterance], asked: _Asked) -> float:
+    return asked.seconds(sum(len(one.emissions_tn) for one in utterances))
+
+
+def _print_texts(
+    utterances: Sequence[Utterance], found: Sequence[Sequence[Hypothesis]], *, nbest: int
+) -> None:
+    if nbest == 1:
+        for hypotheses in found:
+            click.echo(hypotheses[0].text)
+        return
+    for one, hypotheses in zip(utterances, found, strict=True):
+        for rank, hypothesis in enumerate(hypotheses, 1):
+            click.echo(f"{one.name}\t{rank}\t{hypothesis.score:.3f}\t{hypothesis.text}")
+
+
+def _print_json(
+    utterances: Sequence[Utterance],
+    found: Sequence[Sequence[Hypothesis]],
+    asked: _Asked,
+    spent: _Spent,
+    errors: ErrorRate | None,
+) -> None:
+    print_json(
+        {
+            "format": "sestina-decode",
+            "version": _FORMAT_VERSION,
+            "frame_ms": asked.frame_ms,
+            "threads": 1 if asked.stream else asked.threads,
+            "sound_s": spent.sound_s,
+            "search_s": spent.search_s,
+            "longest_step_s": spent.longest_step_s,
+            "real_time_factor": spent.real_time_factor,
+            "word_error_rate": None if errors is None else errors.rate,
+            "utterances": [
+                {
+                    "name": one.name,
+                    "frames": len(one.emissions_tn),
+                    "reference": one.reference,
+                    "hypotheses": [_facts(hypothesis, asked) for hypothesis in hypotheses],
+                }
+                for one, hypotheses in zip(utterances, found, strict=True)
+            ],
+        }
+    )
+
+
+def _facts(hypothesis: Hypothesis, asked: _Asked) -> dict[str, object]:
+    return {
+        "text": hypothesis.text,
+        "score": hypothesis.score,
+        "acoustic_score": hypothesis.acoustic_score,
+        "language_score": hypothesis.language_score,
+        "words": [
+            {
+                "text": word.text,
+                "start_s": round(asked.seconds(word.start), 6),
+                "end_s": round(asked.seconds(word.end), 6),
+            }
+            for word in hypothesis.words
+        ],
+    }
+
+
+def _summary(utterances: Sequence[Utterance], asked: _Asked, spent: _Spent, loaded_s: float) -> str:
+    """The line with the real-time factor."""
+    count = f"{len(utterances)} utterance{'s' if len(utterances) != 1 else ''}"
+    threads = 1 if asked.stream else asked.threads
+    factor = spent.real_time_factor
+    parts = [
+        f"{count}, {spent.sound_s:.1f} s at {asked.frame_ms:g} ms a frame: searched in "
+        f"{spent.search_s:.3f} s on {threads} thread{'s' if threads != 1 else ''}",
+        "real-time factor " + ("unknown" if factor is None else f"{factor:.2g}"),
+    ]
+    if spent.longest_step_s is not None:
+        step = f"{1000 * spent.longest_step_s:.1f} ms"
+        parts.append(f"at most {step} for {asked.seconds(asked.chunk_frames):g} s of sound")
+    parts.append(f"loaded in {loaded_s:.2f} s")
+    return "; ".join(parts)
