@@ -26,7 +26,9 @@ def tuning_picture(found: Tuning) -> Figure:
     with house_style():
         figure, axes = new_figure(width_inch=6.4, height_inch=4.0)
         axes.scatter(*_places(found.whole), s=14, color=_GREY, alpha=0.45, label="tried", lw=0)
-        _draw_steps(axes, *_places(found.frontier), colour=_BLUE, label="none is faster and better")
+        _draw_steps(
+            axes, *_places(found.frontier), colour=_BLUE, label="none is as fast and as good"
+        )
         time_us, errors = _places([found.chosen])
         axes.scatter(time_us, errors, s=70, marker="D", color=_RED, zorder=3, label="chosen")
         if found.goal.target_wer is not None:
@@ -71,6 +73,7 @@ def _draw_steps(
 
 def _finish(axes: Axes, title: str) -> None:
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("CPU time of a frame (µs)")
     axes.set_ylabel("word error rate (%)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from sestina.decoding.options import DecoderOptions
 
-__all__ = ["PRUNING", "WEIGHTS", "Tuned", "spread", "thorough", "varied"]
+__all__ = ["PRUNING", "WEIGHTS", "Tuned", "between", "spread", "thorough", "varied"]
 
 Tuned = Literal[
     "lm_weight",
@@ -108,6 +108,30 @@ def varied(
             # Not cut off at 1: the best may lie beyond the range that is drawn from.
             moved[name] = scales[name].value(max(0.0, scales[name].place(old) + step))
     return _with(parent, moved)
+
+
+def between(
+    one: DecoderOptions,
+    other: DecoderOptions,
+    tuned: Sequence[Tuned],
+    num_tokens: int,
+    generator: np.random.Generator,
+) -> DecoderOptions:
+    """Options that lie between two: each tuned one somewhere from the first's to the second's.
+
+    Args:
+        one: of the frontier.
+        other: its neighbour there.
+        tuned: which options may move.
+        num_tokens: the width of the emissions.
+        generator: draws.
+    """
+    scales = _scales(num_tokens)
+    moved: dict[str, Any] = {}
+    for name in tuned:
+        low, high = (scales[name].place(getattr(end, name)) for end in (one, other))
+        moved[name] = scales[name].value(low + float(generator.random()) * (high - low))
+    return _with(one, moved)
 
 
 def _with(options: DecoderOptions, values: dict[str, Any]) -> DecoderOptions:

@@ -24,7 +24,7 @@ from sestina.decoding.emissions import as_emissions
 from sestina.decoding.error_rates import ErrorRate, error_rate
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis
-from sestina.decoding.settings import PRUNING, WEIGHTS, Tuned, spread, thorough, varied
+from sestina.decoding.settings import PRUNING, WEIGHTS, Tuned, between, spread, thorough, varied
 
 __all__ = ["Decodes", "Trial", "Tuning", "TuningOptions", "tune"]
 
@@ -32,6 +32,10 @@ _FEWEST_FOR_PARTS = 16
 """Utterances; below, a part of them would say nothing."""
 _RETIMED = 2
 """Further runs of each setting of the frontier; the shortest of all counts."""
+_SHARE_BETWEEN = 0.4
+"""Of the settings that are varied: those between two, not near one."""
+_SHARE_NEAREST = 0.4
+"""Of the settings that are varied: those from the one nearest to the goal."""
 _ATTEMPTS = 20
 """To vary options into something that was not tried yet."""
 
@@ -266,14 +270,11 @@ class _Search:
 
     def vary(self) -> None:
         """All that is left."""
-        tuned = [*self.weights, *self.pruning]
         tried = {trial.options for trial in self.whole()}
         steps = self.left()
         for step in range(steps):
             for _ in range(_ATTEMPTS):
-                parent = self.parent().options
-                reach = 1 - 0.8 * step / steps
-                child = varied(parent, tuned, self.num_tokens, self.generator, reach=reach)
+                child = self.child(reach=1 - 0.8 * step / steps)
                 if child not in tried:
                     break
             else:
@@ -281,17 +282,26 @@ class _Search:
             tried.add(child)
             self.measure(child)
 
-    def parent(self) -> Trial:
-        """One of the frontier, mostly one near the goal; any of them if there is none."""
+    def child(self, *, reach: float) -> DecoderOptions:
+        """Near a setting of the frontier, or between two neighbours there."""
         frontier = _frontier(self.whole())
-        if self.goal.target_wer is None and self.goal.time_budget is None:
-            # The fast ones with many errors are not what anyone is looking for.
-            near = len(frontier) - 1
-        else:
-            near = frontier.index(_choose(frontier, self.goal)[0])
-        away = int(self.generator.geometric(0.4)) - 1
+        tuned = [*self.weights, *self.pruning]
+        parent = self.parent(frontier)
+        other = parent + int(self.generator.choice([-1, 1]))
+        if 0 <= other < len(frontier) and self.generator.random() < _SHARE_BETWEEN:
+            ends = frontier[parent].options, frontier[other].options
+            return between(*ends, tuned, self.num_tokens, self.generator)
+        return varied(frontier[parent].options, tuned, self.num_tokens, self.generator, reach=reach)
+
+    def parent(self, frontier: Sequence[Trial]) -> int:
+        """The place of one that is mostly near the goal; near the fewest errors if there is none.
+
+        The fast ones with many errors are not what anyone looks for without saying so.
+        """
+        near = frontier.index(_choose(frontier, self.goal)[0])
+        away = int(self.generator.geometric(_SHARE_NEAREST)) - 1
         place = near + away * int(self.generator.choice([-1, 1]))
-        return frontier[min(max(place, 0), len(frontier) - 1)]
+        return min(max(place, 0), len(frontier) - 1)
 
     def time_again(self) -> None:
         """The times of the frontier decide; each counts with its shortest run."""
