@@ -35,6 +35,7 @@ EXTRA_IMPORTS = {
     "decoding": {"torch"},
     "tensors": {"torch"},
     "cli": {"matplotlib", "torch"},
+    "decoding": {"matplotlib"},
     "ntk": {"gpytorch", "linear_operator", "matplotlib", "scipy", "sklearn", "torch"},
 }
 # What a face may import without offering it: the guard that names a missing extra.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sestina.core.extras import import_extra
 from sestina.core.plots import COLOURS, house_style, new_figure
 from sestina.decoding.tuning import Trial, Tuning
 
@@ -23,6 +24,7 @@ def tuning_picture(found: Tuning) -> Figure:
     Raises:
         MissingExtraError: if matplotlib is not installed.
     """
+    import_extra("matplotlib", extra="decoding")
     with house_style():
         figure, axes = new_figure(width_inch=6.4, height_inch=4.0)
         axes.scatter(*_places(found.whole), s=14, color=_GREY, alpha=0.45, label="tried", lw=0)
@@ -48,6 +50,7 @@ def frontier_picture(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Fig
     Raises:
         MissingExtraError: if matplotlib is not installed.
     """
+    import_extra("matplotlib", extra="decoding")
     with house_style():
         figure, axes = new_figure(width_inch=6.4, height_inch=4.0)
         for (name, points), colour in zip(curves.items(), COLOURS, strict=False):

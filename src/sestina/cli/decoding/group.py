@@ -29,7 +29,8 @@ class _FilesOrCommand(click.Group):
             return super().make_context(info_name, args, parent, **extra)
         nearest = nearest_name(first, self.commands)
         if nearest and not Path(first).exists():
-            raise click.UsageError(f"no file {first!r}; did you mean `sestina decode {nearest}`?")
+            ctx = click.Context(transcribe_command, info_name=info_name, parent=parent)
+            raise click.UsageError(f"no file {first!r}; did you mean the command {nearest!r}?", ctx)
         return transcribe_command.make_context(info_name, args, parent, **extra)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -31,7 +33,11 @@ __all__ = [
 _SCORES = ("emissions", "log_probs", "logits")
 _REFERENCES = ("references", "texts")
 _AS_NPZ = "save it with numpy.savez(path, emissions=scores, lengths=frames_of_each)"
-_UNREADABLE = (ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error, MemoryError)
+# What numpy and zipfile raise for damaged bytes; TokenError is of the header of an array.
+_UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, BadZipFile, TokenError, struct.error, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from sestina.cli.decoding.transcribing import BUNDLED_OPTIONS, knowledge_options
 from sestina.cli.destinations import check_destination
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option, print_json, print_table
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import InvalidValueError, OptionError
+from sestina.core.extras import import_extra
 from sestina.core.files import atomic_write_text
 from sestina.core.options import (
     options_from_mapping,
@@ -35,6 +36,7 @@ from sestina.decoding.tuning import Trial, Tuning, TuningOptions, tune
 __all__ = ["tune_command"]
 
 _FORMAT_VERSION = 1
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command("tune")
@@ -86,7 +88,7 @@ def tune_command(
         --references said.txt --target-wer 12 --out best.toml --plot tuning.png
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     check_destination("--out", out, example="best.toml")
-    check_destination("--plot", plot, example="tuning.png")
+    _check_plot(plot)
     knowledge = read_knowledge(**named, files=files)
     first = DecoderOptions() if start is None else read_options(DecoderOptions, start)
     if start is None and knowledge.is_bundled:
@@ -113,6 +115,21 @@ def tune_command(
         _print_found(found, files_written)
     if not found.is_met:
         raise _unmet(found)
+
+
+def _check_plot(path: Path | None) -> None:
+    """Refuses what could not be drawn, before the work."""
+    if path is None:
+        return
+    check_destination("--plot", path, example="tuning.png")
+    if path.suffix.lower() not in _PICTURES:
+        raise OptionError(
+            "--plot",
+            str(path),
+            expected=f"a name that ends in {', '.join(_PICTURES)}",
+            remedy=f"call it {path.with_suffix('.png').name}",
+        )
+    import_extra("matplotlib", extra="decoding")
 
 
 def _said(utterances: Sequence[Utterance], references: Path | None) -> list[str]:

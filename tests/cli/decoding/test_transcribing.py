@@ -1,0 +1,189 @@
+"""`sestina decode FILES` as people call it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from sestina.cli.decoding.transcribing import BUNDLED_OPTIONS
+from sestina.cli.main import main
+from sestina.core.options import options_from_mapping
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+from sestina.decoding.samples import acoustic_model, read_wav, recordings, sample
+
+BUNDLED = sample()
+TEN = list(BUNDLED.emissions[:10])
+KNOWLEDGE = (
+    *("--tokens", BUNDLED.tokens_path),
+    *("--lexicon", BUNDLED.lexicon_path),
+    *("--lm", BUNDLED.arpa_path),
+)
+
+
+@pytest.fixture(autouse=True)
+def ten_utterances(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("ten.npz", emissions=np.concatenate(TEN), lengths=[len(one) for one in TEN])
+    np.savez(
+        "said.npz",
+        emissions=np.concatenate(TEN),
+        lengths=[len(one) for one in TEN],
+        references=np.array(BUNDLED.references[:10]),
+    )
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        status = main(["decode", *(str(argument) for argument in arguments)])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def decoder_of():
+    tokens = Tokens.read(BUNDLED.tokens_path)
+    lexicon, lm = Lexicon.read(BUNDLED.lexicon_path, tokens), read_arpa(BUNDLED.arpa_path)
+    return lambda **options: Decoder(lexicon, lm, DecoderOptions(**options))
+
+
+def test_each_utterance_is_a_line_of_text(run, decoder_of):
+    status, out, err = run("ten.npz", *KNOWLEDGE)
+    assert status == 0
+    assert out.splitlines() == [decoder_of().decode(one)[0].text for one in TEN]
+    frames = sum(map(len, TEN))
+    assert f"10 utterances, {frames / 50:.1f} s at 20 ms a frame: searched in" in err
+    assert re.search(r"on 1 thread; real-time factor 0\.0\d+; loaded in", err)
+    assert "word error rate" not in err
+
+
+def test_options_go_to_the_search_whatever_the_threads(run, decoder_of):
+    given = ("--beam-size", 20, "--lm-weight", 1.5, "--log-add")
+    expected = [decoder_of(beam_size=20, lm_weight=1.5, log_add=True).decode(one)[0] for one in TEN]
+    for threads in (1, 2):
+        status, out, err = run("ten.npz", *KNOWLEDGE, *given, "--threads", threads)
+        assert (status, out.splitlines()) == (0, [one.text for one in expected])
+        assert f"on {threads} thread" in err
+
+
+def test_a_file_of_options_gives_way_to_the_line(run, decoder_of, tmp_path):
+    (tmp_path / "best.toml").write_text("beam_size = 20\nlm_weight = 9.0\n")
+    status, out, _ = run("ten.npz", *KNOWLEDGE, "--config", "best.toml", "--lm-weight", 1.5)
+    expected = [decoder_of(beam_size=20, lm_weight=1.5).decode(one)[0].text for one in TEN]
+    assert (status, out.splitlines()) == (0, expected)
+    (tmp_path / "best.toml").write_text("beamsize = 20\n")
+    status, out, err = run("ten.npz", *KNOWLEDGE, "--config", "best.toml")
+    assert (status, out) == (2, "")
+    assert "did you mean 'beam_size'?" in err
+
+
+def test_several_readings_are_numbered(run, decoder_of):
+    status, out, _ = run("ten.npz", *KNOWLEDGE, "--nbest", 3)
+    assert status == 0
+    rows = [line.split("\t") for line in out.splitlines()]
+    expected = [
+        [f"ten.npz:{place}", str(rank), f"{one.score:.3f}", one.text]
+        for place, emissions in enumerate(TEN)
+        for rank, one in enumerate(decoder_of().decode(emissions, nbest=3), 1)
+    ]
+    assert rows == expected
+
+
+def test_json_has_words_with_their_times(run, decoder_of):
+    status, out, _ = run("said.npz", *KNOWLEDGE, "--json", "--nbest", 2, "--frame-ms", 10)
+    assert status == 0
+    facts = json.loads(out)
+    assert (facts["format"], facts["version"]) == ("sestina-decode", 1)
+    assert facts["sound_s"] == pytest.approx(sum(map(len, TEN)) / 100)
+    assert facts["real_time_factor"] == pytest.approx(facts["search_s"] / facts["sound_s"])
+    assert 0 < facts["word_error_rate"] < 1
+    assert len(facts["utterances"]) == 10
+    one = facts["utterances"][3]
+    assert (one["name"], one["frames"]) == ("said.npz:3", len(TEN[3]))
+    assert one["reference"] == BUNDLED.references[3]
+    best, second = decoder_of().decode(TEN[3], nbest=2)
+    assert [each["text"] for each in one["hypotheses"]] == [best.text, second.text]
+    assert one["hypotheses"][0]["score"] == best.score
+    assert one["hypotheses"][0]["words"] == [
+        {"text": word.text, "start_s": word.start / 100, "end_s": word.end / 100}
+        for word in best.words
+    ]
+
+
+def test_a_stream_ends_with_the_same_texts_and_shows_how_it_got_there(run):
+    whole = run("ten.npz", *KNOWLEDGE)[1]
+    status, out, err = run("ten.npz", *KNOWLEDGE, "--stream", "--chunk-frames", 25)
+    assert (status, out) == (0, whole)
+    heard = re.findall(r"^ten\.npz:0 (\d+\.\d+) s: (.*)$", err, re.MULTILINE)
+    times = [float(seconds) for seconds, _ in heard]
+    assert times == sorted(set(times))
+    assert heard[-1][1] == whole.splitlines()[0]
+    assert "ms for 0.5 s of sound" in err
+
+
+def test_what_was_said_is_compared(run, tmp_path):
+    (tmp_path / "said.txt").write_text("\n".join(BUNDLED.references[:10]) + "\n")
+    of_file, of_lines = (
+        run("said.npz", *KNOWLEDGE),
+        run("ten.npz", *KNOWLEDGE, "--references", "said.txt"),
+    )
+    shown = [err.splitlines()[-1] for _, _, err in (of_file, of_lines)]
+    assert shown[0] == shown[1]
+    assert re.fullmatch(r"word error rate \d+\.\d+ % \(.* words\)", shown[0])
+
+
+def test_sound_becomes_text_with_nothing_else_given(run, decoder_of):
+    path = recordings()[2].path
+    status, out, err = run(path)
+    expected = decoder_of(**BUNDLED_OPTIONS).decode(acoustic_model()(read_wav(path)))[0].text
+    assert (status, out) == (0, expected + "\n")
+    assert expected == recordings()[2].text
+    assert "1 utterance, 2.8 s" in err
+    # What is asked for goes before what suits the bundled model.
+    asked = {**BUNDLED_OPTIONS, "word_score": -9.0, "beam_size": 3}
+    status, out, _ = run(path, "--word-score", -9, "--beam-size", 3)
+    other = decoder_of(**asked).decode(acoustic_model()(read_wav(path)))[0].text
+    assert (status, out) == (0, other + "\n")
+    assert other != expected
+
+
+def test_the_bundled_options_are_options():
+    assert options_from_mapping(DecoderOptions, BUNDLED_OPTIONS).log_add
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("missing.npz", *KNOWLEDGE), 1, "missing.npz: No such file or directory; check the path"),
+        (("missing.wav",), 1, "missing.wav: No such file or directory"),
+        (("ten.npz",), 2, "--tokens is missing"),
+        (("ten.npz", "--tokens", BUNDLED.tokens_path), 2, "--lexicon is missing"),
+        (("ten.npz", *KNOWLEDGE, "--blank", "<pad>"), 2, "blank is '<pad>', expected one of"),
+        (("ten.npz", *KNOWLEDGE, "--beam-size", "0"), 2, "beam_size is 0, expected 1 to"),
+        (("ten.npz", *KNOWLEDGE, "--beam-size", "x"), 2, "'x' is not an integer"),
+        (("ten.npz", *KNOWLEDGE, "--nbest", "0"), 2, "see 'sestina decode --help'"),
+        (("ten.npz", *KNOWLEDGE, "--references", "ten.npz"), 1, "is not UTF-8"),
+        (("ten.npz", "--tokens", BUNDLED.tokens_path, "--lexicon", "ten.npz"), 1, "ten.npz"),
+    ],
+)
+def test_bad_input_ends_with_one_line(run, arguments, status, message):
+    found, out, err = run(*arguments)
+    assert (found, out) == (status, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_utterance_without_a_reading_is_named(run):
+    silent = np.full_like(TEN[0], -np.inf)
+    np.savez("some.npz", good=TEN[1], bad=silent)
+    for how in ((), ("--stream",)):
+        status, out, err = run("some.npz", *KNOWLEDGE, *how)
+        assert (status, out) == (1, "")
+        assert "some.npz:bad" in err
+        assert "minus infinity" in err
