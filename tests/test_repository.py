@@ -32,10 +32,9 @@ NATIVE_STUBS = sorted(PACKAGE.rglob("_native.pyi"))
 BASE = {"click", "numpy"}
 EXTRA_IMPORTS = {
     "core": {"matplotlib"},
-    "decoding": {"torch"},
+    "decoding": {"matplotlib", "torch"},
     "tensors": {"torch"},
     "cli": {"matplotlib", "torch"},
-    "decoding": {"matplotlib"},
     "ntk": {"gpytorch", "linear_operator", "matplotlib", "scipy", "sklearn", "torch"},
 }
 # What a face may import without offering it: the guard that names a missing extra.
