@@ -11,7 +11,7 @@ import numpy as np
 
 from sestina.decoding.options import DecoderOptions
 
-__all__ = ["PRUNING", "WEIGHTS", "Tuned", "between", "spread", "thorough", "varied"]
+__all__ = ["BONUSES", "PRUNING", "WEIGHTS", "Tuned", "between", "spread", "thorough", "varied"]
 
 Tuned = Literal[
     "lm_weight",
@@ -21,18 +21,31 @@ Tuned = Literal[
     "beam_size",
     "beam_threshold",
     "beam_size_token",
+    "blank_skip_threshold",
+    "token_score",
+    "word_length_score",
+    "sil_score",
 ]
 """Options that tuning may change."""
 
 WEIGHTS: tuple[Tuned, ...] = ("lm_weight", "word_score", "log_add", "merge")
-"""What decides which reading scores best."""
-PRUNING: tuple[Tuned, ...] = ("beam_size", "beam_threshold", "beam_size_token")
+"""What decides which reading scores best, and is worth tuning for every task."""
+BONUSES: tuple[Tuned, ...] = ("token_score", "word_length_score", "sil_score")
+"""As `WEIGHTS`, but seldom worth it."""
+PRUNING: tuple[Tuned, ...] = (
+    "beam_size",
+    "beam_threshold",
+    "beam_size_token",
+    "blank_skip_threshold",
+)
 """What decides how hard it is searched for."""
 
 # The fractional parts of n/φ, n/φ², ... are spread more evenly than random points, for any number
 # of them, with φᵈ⁺¹ = φ + 1 (Roberts 2018, "The unreasonable effectiveness of quasirandom
 # sequences"; for one dimension φ is the golden ratio).
 _LARGEST_STEP = 0.25
+_SKIPPING = 0.6
+"""Share of the settings that skip blanks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +58,12 @@ class _Scale:
 
 def thorough(start: DecoderOptions, tuned: Sequence[Tuned]) -> DecoderOptions:
     """The options to compare weights at: a search that misses little."""
-    usual: dict[str, Any] = {"beam_size": 200, "beam_threshold": 30.0, "beam_size_token": None}
+    usual: dict[str, Any] = {
+        "beam_size": 200,
+        "beam_threshold": 30.0,
+        "beam_size_token": None,
+        "blank_skip_threshold": None,
+    }
     return _with(start, {name: value for name, value in usual.items() if name in tuned})
 
 
@@ -150,6 +168,15 @@ def _scales(num_tokens: int) -> dict[Tuned, _Scale]:
         shown = math.log(max(2, min(count or num_tokens, num_tokens)))
         return (shown - math.log(2)) / (all_tokens - math.log(2))
 
+    def skipped_from(x: float) -> float | None:
+        # 0.9 to 0.9999 below, and nothing skipped above.
+        return round(1 - 10 ** -(1 + 3 * x / _SKIPPING), 5) if x < _SKIPPING else None
+
+    def place_of_skipped(threshold: float | None) -> float:
+        if threshold is None:
+            return (1 + _SKIPPING) / 2
+        return min(1.0, _SKIPPING * (-math.log10(max(1 - threshold, 1e-5)) - 1) / 3)
+
     return {
         "lm_weight": _linear(0.0, 5.0),
         "word_score": _linear(-2.0, 4.0),
@@ -161,6 +188,10 @@ def _scales(num_tokens: int) -> dict[Tuned, _Scale]:
         ),
         "beam_size": _logarithmic(8, 500, whole=True),
         "beam_threshold": _logarithmic(4.0, 60.0, whole=False),
+        "blank_skip_threshold": _Scale(place=place_of_skipped, value=skipped_from),
+        "token_score": _linear(-2.0, 2.0),
+        "word_length_score": _linear(-1.0, 1.0),
+        "sil_score": _linear(-2.0, 2.0),
         "beam_size_token": _Scale(place=place_of_tokens, value=tokens_of),
     }
 

@@ -24,7 +24,16 @@ from sestina.decoding.emissions import as_emissions
 from sestina.decoding.error_rates import ErrorRate, error_rate
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis
-from sestina.decoding.settings import PRUNING, WEIGHTS, Tuned, between, spread, thorough, varied
+from sestina.decoding.settings import (
+    BONUSES,
+    PRUNING,
+    WEIGHTS,
+    Tuned,
+    between,
+    spread,
+    thorough,
+    varied,
+)
 
 __all__ = ["Decodes", "Trial", "Tuning", "TuningOptions", "tune"]
 
@@ -63,7 +72,8 @@ class TuningOptions:
     trials: int = 80
     """Settings to decode with, some of them on a part of the utterances."""
     tuned: tuple[str, ...] = (*WEIGHTS, *PRUNING)
-    """Options to change; the others stay as they are."""
+    """Options to change; the others stay as they are. Also possible: token_score, word_length_score
+    and sil_score."""
     seed: int = 0
     """Of all draws."""
 
@@ -217,7 +227,7 @@ class _Search:
         self.generator = np.random.default_rng(self.goal.seed)
         self.order = self.generator.permutation(len(self.emissions)).tolist()
         self.num_tokens = self.emissions[0].shape[1]
-        self.weights = [name for name in WEIGHTS if name in self.goal.tuned]
+        self.weights = [name for name in (*WEIGHTS, *BONUSES) if name in self.goal.tuned]
         self.pruning = [name for name in PRUNING if name in self.goal.tuned]
 
     def run(self, start: DecoderOptions) -> None:

@@ -152,6 +152,12 @@ def test_sound_becomes_text_with_nothing_else_given(run, decoder_of):
     assert other != expected
 
 
+def test_without_a_lexicon_tokens_are_searched(run):
+    decoder = Decoder(Tokens.read(BUNDLED.tokens_path), None, DecoderOptions(beam_size=10))
+    status, out, _ = run("ten.npz", "--tokens", BUNDLED.tokens_path, "--beam-size", 10)
+    assert (status, out.splitlines()) == (0, [decoder.decode(one)[0].text for one in TEN])
+
+
 def test_the_bundled_options_are_options():
     assert options_from_mapping(DecoderOptions, BUNDLED_OPTIONS).log_add
 
@@ -162,7 +168,6 @@ def test_the_bundled_options_are_options():
         (("missing.npz", *KNOWLEDGE), 1, "missing.npz: No such file or directory; check the path"),
         (("missing.wav",), 1, "missing.wav: No such file or directory"),
         (("ten.npz",), 2, "--tokens is missing"),
-        (("ten.npz", "--tokens", BUNDLED.tokens_path), 2, "--lexicon is missing"),
         (("ten.npz", *KNOWLEDGE, "--blank", "<pad>"), 2, "blank is '<pad>', expected one of"),
         (("ten.npz", *KNOWLEDGE, "--beam-size", "0"), 2, "beam_size is 0, expected 1 to"),
         (("ten.npz", *KNOWLEDGE, "--beam-size", "x"), 2, "'x' is not an integer"),

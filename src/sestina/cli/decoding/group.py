@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sestina.cli.decoding.compiling import compile_lm_command
 from sestina.cli.decoding.transcribing import transcribe_command
 from sestina.cli.decoding.tuning import tune_command
 from sestina.core.registry import nearest_name
@@ -40,3 +41,4 @@ def commands() -> None:
 
 
 commands.add_command(tune_command)
+commands.add_command(compile_lm_command)

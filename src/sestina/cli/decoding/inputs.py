@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import FileFormatError, InvalidValueError, SestinaError
 from sestina.core.progress import Progress, tracked
-from sestina.decoding import LanguageModel, Lexicon, Tokens, read_arpa
+from sestina.decoding import LanguageModel, Lexicon, Tokens, read_lm
 from sestina.decoding.emissions import as_emissions, as_lengths
 from sestina.decoding.samples import acoustic_model, read_wav, sample
 
@@ -56,7 +56,8 @@ class Knowledge:
     """What the search is given beside emissions."""
 
     tokens: Tokens
-    lexicon: Lexicon
+    vocabulary: Lexicon | Tokens
+    """What a decoder takes first: a lexicon, or the tokens where there is none."""
     lm: LanguageModel | None
     is_bundled: bool
     """Whether lexicon and language model are those of the samples."""
@@ -85,13 +86,11 @@ def read_knowledge(
         if not is_sound:
             raise click.UsageError("--tokens is missing: the file that names the columns, in order")
         tokens = bundled.tokens_path
-    if lexicon is None:
-        raise click.UsageError("--lexicon is missing: the file of words and their spellings")
     known = Tokens.read(tokens)
     return Knowledge(
         tokens=known,
-        lexicon=Lexicon.read(lexicon, known),
-        lm=None if lm is None else read_arpa(lm),
+        vocabulary=known if lexicon is None else Lexicon.read(lexicon, known),
+        lm=None if lm is None else read_lm(lm),
         is_bundled=is_bundled,
     )
 

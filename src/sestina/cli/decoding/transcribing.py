@@ -60,8 +60,14 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
     path = click.Path(path_type=Path)
     for add in (
         click.option("--logits", is_flag=True, help="Scores are logits: apply a log-softmax."),
-        click.option("--lm", type=path, help="A language model of words, ARPA, plain or gzip."),
-        click.option("--lexicon", type=path, help="Words and their spellings, one a line."),
+        click.option(
+            "--lm", type=path, help="A language model: ARPA (.gz too), KenLM, or of compile-lm."
+        ),
+        click.option(
+            "--lexicon",
+            type=path,
+            help="Words and their spellings, one a line; without it tokens are what is searched.",
+        ),
         click.option("--tokens", type=path, help="The tokens, one a line, in order of columns."),
     ):
         command = add(command)
@@ -131,7 +137,8 @@ def transcribe_command(
 
     \b
     Other commands, each with its --help:
-      sestina decode tune   find the options that a task wants
+      sestina decode tune        find the options that a task wants
+      sestina decode compile-lm  write a language model that loads at once
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     asked = _Asked(**how)
     started_s = time.monotonic()
@@ -179,7 +186,7 @@ def _decoder(knowledge: Knowledge, options: DecoderOptions) -> Decoder:
         options = options_from_mapping(
             DecoderOptions, {**BUNDLED_OPTIONS, **params["config"], **given}
         )
-    return Decoder(knowledge.lexicon, knowledge.lm, options)
+    return Decoder(knowledge.vocabulary, knowledge.lm, options)
 
 
 def _scorer(

@@ -98,7 +98,7 @@ def tune_command(
     with drawn_progress() as progress:
         utterances = read_utterances(files, knowledge.tokens, are_logits=logits, progress=progress)
         found = tune(
-            partial(Decoder, knowledge.lexicon, knowledge.lm),
+            partial(Decoder, knowledge.vocabulary, knowledge.lm),
             [one.emissions_tn for one in utterances],
             _said(utterances, references),
             options=options,
