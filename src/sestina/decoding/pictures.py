@@ -76,7 +76,10 @@ def _draw_steps(
 
 def _finish(axes: Axes, title: str) -> None:
     axes.set_xscale("log")
+    ticker = import_extra("matplotlib.ticker", extra="decoding")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_ylim(bottom=0)
     axes.set_xlabel("CPU time of a frame (µs)")
     axes.set_ylabel("word error rate (%)")
