@@ -36,6 +36,7 @@ from sestina.decoding.phrases import Grammar
 from sestina.decoding.results import Hypothesis, Timed
 from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqOptions
 from sestina.decoding.tokens import Tokens
+from sestina.decoding.tuning import Trial, Tuning, TuningOptions, tune
 
 __all__ = [
     "Alignment",
@@ -56,6 +57,9 @@ __all__ = [
     "Stream",
     "Timed",
     "Tokens",
+    "Trial",
+    "Tuning",
+    "TuningOptions",
     "align",
     "combine",
     "compare",
@@ -64,4 +68,5 @@ __all__ = [
     "greedy",
     "read_arpa",
     "read_lm",
+    "tune",
 ]

@@ -84,7 +84,9 @@ def read_knowledge(
         lexicon, lm = bundled.lexicon_path, bundled.arpa_path
     if tokens is None:
         if not is_sound:
-            raise click.UsageError("--tokens is missing: the file that names the columns, in order")
+            raise click.UsageError(
+                f"--tokens is missing: the file that names the columns of {files[0]}, in order"
+            )
         tokens = bundled.tokens_path
     known = Tokens.read(tokens)
     return Knowledge(

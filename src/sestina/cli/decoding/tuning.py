@@ -138,7 +138,8 @@ def _said(utterances: Sequence[Utterance], references: Path | None) -> list[str]
     said = [one.reference for one in utterances if one.reference is not None]
     if len(said) < len(utterances):
         raise click.UsageError(
-            "--references is missing: the file of what was said, one utterance a line"
+            f"--references is missing: the file of what was said in {len(utterances)} utterances, "
+            "one a line"
         )
     return said
 
