@@ -76,20 +76,35 @@ def problem_of(seed: int) -> dict[str, Any]:
             "beam_size_token": int(rng.choice([2, 3, 5])),
             "beam_threshold": float(rng.choice([4, 10, 50])),
             "lm_weight": float(rng.choice([0.5, 1.5, 2.0])),
-            "word_score": float(rng.choice([-0.5, 0.0, 1.5])),
+            # At 0, the end of a word may score the same as the words that go on, and which of
+            # equals Flashlight keeps depends on addresses.
+            "word_score": float(rng.choice([-0.5, 0.25, 1.5])),
             "eos_score": float(rng.choice([-1.5, 0.0, 1.5])),
         },
     }
 
 
 def settings() -> Iterator[tuple[str, bool, str, bool]]:
-    """Name, whether it adds up, and smearing ("" without a lexicon) of each; and the LM of tokens."""
+    """Name, whether scores add up, smearing ("" without a lexicon), whether the LM reads tokens."""
     for log_add in (False, True):
         merge = "logadd" if log_add else "max"
         yield f"free {merge}", log_add, "", True
         for smearing in ("none", "max", "logadd"):
             yield f"lexicon {smearing} {merge}", log_add, smearing, False
         yield f"lexicon tokens {merge}", log_add, "none", True
+
+
+def spellings_of(problem: dict[str, Any], *, reads_tokens: bool) -> list[tuple[str, str]]:
+    """Those of the problem; the test has the same lines.
+
+    To a model of tokens, two ways to read them as words are equal: none starts like another.
+    """
+    spellings = [spelling for _, spelling in problem["spellings"]]
+    return [
+        (word, spelling)
+        for word, spelling in problem["spellings"]
+        if not reads_tokens or not any(spelling.startswith(f"{other} ") for other in spellings)
+    ]
 
 
 def model_of(problem: dict[str, Any], dictionary: Dictionary) -> KenLM:
@@ -101,12 +116,16 @@ def model_of(problem: dict[str, Any], dictionary: Dictionary) -> KenLM:
 
 
 def trie_of(
-    problem: dict[str, Any], tokens: Dictionary, words: Dictionary, model: KenLM, smearing: str
+    spellings: list[tuple[str, str]],
+    tokens: Dictionary,
+    words: Dictionary,
+    model: KenLM,
+    smearing: str,
 ) -> Trie:
     """The spellings, with the scores at the start of a sentence to look ahead to."""
     trie = Trie(tokens.index_size(), -1)
     start = model.start(False)  # noqa: FBT003  positional in Flashlight
-    for word, spelling in problem["spellings"]:
+    for word, spelling in spellings:
         index = words.get_index(word)
         _, score = model.score(start, index)
         trie.insert([tokens.get_index(token) for token in spelling.split()], index, score)
@@ -131,9 +150,7 @@ def solved(
         rows, said = [], []
         for k, token in enumerate(last):
             # A null state cannot be looked at.
-            before = (
-                () if step == 0 else (*get_obj_from_emitting_model_state(states[k]), token)
-            )
+            before = () if step == 0 else (*get_obj_from_emitting_model_state(states[k]), token)
             rows.append([score_of(seed, before, n) for n in range(num_tokens)])
             said.append(create_emitting_model_state(before))
         return rows, said
@@ -144,7 +161,9 @@ def solved(
     if smearing:
         decoder = LexiconSeq2SeqDecoder(
             LexiconSeq2SeqDecoderOptions(*chosen),
-            trie_of(problem, tokens, words, model, smearing),
+            trie_of(
+                spellings_of(problem, reads_tokens=reads_tokens), tokens, words, model, smearing
+            ),
             language,
             0,
             update,

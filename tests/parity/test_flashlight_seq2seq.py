@@ -42,8 +42,14 @@ def decoder_of(problem, setting, lm):
     if kind == "free":
         vocabulary, given["word_score"] = tokens, 0.0
     else:
-        vocabulary = Lexicon.from_spellings(problem["spellings"], tokens)
         given["token_lm"] = rest == ["tokens"]
+        beginnings = [spelling + " " for _, spelling in problem["spellings"] if given["token_lm"]]
+        spellings = [
+            (word, spelling)
+            for word, spelling in problem["spellings"]
+            if not spelling.startswith(tuple(beginnings))
+        ]
+        vocabulary = Lexicon.from_spellings(spellings, tokens)
         given["smearing"] = "none" if given["token_lm"] else rest[0]
     options = Seq2SeqOptions(
         **given, log_add=merge == "logadd", merge="history", semantics="flashlight"
