@@ -12,50 +12,17 @@ namespace sestina::decoding {
 namespace {
 
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
-constexpr std::size_t block = 64;  // scores compared before anyone looks at the outcome
+constexpr std::size_t block = 64;  // scores whose highest is known
+constexpr std::size_t lanes = 8;   // of those that are compared at once
+
+// Just below, for comparisons of float32 with what was computed in float64.
+float just_below(double value) noexcept {
+  return std::nextafter(static_cast<float>(value), -std::numeric_limits<float>::infinity());
+}
 
 double log_add(double left, double right) noexcept {
   const double high = std::max(left, right);
   return high + std::log1p(std::exp(std::min(left, right) - high));
-}
-
-// Where the first NaN or plus infinity is, or -1.
-std::ptrdiff_t first_impossible(const float* scores, std::size_t count) noexcept {
-  const auto impossible = [](float score) {
-    return !(score < std::numeric_limits<float>::infinity());
-  };
-  for (std::size_t begin = 0; begin < count; begin += block) {
-    const std::size_t end = std::min(begin + block, count);
-    int any = 0;
-    for (std::size_t k = begin; k < end; ++k) {
-      any |= impossible(scores[k]) ? 1 : 0;
-    }
-    if (any != 0) {
-      return std::find_if(scores + begin, scores + end, impossible) - scores;
-    }
-  }
-  return -1;
-}
-
-// Calls `take(k)` for each score that is at least `lowest()`, which may rise meanwhile.
-template <typename Lowest, typename Take>
-void each_at_least(const float* scores, std::size_t count, Lowest lowest, Take take) {
-  for (std::size_t begin = 0; begin < count; begin += block) {
-    const std::size_t end = std::min(begin + block, count);
-    const float least = lowest();
-    int any = 0;
-    for (std::size_t k = begin; k < end; ++k) {
-      any |= scores[k] >= least ? 1 : 0;
-    }
-    if (any == 0) {
-      continue;
-    }
-    for (std::size_t k = begin; k < end; ++k) {
-      if (scores[k] >= least) {
-        take(k);
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -93,14 +60,15 @@ Seq2SeqSearch::Seq2SeqSearch(const Seq2SeqDecoder& decoder)
       graph_(decoder.graph_ ? &*decoder.graph_ : nullptr),
       highest_(decoder.highest_),
       num_tokens_(static_cast<std::size_t>(decoder.num_tokens_)),
+      num_blocks_((num_tokens_ + block - 1) / block),
       reads_tokens_(graph_ == nullptr || options_.token_lm),
       // Without a lexicon, different hypotheses have different tokens.
       joins_(graph_ != nullptr || options_.joining == Joining::context),
-      // Where hypotheses add up, even one below the beam adds to one within.
-      bounded_(options_.lm_weight >= 0.0 && !(options_.log_add && joins_)),
-      ceiling_(options_.lm_weight > 0.0
-                   ? options_.lm_weight * double{decoder.model_->highest_score()}
-                   : 0.0),
+      ceiling_(options_.lm_weight == 0.0
+                   ? 0.0
+                   : (options_.lm_weight > 0.0
+                          ? options_.lm_weight * double{decoder.model_->highest_score()}
+                          : std::numeric_limits<double>::infinity())),
       session_(decoder.model_->session()),
       contexts_(*session_, decoder.model_words_, Merge::context) {
   begin();
@@ -143,29 +111,16 @@ void Seq2SeqSearch::list_rows() {
 }
 
 std::ptrdiff_t Seq2SeqSearch::step(const float* scores) {
-  const std::ptrdiff_t impossible = first_impossible(scores, rows_.size() * num_tokens_);
-  if (impossible >= 0) {
+  const std::ptrdiff_t impossible = survey(scores);
+  if (impossible != fine) {
     return impossible;
   }
-  choose_tokens(scores);
-  gather(scores, minus_infinity, bounded_);
+  gather(scores, minus_infinity, true);
   ask_model();
   join();
   if (cut_) {
-    // Those that were left out may still be better, once the language model is asked: all that can
-    // enter the beam that these have made are gathered anew.
-    const auto size = static_cast<std::size_t>(options_.beam_size);
-    double floor = minus_infinity;
-    if (joined_.size() >= size) {
-      ranks_.clear();
-      for (const Candidate& candidate : joined_) {
-        ranks_.push_back(candidate.rank);
-      }
-      const auto nth = ranks_.begin() + options_.beam_size - 1;
-      std::nth_element(ranks_.begin(), nth, ranks_.end(), std::greater<>());
-      floor = *nth;
-    }
-    gather(scores, floor, false);
+    // Those left out may still be better once the language model is asked.
+    gather(scores, floor_of_beam(), false);
     ask_model();
     join();
   }
@@ -173,141 +128,182 @@ std::ptrdiff_t Seq2SeqSearch::step(const float* scores) {
   return fine;
 }
 
-// The best tokens of each row, where not all are tried.
-void Seq2SeqSearch::choose_tokens(const float* scores) {
-  const auto wanted = static_cast<std::size_t>(options_.beam_size_token);
-  num_chosen_ = 0;
-  chosen_.clear();
-  if (wanted == 0 || wanted >= num_tokens_) {
-    return;
-  }
-  num_chosen_ = wanted;
-  const auto better = [](const Scored& a, const Scored& b) {
-    return a.score != b.score ? a.score > b.score : a.token < b.token;
+// Notes the highest score of each block; returns where the first NaN or plus infinity is, or `fine`.
+std::ptrdiff_t Seq2SeqSearch::survey(const float* scores) {
+  const auto impossible = [](float score) {
+    return !(score < std::numeric_limits<float>::infinity());
   };
+  highest_of_block_.resize(rows_.size() * num_blocks_);
+  float* highest = highest_of_block_.data();
   for (std::size_t row = 0; row < rows_.size(); ++row) {
-    pool_.clear();
-    float lowest = -std::numeric_limits<float>::infinity();
-    const auto shrink = [&] {
-      std::nth_element(pool_.begin(), pool_.begin() + static_cast<std::ptrdiff_t>(wanted - 1),
-                       pool_.end(), better);
-      pool_.resize(wanted);
-      // Of equal scores the first is better, so what follows must be above.
-      lowest = std::nextafter(pool_.back().score, std::numeric_limits<float>::infinity());
-    };
     const float* const begin = scores + row * num_tokens_;
-    each_at_least(
-        begin, num_tokens_, [&] { return lowest; },
-        [&](std::size_t token) {
-          if (begin[token] >= lowest) {
-            pool_.push_back({begin[token], static_cast<std::int32_t>(token)});
-            if (pool_.size() == 2 * wanted + block) {
-              shrink();
-            }
-          }
-        });
-    if (pool_.size() > wanted) {
-      shrink();
+    for (std::size_t at = 0; at < num_tokens_; at += block) {
+      const std::size_t end = std::min(at + block, num_tokens_);
+      float most[lanes];
+      std::int32_t any[lanes] = {};
+      std::fill(most, most + lanes, -std::numeric_limits<float>::infinity());
+      std::size_t k = at;
+      for (; k + lanes <= end; k += lanes) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const float score = begin[k + lane];
+          any[lane] |= impossible(score) ? 1 : 0;
+          most[lane] = score > most[lane] ? score : most[lane];
+        }
+      }
+      for (; k < end; ++k) {
+        any[0] |= impossible(begin[k]) ? 1 : 0;
+        most[0] = std::max(most[0], begin[k]);
+      }
+      if (std::any_of(any, any + lanes, [](std::int32_t one) { return one != 0; })) {
+        return std::find_if(begin + at, begin + end, impossible) - scores;
+      }
+      *highest++ = *std::max_element(most, most + lanes);
     }
-    // Where fewer tokens are possible, the last places stay empty.
-    pool_.resize(wanted, {-std::numeric_limits<float>::infinity(), -1});
-    chosen_.insert(chosen_.end(), pool_.begin(), pool_.end());
+  }
+  return fine;
+}
+
+// Calls `take(token)` for each token of a row that scores at least `lowest()`, which may rise
+// meanwhile.
+template <typename Lowest, typename Take>
+void Seq2SeqSearch::each_at_least(std::size_t row, const float* scores, Lowest lowest,
+                                  Take take) const {
+  const float* const highest = highest_of_block_.data() + row * num_blocks_;
+  for (std::size_t k = 0; k < num_blocks_; ++k) {
+    if (!(highest[k] >= lowest())) {
+      continue;
+    }
+    const std::size_t end = std::min((k + 1) * block, num_tokens_);
+    for (std::size_t token = k * block; token < end; ++token) {
+      if (scores[token] >= lowest()) {
+        take(static_cast<std::int32_t>(token));
+      }
+    }
   }
 }
 
-// All candidates of at least `floor`; if `limited`, only about the best beam_size of those.
+// What a candidate must reach, given those in joined_, to be within the threshold and the beam.
+double Seq2SeqSearch::floor_of_beam() {
+  const double threshold = best_ - options_.beam_threshold;
+  // Where hypotheses add up, even one below the beam adds to one within.
+  if ((options_.log_add && joins_) ||
+      joined_.size() < static_cast<std::size_t>(options_.beam_size)) {
+    return threshold;
+  }
+  ranks_.clear();
+  for (const Joined& candidate : joined_) {
+    ranks_.push_back(candidate.rank);
+  }
+  const auto nth = ranks_.begin() + options_.beam_size - 1;
+  std::nth_element(ranks_.begin(), nth, ranks_.end(), std::greater<>());
+  return std::max(threshold, *nth);
+}
+
+// All candidates of at least `floor`; if `limited`, the best beam_size of them by what they could be.
 void Seq2SeqSearch::gather(const float* scores, double floor, bool limited) {
   candidates_.clear();
   floor_ = floor;
+  limited_ = limited && ceiling_ < std::numeric_limits<double>::infinity();
   cut_ = false;
-  limit_ = limited ? static_cast<std::size_t>(options_.beam_size) : 0;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     const float* const begin = scores + row * num_tokens_;
-    if (num_chosen_ > 0) {
-      gather_chosen(rows_[row], {chosen_.data() + row * num_chosen_, num_chosen_});
-    } else if (graph_ == nullptr) {
-      gather_freely(rows_[row], begin);
+    const std::uint32_t from = rows_[row];
+    const double most = beam_[from].score + highest_gain(beam_[from]);
+    const auto lowest = [&] { return just_below(floor_ - most); };
+    if (options_.beam_size_token > 0) {
+      choose(row, begin, lowest());
+      for (const Scored& one : chosen_) {
+        try_token(from, one.token, one.score);
+      }
+    } else if (graph_ == nullptr || beam_[from].node == Trie::root) {
+      each_at_least(row, begin, lowest,
+                    [&](std::int32_t token) { try_token(from, token, begin[token]); });
     } else {
-      gather_children(rows_[row], begin);
+      const std::uint32_t end = graph_->node(beam_[from].node + 1).first_child;
+      for (std::uint32_t child = graph_->node(beam_[from].node).first_child; child < end; ++child) {
+        try_child(from, child, begin[graph_->node(child).token]);
+      }
     }
   }
-  if (limit_ > 0 && candidates_.size() > limit_) {
-    keep_best(limit_);
+  if (limited_ && candidates_.size() > static_cast<std::size_t>(options_.beam_size)) {
+    keep_best();
   }
 }
 
-void Seq2SeqSearch::gather_freely(std::uint32_t from, const float* row) {
-  const double most =
-      beam_[from].score + ceiling_ + std::max(options_.token_score, options_.eos_score);
+// Leaves in chosen_ the best beam_size_token tokens of a row that score at least `lowest`.
+void Seq2SeqSearch::choose(std::size_t row, const float* scores, float lowest) {
+  const auto wanted = static_cast<std::size_t>(options_.beam_size_token);
+  const auto shrink = [&] {
+    const auto nth = chosen_.begin() + static_cast<std::ptrdiff_t>(wanted - 1);
+    std::nth_element(chosen_.begin(), nth, chosen_.end(), [](const Scored& a, const Scored& b) {
+      return a.score != b.score ? a.score > b.score : a.token < b.token;
+    });
+    // Of equal scores the first is better, so what follows must be above.
+    lowest = std::nextafter(nth->score, std::numeric_limits<float>::infinity());
+    chosen_.resize(wanted);
+  };
+  chosen_.clear();
   each_at_least(
-      row, num_tokens_,
-      [&] {
-        return std::nextafter(static_cast<float>(floor_ - most),
-                              -std::numeric_limits<float>::infinity());
-      },
-      [&](std::size_t token) { try_token(from, static_cast<std::int32_t>(token), row[token]); });
-}
-
-void Seq2SeqSearch::gather_chosen(std::uint32_t from, std::span<const Scored> chosen) {
-  for (const Scored& one : chosen) {
-    if (one.token < 0) {
-      break;
-    }
-    if (graph_ == nullptr) {
-      try_token(from, one.token, one.score);
-      continue;
-    }
-    const std::uint32_t node = beam_[from].node;
-    if (one.token == options_.eos) {
-      if (node == Trie::root) {
-        try_end(from, one.score);
-      }
-      continue;
-    }
-    std::uint32_t low = graph_->node(node).first_child;
-    const std::uint32_t end = graph_->node(node + 1).first_child;
-    std::uint32_t high = end;
-    while (low < high) {
-      const std::uint32_t middle = low + (high - low) / 2;
-      if (graph_->node(middle).token < one.token) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    if (low < end && graph_->node(low).token == one.token) {
-      try_child(from, low, one.score);
-    }
+      row, scores, [&] { return lowest; },
+      [&](std::int32_t token) {
+        chosen_.push_back({scores[token], token});
+        if (chosen_.size() == 2 * wanted + lanes) {
+          shrink();
+        }
+      });
+  if (chosen_.size() > wanted) {
+    shrink();
   }
 }
 
-void Seq2SeqSearch::gather_children(std::uint32_t from, const float* row) {
-  const std::uint32_t node = beam_[from].node;
+// What one token more can add at most to the score of a hypothesis, besides its own score.
+double Seq2SeqSearch::highest_gain(const Hypothesis& h) const noexcept {
+  const double end = options_.eos_score + ceiling_;
+  if (reads_tokens_) {
+    return std::max(end, options_.token_score + std::max(options_.word_score, 0.0) + ceiling_);
+  }
+  const double rise = std::max(0.0, weighted(graph_->highest_rise()));
+  const double word = options_.word_score - weighted(graph_->node(h.node).smear) + ceiling_;
+  return std::max(end, options_.token_score + std::max(rise, word));
+}
+
+// The child of a node by token, the root if there is none.
+std::uint32_t Seq2SeqSearch::child_of(std::uint32_t node, std::int32_t token) const noexcept {
   if (node == Trie::root) {
-    try_end(from, row[options_.eos]);
+    return graph_->root_child(token);
   }
   const std::uint32_t end = graph_->node(node + 1).first_child;
-  for (std::uint32_t child = graph_->node(node).first_child; child < end; ++child) {
-    const std::int32_t token = graph_->node(child).token;
-    if (token != options_.eos) {
-      try_child(from, child, row[token]);
+  std::uint32_t low = graph_->node(node).first_child;
+  std::uint32_t high = end;
+  while (low < high) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    if (graph_->node(middle).token < token) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
   }
+  return low < end && graph_->node(low).token == token ? low : Trie::root;
 }
 
 void Seq2SeqSearch::try_token(std::uint32_t from, std::int32_t token, float emission) {
+  const Hypothesis& h = beam_[from];
   if (token == options_.eos) {
-    try_end(from, emission);
+    if (h.node == Trie::root) {
+      try_end(from, emission);
+    }
     return;
   }
-  const Hypothesis& h = beam_[from];
+  if (graph_ != nullptr) {
+    if (const std::uint32_t child = child_of(h.node, token); child != Trie::root) {
+      try_child(from, child, emission);
+    }
+    return;
+  }
   add({.score = h.score + emission + options_.token_score,
-       .language = 0.0,
        .emission = emission,
        .from = from,
-       .node = h.node,
        .token = token,
-       .word = -1,
        .ask = Ask::word},
       highest_[static_cast<std::size_t>(token)]);
 }
@@ -323,7 +319,6 @@ void Seq2SeqSearch::try_child(std::uint32_t from, std::uint32_t child, float emi
                       .from = from,
                       .node = child,
                       .token = graph_->node(child).token,
-                      .word = -1,
                       .ask = reads_tokens_ ? Ask::word : Ask::nothing};
   // Flashlight also enters leaves, from where nothing leads on.
   if (options_.flashlight || !graph_->is_leaf(child)) {
@@ -347,34 +342,38 @@ void Seq2SeqSearch::try_child(std::uint32_t from, std::uint32_t child, float emi
 void Seq2SeqSearch::try_end(std::uint32_t from, float emission) {
   const Hypothesis& h = beam_[from];
   add({.score = h.score + emission + options_.eos_score,
-       .language = 0.0,
        .emission = emission,
        .from = from,
-       .node = h.node,
        .token = options_.eos,
-       .word = -1,
        .ask = Ask::end},
-      ceiling_ == 0.0 ? 0.0 : ceiling_ / options_.lm_weight);
+      std::numeric_limits<double>::infinity());
 }
 
-void Seq2SeqSearch::add(Candidate candidate, double language_ceiling) {
-  const double rise = options_.lm_weight > 0.0 ? options_.lm_weight * language_ceiling : 0.0;
-  candidate.rank = candidate.score + rise;  // at most
-  if (!(candidate.rank >= floor_) || candidate.score == minus_infinity) {
+// `language_ceiling` is what the language model can say at most, if it is asked.
+void Seq2SeqSearch::add(const Candidate& candidate, double language_ceiling) {
+  double most = candidate.score;
+  if (candidate.ask != Ask::nothing) {
+    most += options_.lm_weight > 0.0 ? std::min(ceiling_, options_.lm_weight * language_ceiling)
+                                     : ceiling_;
+  }
+  if (!(most >= floor_) || candidate.score == minus_infinity) {
     return;
   }
   candidates_.push_back(candidate);
-  if (limit_ > 0 && candidates_.size() >= std::max<std::size_t>(4 * limit_, 1024)) {
-    keep_best(limit_);
+  candidates_.back().rank = most;
+  // The floor rises now and then, not with every candidate.
+  if (limited_ &&
+      candidates_.size() >= std::max<std::size_t>(3 * static_cast<std::size_t>(options_.beam_size), 256)) {
+    keep_best();
   }
 }
 
-void Seq2SeqSearch::keep_best(std::size_t count) {
-  const auto nth = candidates_.begin() + static_cast<std::ptrdiff_t>(count - 1);
+void Seq2SeqSearch::keep_best() {
+  const auto nth = candidates_.begin() + options_.beam_size - 1;
   std::nth_element(candidates_.begin(), nth, candidates_.end(),
                    [](const Candidate& a, const Candidate& b) { return a.rank > b.rank; });
   floor_ = nth->rank;
-  candidates_.resize(count);
+  candidates_.resize(static_cast<std::size_t>(options_.beam_size));
   cut_ = true;
 }
 
@@ -401,8 +400,7 @@ void Seq2SeqSearch::ask_model() {
       candidate.language += language;
       candidate.score += weighted(language);
     }
-    candidate.factor = 1.0;
-    candidate.single = candidate.rank = candidate.score;
+    candidate.rank = candidate.score;
   }
 }
 
@@ -410,44 +408,51 @@ void Seq2SeqSearch::ask_model() {
 void Seq2SeqSearch::join() {
   joined_.clear();
   table_.clear();
+  best_ = minus_infinity;
+  for (const Candidate& candidate : candidates_) {
+    best_ = std::max(best_, candidate.rank);
+  }
   // Those that are finished compete with the others, whatever their length.
-  const std::size_t num_new = candidates_.size();
+  const auto factor = [&](const Hypothesis& h) {
+    return options_.length_penalty == 0.0
+               ? 1.0
+               : std::pow((length_ + 1.0) / h.length, options_.length_penalty);
+  };
+  for (const Hypothesis& h : beam_) {
+    if (h.finished) {
+      best_ = std::max(best_, h.score * factor(h));
+    }
+  }
+  const double lowest = best_ - options_.beam_threshold;
   for (std::uint32_t k = 0; k < beam_.size(); ++k) {
     const Hypothesis& h = beam_[k];
-    if (h.finished) {
-      const double factor =
-          options_.length_penalty == 0.0
-              ? 1.0
-              : std::pow(double{length_ + 1.0} / h.length, options_.length_penalty);
-      candidates_.push_back({.score = h.score,
-                             .single = h.score,
-                             .factor = factor,
-                             .rank = h.score * factor,
-                             .from = k,
-                             .context = h.context,
-                             .history = h.history,
-                             .sequence = h.sequence,
-                             .token = h.token,
-                             .word = -1,
-                             .ask = Ask::end,
-                             .kept = true});
+    if (h.finished && h.score * factor(h) >= lowest) {
+      Joined kept;
+      kept.score = kept.single = h.score;
+      kept.factor = factor(h);
+      kept.rank = kept.score * kept.factor;
+      kept.from = k;
+      kept.context = h.context;
+      kept.token = h.token;
+      kept.ask = Ask::end;
+      kept.history = h.history;
+      kept.sequence = h.sequence;
+      kept.kept = true;
+      join_one(kept);
     }
   }
-  double best = minus_infinity;
   for (const Candidate& candidate : candidates_) {
-    best = std::max(best, candidate.rank);
-  }
-  for (const Candidate& candidate : candidates_) {
-    if (candidate.rank >= best - options_.beam_threshold && candidate.rank > minus_infinity) {
-      join_one(candidate);
+    if (candidate.rank >= lowest && candidate.rank > minus_infinity) {
+      Joined made{candidate};
+      made.single = made.score;
+      join_one(made);
     }
   }
-  candidates_.resize(num_new);
 }
 
-void Seq2SeqSearch::join_one(const Candidate& candidate) {
+void Seq2SeqSearch::join_one(const Joined& candidate) {
   joined_.push_back(candidate);
-  Candidate& last = joined_.back();
+  Joined& last = joined_.back();
   // Without a lexicon finished hypotheses all differ.
   if (!joins_ || (graph_ == nullptr && last.ask == Ask::end)) {
     return;
@@ -458,7 +463,7 @@ void Seq2SeqSearch::join_one(const Candidate& candidate) {
   if (found == made) {
     return;
   }
-  Candidate& there = joined_[found];
+  Joined& there = joined_[found];
   const double sum =
       options_.log_add ? log_add(there.score, last.score) : std::max(there.score, last.score);
   if (last.single > there.single) {
@@ -470,7 +475,7 @@ void Seq2SeqSearch::join_one(const Candidate& candidate) {
 }
 
 // What decides whether candidates are one, as two numbers; its history and sequence are set.
-std::pair<std::uint32_t, std::uint32_t> Seq2SeqSearch::place_of(Candidate& candidate) {
+std::pair<std::uint32_t, std::uint32_t> Seq2SeqSearch::place_of(Joined& candidate) {
   const Hypothesis& h = beam_[candidate.from];
   const auto number = [](PrefixTable& table, std::uint32_t& count, std::uint32_t before,
                          std::int32_t next) {
@@ -515,7 +520,7 @@ void Seq2SeqSearch::select() {
     return;
   }
   const auto size = std::min(joined_.size(), static_cast<std::size_t>(options_.beam_size));
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.rank > b.rank; };
+  const auto better = [](const Joined& a, const Joined& b) { return a.rank > b.rank; };
   const auto end = joined_.begin() + static_cast<std::ptrdiff_t>(size);
   std::nth_element(joined_.begin(), end - 1, joined_.end(), better);
   std::sort(joined_.begin(), end, better);

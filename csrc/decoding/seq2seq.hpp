@@ -130,21 +130,24 @@ class Seq2SeqSearch {
     bool finished;
   };
   enum class Ask : std::uint8_t { nothing, word, end };
+  // What a hypothesis becomes with one token more.
   struct Candidate {
     double score = 0.0;     // without what the language model says until it was asked
-    double single = 0.0;    // the best score of those that became one with it
-    double factor = 1.0;    // score * factor is what it competes with
-    double rank = 0.0;      // that product; the most that it can be until the model was asked
+    double rank = 0.0;      // what it competes with; the most that can be until the model was asked
     double language = 0.0;  // that it adds
     float emission = 0.0F;
     std::uint32_t from = 0;  // in the beam
     std::uint32_t node = Trie::root;
     std::uint32_t context = 0;
-    std::uint32_t history = 0;
-    std::uint32_t sequence = 0;
     std::int32_t token = -1;
     std::int32_t word = -1;
     Ask ask = Ask::nothing;
+  };
+  struct Joined : Candidate {
+    double single = 0.0;  // the best score of those that became one
+    double factor = 1.0;  // score * factor = rank
+    std::uint32_t history = 0;
+    std::uint32_t sequence = 0;
     bool kept = false;  // a finished hypothesis that stays as it is
   };
   struct Scored {
@@ -156,23 +159,25 @@ class Seq2SeqSearch {
     Emitted emitted;
   };
 
-  void choose_tokens(const float* scores);
+  std::ptrdiff_t survey(const float* scores);
+  double floor_of_beam();
   void gather(const float* scores, double floor, bool limited);
-  void gather_freely(std::uint32_t from, const float* row);
-  void gather_chosen(std::uint32_t from, std::span<const Scored> chosen);
-  void gather_children(std::uint32_t from, const float* row);
+  void choose(std::size_t row, const float* scores, float lowest);
+  template <typename Lowest, typename Take>
+  void each_at_least(std::size_t row, const float* scores, Lowest lowest, Take take) const;
+  double highest_gain(const Hypothesis& h) const noexcept;
+  std::uint32_t child_of(std::uint32_t node, std::int32_t token) const noexcept;
   void try_token(std::uint32_t from, std::int32_t token, float emission);
   void try_child(std::uint32_t from, std::uint32_t child, float emission);
   void try_end(std::uint32_t from, float emission);
-  void add(Candidate candidate, double language_ceiling);
-  void keep_best(std::size_t count);
+  void add(const Candidate& candidate, double language_ceiling);
+  void keep_best();
   void ask_model();
   void join();
-  void join_one(const Candidate& candidate);
-  std::pair<std::uint32_t, std::uint32_t> place_of(Candidate& candidate);
+  void join_one(const Joined& candidate);
+  std::pair<std::uint32_t, std::uint32_t> place_of(Joined& candidate);
   void select();
   void list_rows();
-  std::uint32_t record(const Candidate& candidate);
 
   double weighted(double language) const noexcept {
     return options_.lm_weight == 0.0 ? 0.0 : options_.lm_weight * language;
@@ -182,13 +187,13 @@ class Seq2SeqSearch {
   }
 
   const Seq2SeqOptions& options_;
-  const LexiconGraph* graph_;
+  const LexiconGraph* graph_;  // null without a lexicon
   std::span<const float> highest_;
   std::size_t num_tokens_;
-  bool reads_tokens_;   // the language model, not words
-  bool joins_;          // whether two hypotheses can become one at all
-  bool bounded_;        // whether a candidate below the beam matters to nobody
-  double ceiling_;      // of what the language model adds to any score
+  std::size_t num_blocks_;  // of the scores of a row
+  bool reads_tokens_;       // the language model, not words
+  bool joins_;              // whether two hypotheses can become one at all
+  double ceiling_;          // of what the language model adds to any score
   std::unique_ptr<Session> session_;
   Contexts contexts_;
 
@@ -200,16 +205,16 @@ class Seq2SeqSearch {
   std::vector<std::uint32_t> rows_;  // the hypothesis of each row
   std::int32_t length_ = 0;          // of the hypotheses that go on
 
-  std::vector<Scored> chosen_;  // the best tokens of each row, num_chosen_ each
-  std::size_t num_chosen_ = 0;
-  std::vector<Scored> pool_;
+  std::vector<float> highest_of_block_;
+  std::vector<Scored> chosen_;  // the best tokens of the row at hand
   std::vector<Candidate> candidates_;
-  std::vector<Candidate> joined_;
+  std::vector<Joined> joined_;
   std::vector<Contexts::Request> requests_;
   std::vector<double> ranks_;
-  double floor_ = 0.0;    // a candidate below it is not gathered
-  std::size_t limit_ = 0;  // gather the best ones only; 0: all
-  bool cut_ = false;       // some were left out for that
+  double floor_ = 0.0;   // a candidate below it is not gathered
+  bool limited_ = false;  // whether the best beam_size candidates will do
+  bool cut_ = false;      // some were left out for that
+  double best_ = 0.0;     // rank of any single candidate
   PrefixTable table_;
   PrefixTable histories_;
   PrefixTable sequences_;
