@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
-#include <string>
+#include <cstring>
 
 #include "decoding/lm/symbols.hpp"
 
@@ -13,16 +12,45 @@ namespace {
 
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 constexpr std::size_t block = 64;  // scores whose highest is known
-constexpr std::size_t lanes = 8;   // of those that are compared at once
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
 // Just below, for comparisons of float32 with what was computed in float64.
 float just_below(double value) noexcept {
-  return std::nextafter(static_cast<float>(value), -std::numeric_limits<float>::infinity());
+  return std::nextafter(static_cast<float>(value), -infinity);
 }
 
 double log_add(double left, double right) noexcept {
   const double high = std::max(left, right);
   return high + std::log1p(std::exp(std::min(left, right) - high));
+}
+
+bool is_impossible(float score) noexcept { return !(score < infinity); }
+
+// The highest of the scores of a block, NaN if one of them is NaN or plus infinity. Loops over floats
+// are not turned into vectors where NaN counts, and this is most of a search's work.
+float highest_of(const float* scores) noexcept {
+  using Four = float __attribute__((vector_size(16)));
+  const auto four = [&](std::size_t at) {
+    Four loaded;
+    std::memcpy(&loaded, scores + at, sizeof(loaded));
+    return loaded;
+  };
+  const Four bound = {infinity, infinity, infinity, infinity};
+  Four left = four(0);
+  Four right = four(4);
+  auto possible = (left < bound) & (right < bound);
+  for (std::size_t at = 8; at < block; at += 8) {
+    const Four first = four(at);
+    const Four second = four(at + 4);
+    possible &= (first < bound) & (second < bound);
+    left = first > left ? first : left;
+    right = second > right ? second : right;
+  }
+  if ((possible[0] & possible[1] & possible[2] & possible[3]) == 0) {
+    return std::numeric_limits<float>::quiet_NaN();
+  }
+  left = left > right ? left : right;
+  return std::max(std::max(left[0], left[1]), std::max(left[2], left[3]));
 }
 
 }  // namespace
@@ -130,34 +158,22 @@ std::ptrdiff_t Seq2SeqSearch::step(const float* scores) {
 
 // Notes the highest score of each block; returns where the first NaN or plus infinity is, or `fine`.
 std::ptrdiff_t Seq2SeqSearch::survey(const float* scores) {
-  const auto impossible = [](float score) {
-    return !(score < std::numeric_limits<float>::infinity());
-  };
-  highest_of_block_.resize(rows_.size() * num_blocks_);
-  float* highest = highest_of_block_.data();
+  highest_of_block_.clear();
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     const float* const begin = scores + row * num_tokens_;
-    for (std::size_t at = 0; at < num_tokens_; at += block) {
-      const std::size_t end = std::min(at + block, num_tokens_);
-      float most[lanes];
-      std::int32_t any[lanes] = {};
-      std::fill(most, most + lanes, -std::numeric_limits<float>::infinity());
-      std::size_t k = at;
-      for (; k + lanes <= end; k += lanes) {
-        for (std::size_t lane = 0; lane < lanes; ++lane) {
-          const float score = begin[k + lane];
-          any[lane] |= impossible(score) ? 1 : 0;
-          most[lane] = score > most[lane] ? score : most[lane];
-        }
-      }
-      for (; k < end; ++k) {
-        any[0] |= impossible(begin[k]) ? 1 : 0;
-        most[0] = std::max(most[0], begin[k]);
-      }
-      if (std::any_of(any, any + lanes, [](std::int32_t one) { return one != 0; })) {
-        return std::find_if(begin + at, begin + end, impossible) - scores;
-      }
-      *highest++ = *std::max_element(most, most + lanes);
+    const float* const end = begin + num_tokens_;
+    const float* at = begin;
+    for (; end - at >= static_cast<std::ptrdiff_t>(block); at += block) {
+      highest_of_block_.push_back(highest_of(at));
+    }
+    if (at < end) {
+      highest_of_block_.push_back(std::any_of(at, end, is_impossible)
+                                      ? std::numeric_limits<float>::quiet_NaN()
+                                      : *std::max_element(at, end));
+    }
+    const float* const blocks = highest_of_block_.data() + row * num_blocks_;
+    if (std::any_of(blocks, blocks + num_blocks_, is_impossible)) {
+      return std::find_if(begin, end, is_impossible) - scores;
     }
   }
   return fine;
@@ -203,7 +219,7 @@ double Seq2SeqSearch::floor_of_beam() {
 void Seq2SeqSearch::gather(const float* scores, double floor, bool limited) {
   candidates_.clear();
   floor_ = floor;
-  limited_ = limited && ceiling_ < std::numeric_limits<double>::infinity();
+  limited_ = limited && ceiling_ < infinity;
   cut_ = false;
   for (std::size_t row = 0; row < rows_.size(); ++row) {
     const float* const begin = scores + row * num_tokens_;
@@ -239,7 +255,7 @@ void Seq2SeqSearch::choose(std::size_t row, const float* scores, float lowest) {
       return a.score != b.score ? a.score > b.score : a.token < b.token;
     });
     // Of equal scores the first is better, so what follows must be above.
-    lowest = std::nextafter(nth->score, std::numeric_limits<float>::infinity());
+    lowest = std::nextafter(nth->score, infinity);
     chosen_.resize(wanted);
   };
   chosen_.clear();
@@ -247,7 +263,7 @@ void Seq2SeqSearch::choose(std::size_t row, const float* scores, float lowest) {
       row, scores, [&] { return lowest; },
       [&](std::int32_t token) {
         chosen_.push_back({scores[token], token});
-        if (chosen_.size() == 2 * wanted + lanes) {
+        if (chosen_.size() == 2 * wanted + 8) {
           shrink();
         }
       });
