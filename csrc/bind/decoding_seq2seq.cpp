@@ -155,6 +155,12 @@ void bind_seq2seq(nb::module_& m) {
              return std::pair(copied(running.search.tokens()), copied(running.search.parents()));
            })
       .def("step", &step, "scores"_a)
+      .def(
+          "settled",
+          [](const Running& running, std::int32_t count, std::int32_t max_length) {
+            return running.search.settled(count, max_length);
+          },
+          "count"_a, "max_length"_a)
       .def("finish", &finish, "count"_a);
 }
 

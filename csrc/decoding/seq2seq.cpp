@@ -110,6 +110,7 @@ void Seq2SeqSearch::begin() {
   num_histories_ = num_sequences_ = 1;
   num_both_ = 0;
   length_ = 0;
+  probabilities_ = true;
   beam_.assign(1, {.score = 0.0,
                    .acoustic = 0.0,
                    .language = 0.0,
@@ -175,6 +176,11 @@ std::ptrdiff_t Seq2SeqSearch::survey(const float* scores) {
     if (std::any_of(blocks, blocks + num_blocks_, is_impossible)) {
       return std::find_if(begin, end, is_impossible) - scores;
     }
+    // Rounding may leave the logarithm of a probability of 1 above 0.
+    probabilities_ =
+        probabilities_ && std::all_of(blocks, blocks + num_blocks_, [](float highest) {
+          return highest <= 1e-4F;
+        });
   }
   return fine;
 }
@@ -570,6 +576,36 @@ void Seq2SeqSearch::select() {
   }
   beam_.swap(next_beam_);
   list_rows();
+}
+
+bool Seq2SeqSearch::settled(std::int32_t count, std::int32_t max_length) const {
+  if (options_.flashlight || (options_.log_add && joins_) || options_.length_penalty != 0.0 ||
+      !probabilities_ || !(ceiling_ < infinity)) {
+    return false;
+  }
+  const double gain =
+      std::max(0.0, options_.token_score + std::max(0.0, options_.word_score) + ceiling_);
+  const double last = std::max(0.0, options_.eos_score + ceiling_);
+  std::int32_t finished = 0;
+  double worst = infinity;  // of the best `count` that are finished
+  for (const Hypothesis& h : beam_) {
+    if (h.finished && finished < count) {
+      worst = h.score;
+      ++finished;
+    }
+  }
+  if (finished < count) {
+    return false;
+  }
+  return std::none_of(beam_.begin(), beam_.end(), [&](const Hypothesis& h) {
+    if (h.finished) {
+      return false;
+    }
+    // What the look-ahead took away may come back.
+    const double ahead =
+        graph_ == nullptr ? 0.0 : std::max(0.0, -weighted(graph_->node(h.node).smear));
+    return h.score + ahead + gain * (max_length - length_) + last > worst;
+  });
 }
 
 std::vector<Seq2SeqHypothesis> Seq2SeqSearch::finish(std::int32_t count) const {

@@ -109,6 +109,9 @@ class Seq2SeqSearch {
   // `scores` has a row of num_tokens natural logarithms for each of tokens(). Returns `fine`, or where
   // the first NaN or plus infinity is; then nothing has happened.
   std::ptrdiff_t step(const float* scores);
+  // Whether `count` finished hypotheses score better than any other can until it has `max_length`
+  // tokens, if the scores of tokens are logarithms of probabilities. False where that can't be told.
+  bool settled(std::int32_t count, std::int32_t max_length) const;
   // The hypotheses, best first: those that are finished, unless none is.
   std::vector<Seq2SeqHypothesis> finish(std::int32_t count) const;
 
@@ -215,6 +218,7 @@ class Seq2SeqSearch {
   bool limited_ = false;  // whether the best beam_size candidates will do
   bool cut_ = false;      // some were left out for that
   double best_ = 0.0;     // rank of any single candidate
+  bool probabilities_ = true;  // whether no score of a token was above 0
   PrefixTable table_;
   PrefixTable histories_;
   PrefixTable sequences_;

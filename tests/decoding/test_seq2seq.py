@@ -309,6 +309,52 @@ def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, tmp_p
     assert [one.finished for one in found] == [one.finished for one in expected]
 
 
+@pytest.mark.parametrize("with_lexicon", [False, True])
+@pytest.mark.parametrize("seed", range(40))
+def test_the_model_is_asked_no_further_than_the_best_needs(seed, with_lexicon, tmp_path):
+    rng, width, _, lexicon = problem(seed)
+    lm = arpa(rng, [*"vwx", *NAMES[1:width]], tmp_path / "lm.arpa")
+    options = Seq2SeqOptions(
+        beam_size=200,
+        word_score=float(rng.normal()) if with_lexicon else 0.0,
+        token_score=float(rng.choice([-1, 0, 0.1])),
+        eos_score=float(rng.normal()),
+        lm_weight=float(rng.choice([0, 0.5, 2])),
+        smearing=str(rng.choice(["none", "max", "logadd"])),
+    )
+    decoder = Seq2SeqDecoder(lexicon if with_lexicon else lexicon.tokens, lm, options, eos="#")
+    calls = []
+
+    def counted(*given):
+        calls.append(given[3])
+        return updating(seed, width)(*given)
+
+    every = decoder.decode(counted, max_length=8, nbest=1000)
+    for nbest in (1, 3):
+        calls.clear()
+        same(decoder.decode(counted, max_length=8, nbest=nbest), every[:nbest])
+
+
+def test_what_is_settled_ends_the_search():
+    calls = []
+    rows = np.log(np.array([[0.1, 0.6, 0.3], [0.8, 0.1, 0.1]], np.float32))
+
+    def update(tokens, parents, states, step):
+        calls.append(step)
+        return rows[[min(step, 1)] * len(tokens)], None
+
+    for options, num_calls in [
+        ({}, 2),  # 0.6 · 0.8 is more than any other can become
+        ({"token_score": 1.0}, 30),  # longer ones may become better
+        ({"log_add": True}, 2),  # without a lexicon, nothing adds up
+        ({"length_penalty": 1.0}, 30),
+    ]:
+        calls.clear()
+        found = free_decoder(3, **options).decode(update, max_length=30)
+        assert len(calls) == num_calls
+        assert options or found[0].text == "a"
+
+
 def free_decoder(width=4, **options):
     return Seq2SeqDecoder(Tokens(list(NAMES[:width])), options=Seq2SeqOptions(**options), eos="#")
 
@@ -450,15 +496,15 @@ def test_tensors_of_torch_are_taken():
 )
 def test_a_callback_that_fails_leaves_the_decoder_usable(returned, error, message):
     decoder, update = free_decoder(), updating(3, 4)
-    before = decoder.decode(update, max_length=5)
+    before = decoder.decode(update, max_length=5, nbest=9)
 
     def failing(tokens, parents, states, step):
         rows, made = update(tokens, parents, states, step)
         return returned(rows, made) if step == 2 else (rows, made)
 
     with pytest.raises(error, match=message):
-        decoder.decode(failing, max_length=5)
-    same(decoder.decode(update, max_length=5), before)
+        decoder.decode(failing, max_length=5, nbest=9)
+    same(decoder.decode(update, max_length=5, nbest=9), before)
 
 
 def test_bad_arguments_are_named():

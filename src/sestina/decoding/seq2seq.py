@@ -239,7 +239,8 @@ class Seq2SeqDecoder:
     def decode(self, update: Update, *, max_length: int, nbest: int = 1) -> list[Seq2SeqHypothesis]:
         """The best sequences, best first.
 
-        Finished ones only, unless none is; of the rest `finished` is false.
+        Finished ones only, unless none is; of the rest `finished` is false. The model is asked no
+        further once no hypothesis can come before those that are finished.
 
         Args:
             update: called once a step as `update(tokens, parents, states, step)`, for the k
@@ -287,7 +288,7 @@ class Seq2SeqDecoder:
             ShapeError, DtypeError, NonFiniteError, InvalidValueError, Exception: as `decode` does.
         """
         _check_at_least("nbest", nbest, 1)
-        lengths = _lengths(max_length, num_utterances)
+        lengths, count = _lengths(max_length, num_utterances), min(nbest, _MOST)
         searches = [self._native.search() for _ in range(num_utterances)]
         first_rows = [0] * num_utterances  # of each utterance in the last call
         states: States = None
@@ -295,7 +296,8 @@ class Seq2SeqDecoder:
             going = []
             for place, search in enumerate(searches):
                 last, parents = search.rows()
-                if step < lengths[place] and len(last):
+                settled = search.settled(count, lengths[place])
+                if step < lengths[place] and len(last) and not settled:
                     going.append((place, search, last, parents + np.int32(first_rows[place])))
             if not going:
                 break
@@ -317,10 +319,7 @@ class Seq2SeqDecoder:
                 self._advance(search, scores[row : row + len(last)], row, step)
                 first_rows[place] = row
                 row += len(last)
-        return [
-            [self._hypothesis(found) for found in search.finish(min(nbest, _MOST))]
-            for search in searches
-        ]
+        return [[self._hypothesis(found) for found in search.finish(count)] for search in searches]
 
     def _checked(
         self, returned: Any, num_rows: int, step: int
