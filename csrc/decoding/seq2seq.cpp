@@ -53,35 +53,55 @@ float highest_of(const float* scores) noexcept {
   return std::max(std::max(left[0], left[1]), std::max(left[2], left[3]));
 }
 
+std::vector<float> smears_of(const Spellings& spellings, const Trie& trie,
+                             const LanguageModel& model, Smearing smearing,
+                             const Seq2SeqOptions& options) {
+  if (options.token_lm || smearing == Smearing::none) {
+    return look_ahead(trie, {}, Smearing::none);
+  }
+  return look_ahead(trie, entry_scores(model, trie, ids_in_model(model, spellings)), smearing);
+}
+
 }  // namespace
 
-Seq2SeqDecoder::Seq2SeqDecoder(const Spellings& spellings, const Trie& trie,
-                               std::span<const std::string_view> token_names,
-                               std::shared_ptr<const LanguageModel> model, Smearing smearing,
+Seq2SeqDecoder::Seq2SeqDecoder(const Trie* trie, std::span<const float> smears,
+                               std::shared_ptr<const LanguageModel> model,
+                               std::vector<std::int32_t> model_words, std::int32_t num_tokens,
                                const Seq2SeqOptions& options)
     : model_(std::move(model)),
-      model_words_(options.token_lm ? ids_in_model(*model_, token_names)
-                                    : ids_in_model(*model_, spellings)),
+      model_words_(std::move(model_words)),
       highest_(highest_scores(*model_, model_words_)),
-      num_tokens_(static_cast<std::int32_t>(token_names.size())),
+      num_tokens_(num_tokens),
       options_(options) {
-  // A model of tokens scores each one as it comes; there is nothing to look ahead to.
-  const bool looks_ahead = !options.token_lm && smearing != Smearing::none;
-  const std::vector<float> no_highest(static_cast<std::size_t>(spellings.words().size()), 0.0F);
-  const std::vector<float> first =
-      looks_ahead ? entry_scores(*model_, trie, model_words_) : std::vector<float>();
-  graph_.emplace(trie, look_ahead(trie, first, looks_ahead ? smearing : Smearing::none),
-                 options.token_lm ? no_highest : highest_, num_tokens_);
+  if (trie == nullptr) {
+    return;
+  }
+  if (!options.token_lm) {
+    graph_.emplace(*trie, smears, highest_, num_tokens);
+    return;
+  }
+  // A model of tokens scores each one as it comes: there is nothing to look ahead to, and words have
+  // no scores.
+  const std::int32_t last_word =
+      trie->words.empty() ? 0 : *std::max_element(trie->words.begin(), trie->words.end());
+  graph_.emplace(*trie, std::vector<float>(trie->num_nodes(), 0.0F),
+                 std::vector<float>(static_cast<std::size_t>(last_word) + 1, 0.0F), num_tokens);
 }
 
 Seq2SeqDecoder::Seq2SeqDecoder(std::span<const std::string_view> token_names,
                                std::shared_ptr<const LanguageModel> model,
                                const Seq2SeqOptions& options)
-    : model_(std::move(model)),
-      model_words_(ids_in_model(*model_, token_names)),
-      highest_(highest_scores(*model_, model_words_)),
-      num_tokens_(static_cast<std::int32_t>(token_names.size())),
-      options_(options) {}
+    : Seq2SeqDecoder(nullptr, {}, model, ids_in_model(*model, token_names),
+                     static_cast<std::int32_t>(token_names.size()), options) {}
+
+Seq2SeqDecoder::Seq2SeqDecoder(const Spellings& spellings, const Trie& trie,
+                               std::span<const std::string_view> token_names,
+                               std::shared_ptr<const LanguageModel> model, Smearing smearing,
+                               const Seq2SeqOptions& options)
+    : Seq2SeqDecoder(&trie, smears_of(spellings, trie, *model, smearing, options), model,
+                     options.token_lm ? ids_in_model(*model, token_names)
+                                      : ids_in_model(*model, spellings),
+                     static_cast<std::int32_t>(token_names.size()), options) {}
 
 Seq2SeqSearch::Seq2SeqSearch(const Seq2SeqDecoder& decoder)
     : options_(decoder.options_),

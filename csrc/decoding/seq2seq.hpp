@@ -79,6 +79,13 @@ class Seq2SeqDecoder {
   // Without one: any sequence of tokens. The model reads tokens.
   Seq2SeqDecoder(std::span<const std::string_view> token_names,
                  std::shared_ptr<const LanguageModel> model, const Seq2SeqOptions& options);
+  // With a look-ahead that is given, by node, and the model's id of each word or token; without a
+  // lexicon if `trie` is null.
+  Seq2SeqDecoder(const Trie* trie, std::span<const float> smears,
+                 std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_words,
+                 std::int32_t num_tokens, const Seq2SeqOptions& options);
+  Seq2SeqDecoder(const Seq2SeqDecoder&) = delete;
+  Seq2SeqDecoder& operator=(const Seq2SeqDecoder&) = delete;
 
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
   const Seq2SeqOptions& options() const noexcept { return options_; }
