@@ -88,6 +88,16 @@ struct Move {
   bool guarded;         // only paths that end in a blank may go this way
 };
 
+// A step from the root that was too low to make a prefix. Several places of one context are at the
+// root, so that a later step of the same frame may make it.
+struct Late {
+  double score;
+  double shift;
+  std::uint32_t prefix;
+  std::uint32_t node;
+  bool guarded;
+};
+
 template <Policy P>
 class BeamSearch final : public Search {
  public:
@@ -325,6 +335,7 @@ class BeamSearch final : public Search {
   std::vector<Pending> pending_;
   std::vector<Prefix> created_;  // the prefixes of pending_ beyond those of beam_
   std::vector<Move> moves_;
+  std::vector<Late> late_;  // for sums
   std::vector<Contexts::Request> requests_;
   std::vector<double> values_;
   Ranks ranks_;
@@ -584,8 +595,15 @@ void BeamSearch<P>::expand() {
   // What is below the bound makes no prefix, but counts in the sum of one that there is, as long as
   // a double shows it.
   floor_ = P.sum && !probing_ ? std::max(cut_, bound_ - 36.0) : bound_;
+  late_.clear();
   for (std::uint32_t i = 0; i < totals_.size(); ++i) {
     expand_prefix(i);
+  }
+  for (const Late& late : late_) {
+    const std::uint32_t target = find(beam_[late.prefix].context, late.node);
+    if (target != none) {
+      push_token(target, late.prefix, late.score, late.shift, late.guarded, -1, 0.0F);
+    }
   }
 }
 
@@ -725,6 +743,8 @@ void BeamSearch<P>::try_place(std::uint32_t index, std::uint32_t node, std::int3
     const std::uint32_t target = find(p.context, node);
     if (target != none) {
       push_token(target, index, score, shift, guarded, -1, 0.0F);
+    } else if (is_root(p.node)) {
+      late_.push_back({score, shift, index, node, guarded});
     }
   }
 }
