@@ -53,6 +53,8 @@ class LexiconDecoder(FrameDecoder):
 
     def _made(self, num_columns: int) -> _native.Decoder:
         given, made = self._options, _native.SearchOptions()
+        if self._is_token_lm or given.criterion_type.name != "CTC":
+            raise NotImplementedError
         for name in ("beam_size", "beam_threshold", "lm_weight", "word_score", "unk_score"):
             setattr(made, name, getattr(given, name))
         made.sil_score, made.log_add = given.sil_score, given.log_add

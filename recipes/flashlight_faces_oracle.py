@@ -1,0 +1,41 @@
+"""Flashlight's own results on small seeded problems, for tests/parity/test_flashlight_faces.py.
+
+Run from the root of a checkout, in the environment of decoding's peers:
+
+    make .venv-bench-decoding/.ready
+    .venv-bench-decoding/bin/python -m recipes.flashlight_faces_oracle
+
+It writes tests/parity/flashlight_faces.json.gz: for each family of problems what flashlight-text
+0.0.7 with KenLM 0.3.0 made of the problems of tests/parity/flashlight_problems.py.
+"""
+
+import gzip
+import json
+import tempfile
+from pathlib import Path
+
+from flashlight.lib.text import decoder as decoding
+from flashlight.lib.text import dictionary as dictionaries
+
+from tests.parity.flashlight_problems import FAMILIES, NUM_PROBLEMS, problem_of, solved
+
+TARGET = Path("tests/parity/flashlight_faces.json.gz")
+
+
+def main() -> None:
+    """Solves and writes all problems."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lm.arpa")
+        for family in FAMILIES:
+            found[" ".join(map(str, family))] = [
+                solved(problem_of(family, seed), decoding, dictionaries, path)
+                for seed in range(NUM_PROBLEMS)
+            ]
+    text = json.dumps(found, separators=(",", ":"))
+    TARGET.write_bytes(gzip.compress(text.encode(), mtime=0))
+    print(f"{len(found)} × {NUM_PROBLEMS} problems in {TARGET}, {TARGET.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Flashlight Text's own results on 3,200 small problems, from its compatible face."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from sestina.decoding.compat.flashlight import decoder as decoding
+from sestina.decoding.compat.flashlight import dictionary as dictionaries
+from tests.parity.flashlight_problems import FAMILIES, NUM_PROBLEMS, problem_of, solved
+
+RECORDED = json.loads(
+    gzip.decompress(Path(__file__).with_name("flashlight_faces.json.gz").read_bytes())
+)
+# Scores are sums of the same numbers in another order, and Flashlight keeps some as float32.
+TOLERANCE = 1e-4
+
+
+def differences(found, expected):
+    """What isn't as recorded. Of hypotheses with equal scores either may come first."""
+    if len(found) != len(expected):
+        yield f"{len(found)} hypotheses, expected {len(expected)}"
+    for place, (one, other) in enumerate(zip(found, expected, strict=False)):
+        if one[0] != pytest.approx(other[0], abs=TOLERANCE):
+            yield f"{place}: score {one[0]}, expected {other[0]}"
+        neighbours = expected[max(place - 1, 0) : place] + expected[place + 1 : place + 2]
+        if any(abs(other[0] - neighbour[0]) < TOLERANCE for neighbour in neighbours):
+            continue
+        if one[1:3] != pytest.approx(other[1:3], abs=TOLERANCE):
+            yield f"{place}: parts {one[1:3]}, expected {other[1:3]}"
+        if one[3:] != other[3:]:
+            yield f"{place}: {one[3:]}, expected {other[3:]}"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "-".join(map(str, family)))
+def test_words_paths_and_scores_are_flashlights(family, tmp_path):
+    expected = RECORDED[" ".join(map(str, family))]
+    assert len(expected) == NUM_PROBLEMS
+    wrong = {}
+    for seed in range(NUM_PROBLEMS):
+        problem = problem_of(family, seed)
+        found = solved(problem, decoding, dictionaries, tmp_path / "lm.arpa")
+        if lines := list(differences(found, expected[seed])):
+            wrong[seed] = lines
+    assert not wrong
