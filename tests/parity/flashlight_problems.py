@@ -96,9 +96,7 @@ def arpa_of(draw, words):
         if draw.number(0, 1) < 0.4
     ]
     lines = ["\\data\\", f"ngram 1={len(every)}", f"ngram 2={len(pairs)}", "", "\\1-grams:"]
-    lines += [
-        f"{draw.number(-3, -0.1):.4f}\t{word}\t{draw.number(-1, 0):.4f}" for word in every
-    ]
+    lines += [f"{draw.number(-3, -0.1):.4f}\t{word}\t{draw.number(-1, 0):.4f}" for word in every]
     lines += ["", "\\2-grams:", *(f"{draw.number(-3, -0.1):.4f}\t{a} {b}" for a, b in pairs)]
     return "\n".join([*lines, "", "\\end\\", ""])
 

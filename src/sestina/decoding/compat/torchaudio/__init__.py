@@ -10,6 +10,11 @@ from sestina.decoding.compat.torchaudio.ctc import (
     CTCHypothesis,
     ctc_decoder,
 )
+from sestina.decoding.compat.torchaudio.cuda import (
+    CUCTCDecoder,
+    CUCTCHypothesis,
+    cuda_ctc_decoder,
+)
 from sestina.decoding.compat.torchaudio.pretrained import download_pretrained_files
 
 __all__ = [
@@ -17,6 +22,9 @@ __all__ = [
     "CTCDecoderLM",
     "CTCDecoderLMState",
     "CTCHypothesis",
+    "CUCTCDecoder",
+    "CUCTCHypothesis",
     "ctc_decoder",
+    "cuda_ctc_decoder",
     "download_pretrained_files",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sestina.core.errors import FileFormatError
 from sestina.decoding.compat.flashlight.decoder.language_models import LM, LMState
 from sestina.decoding.compat.flashlight.dictionary import Dictionary
-from sestina.decoding.language_models import LanguageModel, read_arpa
+from sestina.decoding.language_models import NgramModel, read_lm
 
 __all__ = ["KenLM"]
 
@@ -20,7 +20,7 @@ class KenLM(LM):
     """An n-gram model; words are given by their index in a dictionary.
 
     Args:
-        path: of the model.
+        path: of an ARPA file, plain or packed, a binary file of KenLM, or one of `compile_lm`.
         usr_token_dict: the words. Those that the model lacks are its unknown word.
 
     Raises:
@@ -29,20 +29,20 @@ class KenLM(LM):
 
     def __init__(self, path: str, usr_token_dict: Dictionary) -> None:
         try:
-            self._model = read_arpa(path)
+            self._model = read_lm(path)
         except (FileFormatError, OSError) as error:
             raise RuntimeError(str(error)) from error
-        native = self._model.native
-        self._ids = [
-            native.word(usr_token_dict.get_entry(index).encode(errors="surrogateescape"))
+        self._words = [
+            usr_token_dict.get_entry(index).encode(errors="surrogateescape")
             for index in range(usr_token_dict.index_size())
         ]
-        self._end = native.word(b"</s>")
+        self._ids = [self._model.native.word(word) for word in self._words]
+        self._walk = self._model.native.walk()
 
     def start(self, start_with_nothing: bool) -> LMState:
         """The state at the start of a sentence, or without any context."""
         state = _NgramState()
-        state.number = self._model.native.start(not start_with_nothing)
+        state.number = self._walk.start(not start_with_nothing)
         return state
 
     def score(self, state: LMState, usr_token_idx: int) -> tuple[LMState, float]:
@@ -51,24 +51,24 @@ class KenLM(LM):
         Raises:
             RuntimeError: if the dictionary has no such index.
         """
-        if not 0 <= usr_token_idx < len(self._ids):
+        if not 0 <= usr_token_idx < len(self._words):
             raise RuntimeError(f"[KenLM] Invalid user token index: {usr_token_idx}")
-        return self._step(state, usr_token_idx, self._ids[usr_token_idx])
+        return self._step(state, usr_token_idx, self._words[usr_token_idx])
 
     def finish(self, state: LMState) -> tuple[LMState, float]:
         """The state after the sentence, and log10 of the probability that it ends."""
-        return self._step(state, -1, self._end)
+        return self._step(state, -1, b"</s>")
 
-    def _step(self, state: LMState, index: int, word: int) -> tuple[LMState, float]:
+    def _step(self, state: LMState, index: int, word: bytes) -> tuple[LMState, float]:
         assert isinstance(state, _NgramState)
-        score, number = self._model.native.step(state.number, word)
+        score, number = self._walk.step(state.number, word)
         after = state.child(index)
         assert isinstance(after, _NgramState)
         after.number = number
         return after, score
 
     @property
-    def model(self) -> LanguageModel:
+    def model(self) -> NgramModel:
         """As the compiled search takes it."""
         return self._model
 
