@@ -5,38 +5,35 @@ from __future__ import annotations
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError, NonFiniteError, ShapeError
 from sestina.decoding import _native
-from sestina.decoding.compat.flashlight.decoder.kenlm import KenLM
-from sestina.decoding.compat.flashlight.decoder.language_models import LM, ZeroLM
+from sestina.decoding.compat.flashlight.decoder.options import CriterionType
 from sestina.decoding.compat.flashlight.decoder.results import DecodeResult, RawResult
 
-__all__ = ["FrameDecoder", "model_of"]
+__all__ = ["FrameDecoder", "checked_criterion"]
 
-_ALL = 2**31 - 1  # hypotheses
+_ALL: Final = 2**31 - 1  # hypotheses
 
 
 class FrameDecoder(ABC):
     """A beam search over frames; a subclass says what is searched."""
 
-    def __init__(self) -> None:
+    _least_left = 0
+    """As many frames must be left for there to be a result before the end."""
+
+    def __init__(self, num_tokens: int) -> None:
+        self._num_tokens = num_tokens
         self._decoders: dict[int, _native.Decoder] = {}  # by width of the emissions
-        self._search: _native.Search | None = None
-        self._ended = False
+        self.decode_begin()
 
     @abstractmethod
     def _made(self, num_columns: int) -> _native.Decoder:
         """A compiled decoder for emissions with so many columns."""
-
-    @property
-    @abstractmethod
-    def _num_tokens(self) -> int:
-        """How many columns the emissions have at least."""
 
     def decode(
         self, emissions: Any, T: int | None = None, N: int | None = None
@@ -52,7 +49,7 @@ class FrameDecoder(ABC):
             Hypotheses; none if no path has a score.
         """
         scores = scores_of(emissions, T, N)
-        self._begin(scores.shape[1])
+        self.decode_begin()
         self._step(scores)
         self.decode_end()
         return self.get_all_final_hypothesis()
@@ -64,16 +61,18 @@ class FrameDecoder(ABC):
         if not utterances:
             return []
         decoder = self._decoder(utterances[0].shape[1])
-        ready = [self._ready(one) for one in utterances]
-        found = decoder.decode(ready, nbest, threads)
+        found = decoder.decode([self._ready(one) for one in utterances], nbest, threads)
         return [
-            [self._raw(one, len(scores) + 2) for one in hypotheses]
+            [self._raw(one, len(scores), ended=True) for one in hypotheses]
             for hypotheses, scores in zip(found, utterances, strict=True)
         ]
 
     def decode_begin(self) -> None:
         """Starts an utterance that comes in pieces."""
-        self._search, self._ended = None, False
+        self._search: _native.Search | None = None
+        self._ended = False
+        self._pruned = 0  # frames that are no longer shown
+        self._forgotten = 0.0  # of the scores, what was subtracted with them
 
     def decode_step(self, emissions: Any, T: int | None = None, N: int | None = None) -> None:
         """Reads on; see `decode`.
@@ -91,25 +90,67 @@ class FrameDecoder(ABC):
         self._ended = True
 
     def get_all_final_hypothesis(self) -> list[DecodeResult]:
-        """All hypotheses in the beam, best first."""
-        return [DecodeResult.of(raw) for raw in self.raw_results(_ALL)]
+        """All hypotheses in the beam, best first, each as far as it has come."""
+        if self._left < self._least_left:
+            return []
+        return [DecodeResult.of(self._shown(raw)) for raw in self.raw_results(_ALL)]
+
+    def get_best_hypothesis(self, look_back: int = 0) -> DecodeResult:
+        """The best hypothesis as it was `look_back` frames ago.
+
+        With a lexicon it goes further back to where a word has just ended, by 100 frames at most.
+        Where it goes back, the scores are nevertheless those of now.
+        """
+        best = self._best()
+        shown = self._frames_shown(best, look_back)
+        if best is None or shown is None:
+            return DecodeResult(0)
+        score, acoustic, language, frames = self._shown(best)
+        return DecodeResult.of((score, acoustic, language, frames[:, : shown + 1]))
+
+    def prune(self, look_back: int = 0) -> None:
+        """Forgets the frames before the one that `get_best_hypothesis` goes back to.
+
+        What is left starts there, and its scores are relative to the best one.
+        """
+        best = self._best()
+        shown = self._frames_shown(best, look_back)
+        if best is None or not shown:
+            return
+        self._pruned += shown
+        self._forgotten = best[0]
 
     def raw_results(self, nbest: int) -> list[RawResult]:
-        """The best hypotheses in the beam."""
+        """The best hypotheses in the beam, all frames of each."""
         if self._search is None:
             return []
-        length = self._search.frames + 2
-        return [self._raw(one, length) for one in self._search.finish(nbest)]
+        found = self._search.finish(nbest) if self._ended else self._search.beam(nbest)
+        return [self._raw(one, self._search.frames, ended=self._ended) for one in found]
 
-    def _begin(self, num_columns: int) -> None:
-        self.decode_begin()
-        self._search = self._decoder(num_columns).search()
+    @property
+    def _left(self) -> int:
+        """How many frames are shown."""
+        decoded = 0 if self._search is None else self._search.frames + self._ended
+        return decoded - self._pruned
+
+    def _best(self) -> RawResult | None:
+        return next(iter(self.raw_results(1)), None)
+
+    def _frames_shown(self, best: RawResult | None, look_back: int) -> int | None:
+        """How many frames of the best hypothesis it goes back to; None if there are none."""
+        shown = self._left - look_back
+        return shown if best is not None and shown >= self._least_left else None
+
+    def _shown(self, raw: RawResult) -> RawResult:
+        """Without what was pruned."""
+        score, acoustic, language, frames = raw
+        return score - self._forgotten, acoustic, language, frames[:, self._pruned :]
 
     def _step(self, scores: NDArray[np.float32]) -> None:
+        ready = self._ready(scores)
         if self._search is None:
-            self._begin(scores.shape[1])
-        assert self._search is not None
-        self._search.step(self._ready(scores))
+            self._search = self._decoder(scores.shape[1]).search()
+        self._search.step(ready)
 
     def _decoder(self, num_columns: int) -> _native.Decoder:
         num_columns = max(num_columns, self._num_tokens)
@@ -129,21 +170,26 @@ class FrameDecoder(ABC):
             raise NonFiniteError(
                 "emissions",
                 np.inf,
-                expected="logarithms",
+                expected="logarithms of probabilities",
                 remedy="look at what the model was given",
             )
         # Flashlight's comparisons drop every path that reads NaN.
         return scores if np.isfinite(total) else np.where(np.isnan(scores), -np.inf, scores)
 
     @staticmethod
-    def _raw(found: tuple[float, float, float, Any], length: int) -> RawResult:
-        """Frame by frame, with a silence before the first frame and one after the last."""
+    def _raw(
+        found: tuple[float, float, float, Any], num_frames: int, *, ended: bool
+    ) -> RawResult:
+        """Frame by frame, with a silence before the first frame and at the end one after the last."""
         score, acoustic, language, path = found
         starts = path[:, 1] + 1
-        raw = np.full((2, length), -1, np.int32)
-        raw[0, :-1] = np.repeat(path[:, 0], np.diff(starts, append=length - 1))
-        raw[0, -1] = path[0, 0]
+        raw = np.full((2, num_frames + 1 + ended), -1, np.int32)
+        raw[0, : num_frames + 1] = np.repeat(
+            path[:, 0], np.diff(starts, append=num_frames + 1)
+        )
         raw[1, starts] = path[:, 2]
+        if ended:
+            raw[0, -1] = path[0, 0]
         return score, acoustic, language, raw
 
 
@@ -185,10 +231,28 @@ def scores_of(emissions: Any, T: int | None, N: int | None) -> NDArray[np.float3
     return array[:T]
 
 
-def model_of(lm: LM, num_words: int) -> tuple[Any, list[int], _native.Merge]:
-    """A compiled model, its id of each of the user's words, and when hypotheses are the same."""
-    if isinstance(lm, KenLM):
-        return lm.model.native, lm.ids, _native.Merge.history
-    if isinstance(lm, ZeroLM):
-        return _native.NoModel(), [0] * num_words, _native.Merge.history
-    raise NotImplementedError
+def checked_criterion(
+    criterion: CriterionType, transitions: Sequence[float], num_columns: int
+) -> list[float]:
+    """The transitions that the search needs.
+
+    Raises:
+        InvalidValueError: if the criterion is not one over frames, or transitions are missing.
+    """
+    if criterion is CriterionType.S2S:
+        raise InvalidValueError(
+            "criterion_type",
+            criterion,
+            expected="CTC or ASG",
+            remedy="use LexiconSeq2SeqDecoder or LexiconFreeSeq2SeqDecoder",
+        )
+    if criterion is CriterionType.CTC:
+        return []
+    if len(transitions) != num_columns**2:
+        raise InvalidValueError(
+            "transitions",
+            f"{len(transitions)} scores",
+            expected=f"{num_columns**2} for ASG, one for each pair of the {num_columns} tokens",
+            remedy="pass the criterion's matrix, row by row",
+        )
+    return list(transitions)
