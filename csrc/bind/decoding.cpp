@@ -327,6 +327,13 @@ NB_MODULE(_native, m) {
             return found_all(hypotheses);
           },
           "count"_a)
+      .def(
+          "beam",
+          [](Running& running, std::int32_t count) {
+            const Use use(running);
+            return found_all(running.search->beam(count));
+          },
+          "count"_a)
       .def("settled",
            [](Running& running) {
              const Use use(running);

@@ -48,6 +48,30 @@ NodeContents contents(const ScoredTrie& trie, std::uint32_t v) {
           slice(tree.token, tree.first_child[v], tree.first_child[v + 1])};
 }
 
+void check_tokens(const ScoredTrie& trie, std::int32_t num_tokens) {
+  if (num_tokens < trie.num_tokens()) {
+    throw std::invalid_argument("num_tokens is " + std::to_string(num_tokens) +
+                                ", expected at least the trie's " +
+                                std::to_string(trie.num_tokens()));
+  }
+}
+
+void check_symbols(const std::vector<std::int32_t>& symbols, std::int32_t last) {
+  if (std::cmp_less_equal(symbols.size(), last)) {
+    throw std::runtime_error("the language model knows " + std::to_string(symbols.size()) +
+                             " indices, expected one for each up to " + std::to_string(last) +
+                             "; make its dictionary of all labels");
+  }
+}
+
+// A model of tokens scores each one as it comes; there is nothing to look ahead to.
+std::vector<float> smears_of(const ScoredTrie& trie, bool token_lm) {
+  if (token_lm) {
+    return std::vector<float>(trie.smears().size(), 0.0F);
+  }
+  return {trie.smears().begin(), trie.smears().end()};
+}
+
 }  // namespace
 
 void bind_compat(nb::module_& m) {
@@ -96,26 +120,23 @@ void bind_compat(nb::module_& m) {
       "model"_a, "words"_a);
   m.def(
       "trie_decoder",
-      [](const ScoredTrie& trie, std::shared_ptr<LanguageModel> model,
-         std::vector<std::int32_t> model_words, std::int32_t num_tokens,
-         const SearchOptions& options) {
-        if (num_tokens < trie.num_tokens()) {
-          throw std::invalid_argument("num_tokens is " + std::to_string(num_tokens) +
-                                      ", expected at least the trie's " +
-                                      std::to_string(trie.num_tokens()));
+      [](const ScoredTrie* trie, std::shared_ptr<LanguageModel> model,
+         std::vector<std::int32_t> symbols, std::int32_t num_tokens, const SearchOptions& options,
+         std::vector<float> transitions) {
+        const bool by_word = trie != nullptr && !options.token_lm;
+        check_symbols(symbols, by_word ? std::max(trie->largest_word(), options.unk_word)
+                                       : num_tokens - 1);
+        if (trie == nullptr) {
+          return std::make_shared<Decoder>(std::move(model), std::move(symbols), num_tokens,
+                                           options, std::move(transitions));
         }
-        const auto most = std::max(trie.largest_word(), options.unk_word);
-        if (std::cmp_less_equal(model_words.size(), most)) {
-          throw std::invalid_argument("the language model knows " +
-                                      std::to_string(model_words.size()) +
-                                      " words, expected one for each up to label " +
-                                      std::to_string(most));
-        }
-        return std::make_shared<Decoder>(trie.tree(), trie.smears(), std::move(model),
-                                         std::move(model_words), num_tokens, options,
-                                         std::vector<float>());
+        check_tokens(*trie, num_tokens);
+        return std::make_shared<Decoder>(trie->tree(), smears_of(*trie, options.token_lm),
+                                         std::move(model), std::move(symbols), num_tokens, options,
+                                         std::move(transitions));
       },
-      "trie"_a, "model"_a, "model_words"_a, "num_tokens"_a, "options"_a);
+      "trie"_a.none(), "model"_a, "symbols"_a, "num_tokens"_a, "options"_a, "transitions"_a,
+      "Symbols are the model's ids, by word or by token.");
 }
 
 }  // namespace sestina::decoding

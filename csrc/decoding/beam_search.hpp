@@ -154,6 +154,7 @@ class BeamSearch final : public Search {
   std::ptrdiff_t frames() const noexcept override { return frame_; }
 
   std::vector<Hypothesis> finish(std::int32_t count) override;
+  std::vector<Hypothesis> beam(std::int32_t count) const override;
   std::size_t settled() const override;
 
  private:
@@ -1022,6 +1023,30 @@ void BeamSearch<P>::select() {
     next_beam_.push_back(p);
   }
   beam_.swap(next_beam_);
+}
+
+template <Policy P>
+std::vector<Hypothesis> BeamSearch<P>::beam(std::int32_t count) const {
+  struct Place {
+    double score;
+    std::uint32_t record;
+    float smear;
+  };
+  std::vector<Place> places;
+  for (const Prefix& p : beam_) {
+    places.push_back({p.token, p.token_record, p.smear});
+    places.push_back({p.blank, p.blank_record, p.smear});
+  }
+  std::erase_if(places, [](const Place& place) { return place.score == minus_infinity; });
+  std::stable_sort(places.begin(), places.end(),
+                   [](const Place& a, const Place& b) { return a.score > b.score; });
+  places.resize(std::min(places.size(), static_cast<std::size_t>(std::max(count, 0))));
+  std::vector<Hypothesis> result;
+  for (const Place& place : places) {
+    result.push_back(records_.trace(place.record, place.score));
+    result.back().language += place.smear;
+  }
+  return result;
 }
 
 template <Policy P>

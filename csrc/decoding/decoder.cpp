@@ -65,12 +65,22 @@ Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
                  std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider)
     : own_model_symbols_(ids_in_model(*model, token_names)),
       model_symbols_(own_model_symbols_),
-      num_tokens_(static_cast<std::int32_t>(token_names.size())),
+      num_tokens_(num_tokens),
       transitions_(std::move(transitions)),
       options_(options),
       ridden_(rider != nullptr) {
   model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, token_names);
 }
+
+Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
+                 std::vector<std::int32_t> model_symbols, std::int32_t num_tokens,
+                 const SearchOptions& options, std::vector<float> transitions)
+    : model_(std::move(model)),
+      own_model_symbols_(std::move(model_symbols)),
+      model_symbols_(own_model_symbols_),
+      num_tokens_(num_tokens),
+      transitions_(std::move(transitions)),
+      options_(options) {}
 
 Decoder::Decoder(const Trie& trie, std::span<const float> smears,
                  std::shared_ptr<const LanguageModel> model,

@@ -36,6 +36,9 @@ class Decoder {
   Decoder(std::shared_ptr<const LanguageModel> model,
           std::span<const std::string_view> token_names, const SearchOptions& options,
           std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider);
+  // The same with the model's id of each token.
+  Decoder(std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,
+          std::int32_t num_tokens, const SearchOptions& options, std::vector<float> transitions);
   // In a lexicon with a look-ahead that is given, by node, and the model's id of each word or token.
   Decoder(const Trie& trie, std::span<const float> smears,
           std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,

@@ -71,6 +71,8 @@ class Search {
   virtual void step(const float* scores, std::ptrdiff_t frames) = 0;
   // The hypotheses, best first, as if the input ended here. The search can go on.
   virtual std::vector<Hypothesis> finish(std::int32_t count) = 0;
+  // The hypotheses as they are, best first, whether or not they could end here.
+  virtual std::vector<Hypothesis> beam(std::int32_t count) const = 0;
   // How many of the stretches of every hypothesis's path, from the first on, are the same in all and
   // will not change any more.
   virtual std::size_t settled() const = 0;

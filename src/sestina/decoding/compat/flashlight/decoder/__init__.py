@@ -1,5 +1,6 @@
 """The names of `flashlight.lib.text.decoder`."""
 
+from sestina.decoding.compat.flashlight.decoder.free import LexiconFreeDecoder
 from sestina.decoding.compat.flashlight.decoder.kenlm import KenLM
 from sestina.decoding.compat.flashlight.decoder.language_models import LM, LMState, ZeroLM
 from sestina.decoding.compat.flashlight.decoder.lexicon import LexiconDecoder
@@ -22,6 +23,7 @@ __all__ = [
     "LMState",
     "LexiconDecoder",
     "LexiconDecoderOptions",
+    "LexiconFreeDecoder",
     "LexiconFreeDecoderOptions",
     "LexiconFreeSeq2SeqDecoderOptions",
     "LexiconSeq2SeqDecoderOptions",
