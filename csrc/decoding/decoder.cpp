@@ -65,7 +65,7 @@ Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
                  std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider)
     : own_model_symbols_(ids_in_model(*model, token_names)),
       model_symbols_(own_model_symbols_),
-      num_tokens_(num_tokens),
+      num_tokens_(static_cast<std::int32_t>(token_names.size())),
       transitions_(std::move(transitions)),
       options_(options),
       ridden_(rider != nullptr) {
