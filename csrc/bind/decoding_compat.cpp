@@ -20,6 +20,7 @@
 #include "decoding/lm/model.hpp"
 #include "decoding/lm/symbols.hpp"
 #include "decoding/scored_trie.hpp"
+#include "decoding/seq2seq.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -137,6 +138,22 @@ void bind_compat(nb::module_& m) {
       },
       "trie"_a.none(), "model"_a, "symbols"_a, "num_tokens"_a, "options"_a, "transitions"_a,
       "Symbols are the model's ids, by word or by token.");
+  m.def(
+      "trie_seq2seq_decoder",
+      [](const ScoredTrie* trie, std::shared_ptr<LanguageModel> model,
+         std::vector<std::int32_t> symbols, std::int32_t num_tokens,
+         const Seq2SeqOptions& options) {
+        const bool by_word = trie != nullptr && !options.token_lm;
+        check_symbols(symbols, by_word ? trie->largest_word() : num_tokens - 1);
+        if (trie != nullptr) {
+          check_tokens(*trie, num_tokens);
+        }
+        return std::make_shared<Seq2SeqDecoder>(
+            trie == nullptr ? nullptr : &trie->tree(),
+            trie == nullptr ? std::vector<float>() : smears_of(*trie, options.token_lm),
+            std::move(model), std::move(symbols), num_tokens, options);
+      },
+      "trie"_a.none(), "model"_a, "symbols"_a, "num_tokens"_a, "options"_a);
 }
 
 }  // namespace sestina::decoding

@@ -312,6 +312,8 @@ class Search:
 
     def finish(self, count: int) -> list[tuple[float, float, float, Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]]: ...
 
+    def beam(self, count: int) -> list[tuple[float, float, float, Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]]: ...
+
     def settled(self) -> int: ...
 
     @property
@@ -343,6 +345,10 @@ class ScoredTrie:
 def first_scores(model: LanguageModel, words: Sequence[int]) -> list[float]: ...
 
 def trie_decoder(trie: ScoredTrie, model: LanguageModel, model_words: Sequence[int], num_tokens: int, options: SearchOptions) -> Decoder: ...
+def trie_decoder(trie: ScoredTrie | None, model: LanguageModel, symbols: Sequence[int], num_tokens: int, options: SearchOptions, transitions: Sequence[float]) -> Decoder:
+    """Symbols are the model's ids, by word or by token."""
+
+def trie_seq2seq_decoder(trie: ScoredTrie | None, model: LanguageModel, symbols: Sequence[int], num_tokens: int, options: Seq2SeqOptions) -> Seq2SeqDecoder: ...
 
 class Joining(enum.Enum):
     tokens = 0

@@ -1,4 +1,4 @@
-"""`cuda_ctc_decoder` on CPU tensors: the search is the same on a GPU (tests/parity/test_devices.py)."""
+"""`cuda_ctc_decoder` on CPU tensors; on a GPU the search is the same."""
 
 from __future__ import annotations
 

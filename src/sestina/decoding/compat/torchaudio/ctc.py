@@ -39,8 +39,8 @@ class CTCHypothesis(NamedTuple):
     """None without a lexicon."""
     score: float
     timesteps: torch.Tensor
-    """(token,) int32; for each token the frame in which it starts, counted from 1; the silence before the
-    first frame is at 0."""
+    """(token,) int32; the frame in which each token starts, counted from 1, as 0 is that of the
+    silence before the first one."""
 
 
 class CTCDecoderLMState(LMState):

@@ -1,4 +1,4 @@
-"""`cuda_ctc_decoder`: a beam search for a batch without lexicon and language model, on any device."""
+"""`cuda_ctc_decoder`: beam search for tokens alone, of a batch at once, on any device."""
 
 from __future__ import annotations
 

@@ -41,9 +41,11 @@ class LexiconDecoder(FrameDecoder):
         >>> from sestina.decoding.compat.flashlight.decoder import *
         >>> trie = Trie(4, 1)  # tokens: blank, silence, a, b
         >>> _ = trie.insert([2, 3, 1], 0, 0.0)
-        >>> options = LexiconDecoderOptions(50, 4, 50.0, 2.0, 0.0, -inf, 0.0, False, CriterionType.CTC)
+        >>> ctc = CriterionType.CTC
+        >>> options = LexiconDecoderOptions(50, 4, 50.0, 2.0, 0.0, -inf, 0.0, False, ctc)
         >>> decoder = LexiconDecoder(options, trie, ZeroLM(), 1, 0, -1, [], False)
-        >>> scores = np.log([[.1, .1, .7, .1], [.1, .1, .1, .7], [.1, .7, .1, .1]], dtype=np.float32)
+        >>> frames = [[.1, .1, .7, .1], [.1, .1, .1, .7], [.1, .7, .1, .1]]
+        >>> scores = np.log(frames, dtype=np.float32)
         >>> best = decoder.decode(scores.ctypes.data, *scores.shape)[0]
         >>> best.tokens, best.words
         ([1, 2, 3, 1, 1], [-1, -1, -1, 0, -1])
@@ -83,12 +85,8 @@ class LexiconDecoder(FrameDecoder):
         made.silence, made.unk_word = self._silence, self._unknown
         made.blank = 0 if made.asg else self._blank
         num_words = max(self._trie.native.largest_word, self._unknown) + 1
-        model, ids, made.merge = model_of(
-            self._lm, num_columns if self._is_token_lm else num_words
-        )
-        return _native.trie_decoder(
-            self._trie.native, model, ids, num_columns, made, transitions
-        )
+        model, ids, made.merge = model_of(self._lm, num_columns if self._is_token_lm else num_words)
+        return _native.trie_decoder(self._trie.native, model, ids, num_columns, made, transitions)
 
     def _frames_shown(self, best: RawResult | None, look_back: int) -> int | None:
         """Back to where the frame before ended a word, but not beyond the limit."""

@@ -177,16 +177,12 @@ class FrameDecoder(ABC):
         return scores if np.isfinite(total) else np.where(np.isnan(scores), -np.inf, scores)
 
     @staticmethod
-    def _raw(
-        found: tuple[float, float, float, Any], num_frames: int, *, ended: bool
-    ) -> RawResult:
-        """Frame by frame, with a silence before the first frame and at the end one after the last."""
+    def _raw(found: tuple[float, float, float, Any], num_frames: int, *, ended: bool) -> RawResult:
+        """Frame by frame, with a silence before the first and, at the end, one after the last."""
         score, acoustic, language, path = found
         starts = path[:, 1] + 1
         raw = np.full((2, num_frames + 1 + ended), -1, np.int32)
-        raw[0, : num_frames + 1] = np.repeat(
-            path[:, 0], np.diff(starts, append=num_frames + 1)
-        )
+        raw[0, : num_frames + 1] = np.repeat(path[:, 0], np.diff(starts, append=num_frames + 1))
         raw[1, starts] = path[:, 2]
         if ended:
             raw[0, -1] = path[0, 0]

@@ -140,12 +140,13 @@ class _Seq2SeqDecoder:
         self, found: tuple[float, float, float, bool, NDArray[np.int32]], steps: int
     ) -> DecodeResult:
         """Flush right, as Flashlight has it; the end is repeated until the last step."""
-        score, acoustic, language, _, path = found
+        score, acoustic, language, finished, path = found
         length = self._max_length + _PADDING
         frames = np.full((2, length), -1, np.int32)
         first = length - steps
         frames[:, first : first + len(path)] = path.T
-        frames[0, first + len(path) :] = self._options.eos
+        if finished:
+            frames[0, first + len(path) :] = self._options.eos
         return DecodeResult.of((score, acoustic, language, frames))
 
     def get_all_final_hypothesis(self) -> list[DecodeResult]:
@@ -188,8 +189,8 @@ class LexiconSeq2SeqDecoder(_Seq2SeqDecoder):
 
     Args:
         options: of the search.
-        trie: the words' spellings. As in Flashlight Text, where the keywords of the second and third
-            argument are each other's, both orders are taken.
+        trie: the words' spellings. As in Flashlight Text, where the keywords of this argument and
+            the next are each other's, both orders are taken.
         lm: scores words by the trie's labels; or tokens, with `is_token_lm`.
         eos_idx: the token that ends a sequence.
         update_func: called once a step with the emissions, N, T, the last token of each hypothesis,
