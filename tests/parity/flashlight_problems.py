@@ -42,20 +42,25 @@ def problem_of(family, seed):
     """A lexicon, a language model, options and emissions."""
     kind, criterion, smearing, log_add = family
     draw = Drawing(f"{kind} {criterion} {smearing} {log_add} {seed}")
-    # Without a language model nothing tells words apart but their spellings: then these say where a
-    # word ends, and no two are the same, or most scores would be equal.
+    # Without a language model of words nothing tells these apart but their spellings: then these say
+    # where a word ends, and no two are the same, or most scores would be equal.
     has_model = draw.number(0, 1) < 0.8
+    token_lm = kind == "free" or draw.number(0, 1) < 0.2
+    tells_words = has_model and not token_lm
     spellings = []
     for number in range(draw.integer(2, 9)):
         letters = [draw.one_of(TOKENS[2:]) for _ in range(draw.integer(1, 5))]
-        separator = ["|"] if not has_model or draw.number(0, 1) < 2 / 3 else []
+        separator = ["|"] if not tells_words or draw.number(0, 1) < 2 / 3 else []
+        if criterion == "ASG":
+            # Nothing parts a token from itself: with doubled letters, or words without a
+            # separator, one path would spell several things.
+            letters, separator = [letter for letter, _ in itertools.groupby(letters)], ["|"]
         spellings.append((f"w{number % 6}", (*letters, *separator)))
-    if has_model:
+    if tells_words:
         spellings = list(dict.fromkeys(spellings))
     else:
         spellings = [(word, spelling) for spelling, word in {s: w for w, s in spellings}.items()]
     words = sorted({word for word, _ in spellings})
-    token_lm = kind == "free" or draw.number(0, 1) < 0.2
     num_frames = draw.integer(1, 30)
     return SimpleNamespace(
         kind=kind,
@@ -71,7 +76,7 @@ def problem_of(family, seed):
         beam_threshold=draw.one_of([4.0, 8.0, 50.0]),
         lm_weight=draw.one_of([0.5, 1.5, 2.0]),
         word_score=draw.one_of([-0.5, 0.0, 1.5]),
-        unk_score=draw.one_of([-math.inf, -math.inf, -3.0]) if has_model else -math.inf,
+        unk_score=draw.one_of([-math.inf, -math.inf, -3.0]) if tells_words else -math.inf,
         sil_score=draw.one_of([-0.25, 0.0, 0.25]),
         transitions=(
             [-draw.integer(0, 1 << 18) / 65536 for _ in range(len(TOKENS) ** 2)]

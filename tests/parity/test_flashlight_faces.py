@@ -36,9 +36,11 @@ def differences(found, expected):
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "-".join(map(str, family)))
 def test_words_paths_and_scores_are_flashlights(family, tmp_path):
     expected = RECORDED[" ".join(map(str, family))]
-    assert len(expected) == NUM_PROBLEMS
+    # Flashlight itself is undecided about some, see recipes/flashlight_faces_oracle.py.
+    stable = [seed for seed in range(NUM_PROBLEMS) if expected[seed] is not None]
+    assert len(stable) >= 0.97 * NUM_PROBLEMS
     wrong = {}
-    for seed in range(NUM_PROBLEMS):
+    for seed in stable:
         problem = problem_of(family, seed)
         found = solved(problem, decoding, dictionaries, tmp_path / "lm.arpa")
         if lines := list(differences(found, expected[seed])):
