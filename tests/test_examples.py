@@ -43,3 +43,13 @@ def test_parity_is_learnt_by_the_network_and_not_by_its_kernel(tmp_path, root):
     assert network >= 99
     assert kernel < 70
     assert deep < 50
+
+
+def test_a_model_of_hugging_face_says_in_a_batch_what_generate_finds(tmp_path, root):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    printed = run(root / "examples" / "huggingface_beam_search.py", tmp_path)
+    found = re.findall(r"(\d+) of (\d+) sequences .* at most (\S+) apart", printed)
+    assert len(found) == 2
+    for same, of, apart in found:
+        assert same == of == "12"
+        assert float(apart) < 1e-5

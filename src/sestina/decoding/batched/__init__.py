@@ -14,5 +14,16 @@ from sestina.core.extras import naming_extra
 with naming_extra("decoding-torch"):
     from sestina.decoding.batched.automaton import TokenAutomaton
     from sestina.decoding.batched.ctc import BatchedDecoder
+    from sestina.decoding.batched.seq2seq import (
+        BatchedSeq2SeqDecoder,
+        BatchedSeq2SeqOptions,
+        TokenSequence,
+    )
 
-__all__ = ["BatchedDecoder", "TokenAutomaton"]
+__all__ = [
+    "BatchedDecoder",
+    "BatchedSeq2SeqDecoder",
+    "BatchedSeq2SeqOptions",
+    "TokenAutomaton",
+    "TokenSequence",
+]
