@@ -129,7 +129,7 @@ def test_a_frame_looks_at_no_value_and_is_one_graph(tmp_path, merge, log_add, be
         bonus=None,
         skip_above=1.0,
     )
-    (frame, _), beam = next(iter(frames)), empty_beam(rules, 2, torch.device("cpu"))
+    frame, beam = next(iter(frames)), empty_beam(rules, 2, torch.device("cpu"))
     compiled = torch.compile(advance, backend="eager", fullgraph=True)
     expected, *_ = advance(beam, frame, rules)
     after, *_ = compiled(beam, frame, rules)

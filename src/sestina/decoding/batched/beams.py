@@ -50,6 +50,8 @@ class Frame(NamedTuple):
     """Their emissions; minus infinity for the blank."""
     rest_b: Tensor
     """Score of the blanks that were skipped just before; minus infinity if none was."""
+    is_there_b: Tensor
+    """Which utterances have the frame; to the others nothing happens."""
 
 
 class Links(NamedTuple):
@@ -65,16 +67,6 @@ class Links(NamedTuple):
     """The prefix's last token."""
     language_bk: Tensor
     """log10 of that token's probability if it was added in this frame, else 0."""
-
-    @classmethod
-    def to_itself(cls, beam: Beam) -> Links:
-        """Of a frame in which nothing happens; its tokens mean nothing."""
-        entries_x = torch.arange(2 * beam.last_bk.shape[1], device=beam.last_bk.device)
-        return cls(
-            source_bkp=entries_x.reshape(1, -1, 2).expand(len(beam.last_bk), -1, -1),
-            last_bk=torch.zeros_like(beam.last_bk),
-            language_bk=torch.zeros_like(beam.blank_bk),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +144,7 @@ def advance(beam: Beam, frame: Frame, rules: Rules) -> tuple[Beam, Links, Tensor
     The scores are lowered so that the best is 0: float32 is then as fine after hours as it is at
     the start.
     """
+    old = beam
     beam, entry_bkp = _rested(beam, frame, rules)
     extending, language_bkn, state_bkn = _extend(beam, frame, rules)
     blank_b1 = frame.emission_bv[:, rules.blank, None]
@@ -189,7 +182,8 @@ def advance(beam: Beam, frame: Frame, rules: Rules) -> tuple[Beam, Links, Tensor
             log_add=rules.log_add,
         )
         extensions = extensions._replace(score_bkn=score_bkn)
-    return _select(beam, frame, rules, extensions, stays, cut_b1)
+    new, links, lowered_b = _select(beam, frame, rules, extensions, stays, cut_b1)
+    return _where_there(frame, new, old, links, lowered_b)
 
 
 def _rested(beam: Beam, frame: Frame, rules: Rules) -> tuple[Beam, Tensor]:
@@ -293,7 +287,7 @@ def _select(
     last_bk = choose(beam.last_bk, frame.token_bn[:, None, :].expand_as(extensions.key_bkn))
     token_entry_bk = choose(stays.token_entry_bk, extensions.entry_bkn)
     blank_entry_bk = stays.blank_entry_bk.gather(1, stay_bk)
-    after = Beam(
+    new = Beam(
         blank_bk=blank_bk.masked_fill(blank_bk < lowest_b1, -torch.inf) - high_b1,
         token_bk=token_bk.masked_fill(token_bk < lowest_b1, -torch.inf) - high_b1,
         last_bk=last_bk,
@@ -305,4 +299,22 @@ def _select(
         last_bk=last_bk,
         language_bk=choose(stays.language_bk, extensions.language_bkn),
     )
-    return after, links, high_b1[:, 0]
+    return new, links, high_b1[:, 0]
+
+
+def _where_there(
+    frame: Frame, new: Beam, old: Beam, links: Links, lowered_b: Tensor
+) -> tuple[Beam, Links, Tensor]:
+    """The beam as it was, and links to itself, where an utterance has no such frame."""
+    is_there_b1 = frame.is_there_b[:, None]
+    entries_x = torch.arange(2 * new.last_bk.shape[1], device=new.last_bk.device)
+    itself_bkp = entries_x.reshape(1, -1, 2)
+    return (
+        Beam(*(torch.where(is_there_b1, *pair) for pair in zip(new, old, strict=True))),
+        Links(
+            source_bkp=torch.where(is_there_b1[:, :, None], links.source_bkp, itself_bkp),
+            last_bk=links.last_bk,  # no one asks what was said in a frame that is not there
+            language_bk=links.language_bk.masked_fill(~is_there_b1, 0.0),
+        ),
+        lowered_b.masked_fill(~frame.is_there_b, 0.0),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding.batched.automaton import TokenAutomaton
 from sestina.decoding.batched.beams import Beam, Links, Rules, advance, empty_beam
 from sestina.decoding.batched.frames import Frames, check_numbers, checked_emissions, frames_of
-from sestina.decoding.batched.merging import where_each
 from sestina.decoding.batched.paths import best_entries, trace
 from sestina.decoding.emissions import as_lengths
 from sestina.decoding.language_models import LanguageModel
@@ -82,7 +80,7 @@ class BatchedDecoder:
         # A name like "cuda" means the current device; what is put there says which one that is.
         self._device = torch.empty(0, device=resolve_device(device)).device
         self._skip_above = blank_skip_threshold
-        self._rules = self._compile(lm)
+        self._rules = self._rules_for(lm)
         self._bonus = None
         if self._options.silence:
             self._bonus = self._index("silence"), self._options.sil_score
@@ -93,7 +91,7 @@ class BatchedDecoder:
             silence=self._options.silence,
         )
 
-    def _compile(self, lm: LanguageModel | None) -> Rules:
+    def _rules_for(self, lm: LanguageModel | None) -> Rules:
         options, num_tokens = self._options, len(self._tokens)
         if options.semantics != "ctc":
             raise OptionError(
@@ -207,12 +205,10 @@ class BatchedDecoder:
         beam = empty_beam(self._rules, num_utterances, self._device)
         offset_b = torch.zeros(num_utterances, dtype=torch.float64, device=self._device)
         all_links = []
-        same = Links.to_itself(beam)
-        for frame, is_there_b in frames:
-            after, links, lowered_b = advance(beam, frame, self._rules)
-            beam = Beam(*map(partial(where_each, is_there_b), after, beam))
-            all_links.append(Links(*map(partial(where_each, is_there_b), links, same)))
-            offset_b += lowered_b.masked_fill(~is_there_b, 0.0)
+        for frame in frames:
+            beam, links, lowered_b = advance(beam, frame, self._rules)
+            all_links.append(links)
+            offset_b += lowered_b
         return beam, all_links, offset_b
 
     def _read(self, found: _Found, lengths: list[int]) -> list[list[Hypothesis]]:

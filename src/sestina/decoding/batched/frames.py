@@ -79,16 +79,16 @@ class Frames:
     last_rest_b: Tensor
     """Score of the blanks skipped after the last; 0 if there is none."""
 
-    def __iter__(self) -> Iterator[tuple[Frame, Tensor]]:
-        """Each frame, and which utterances have it."""
+    def __iter__(self) -> Iterator[Frame]:
+        """One after another."""
         for t in range(self.places_bt.shape[1]):
-            frame = Frame(
+            yield Frame(
                 emission_bv=self.emissions_btv[:, t],
                 token_bn=self.tokens_btn[:, t],
                 tried_bn=self.tried_btn[:, t],
                 rest_b=self.rests_bt[:, t],
+                is_there_b=t < self.counts_b,
             )
-            yield frame, t < self.counts_b
 
     def spread(self, tokens_bmt: Tensor, num_frames: int, *, blank: int) -> Tensor:
         """Paths over these frames as paths over all frames, the others being blanks."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["add_all", "add_equal", "extended", "plus", "where_each"]
+__all__ = ["add_all", "add_equal", "extended", "plus"]
 
 # Odd constants whose bits look random, as signed integers: 2^64/φ, and that of PCG.
 _SPREAD = 0x9E3779B97F4A7C15 - 2**64
@@ -22,11 +22,6 @@ def plus(log_add: bool) -> Callable[[Tensor, Tensor], Tensor]:  # noqa: FBT001  
 def add_all(score_x: Tensor, dim: int, *, log_add: bool) -> Tensor:
     """The score of all paths along a dimension together."""
     return torch.logsumexp(score_x, dim) if log_add else torch.amax(score_x, dim)
-
-
-def where_each(is_new_b: Tensor, new_bx: Tensor, old_bx: Tensor) -> Tensor:
-    """The new entries where the first axis says so, else the old ones."""
-    return torch.where(is_new_b.reshape(-1, *[1] * (new_bx.ndim - 1)), new_bx, old_bx)
 
 
 def extended(key_x: Tensor, token_x: Tensor) -> Tensor:

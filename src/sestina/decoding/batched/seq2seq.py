@@ -6,6 +6,7 @@ which the model sees b · k, are r.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
@@ -278,7 +279,9 @@ class BatchedSeq2SeqDecoder(Generic[Cache]):
         num_places = self._options.beam_size
         ends_bk = ends_bx[:, :num_places]
         stops_bk = ends_bk | (length == self._options.max_length)
-        score_bk = candidates.score_bx[:, :num_places] / length**self._options.length_penalty
+        score_bk = candidates.score_bx[:, :num_places] / math.pow(
+            length, self._options.length_penalty
+        )
         score_bk = score_bk.masked_fill(~(stops_bk & open_b[:, None]), -torch.inf)
         token_bkt = _extended(running, candidates, length)[:, :num_places]
         ended = _Finished(
@@ -316,7 +319,7 @@ class BatchedSeq2SeqDecoder(Generic[Cache]):
         lasts = options.early_stopping == "never" and options.length_penalty > 0
         longest = options.max_length if lasts else length
         highest_b = running.score_bk[:, 0] + max(options.eos_score, 0.0)
-        divisor = float(longest) ** options.length_penalty
+        divisor = math.pow(longest, options.length_penalty)
         return highest_b / divisor > finished.score_bk[:, -1]
 
 
