@@ -103,5 +103,6 @@ class PlainSearch:
         found = {}
         for prefix, score, path in ended:
             if score >= cut:
-                found.setdefault(prefix, []).append((score, path))
+                known, _, state = prefix  # no future is left to tell last tokens apart
+                found.setdefault((known, state), []).append((score, path))
         return sorted(map(self.merged, found.values()), key=lambda one: -one[0])

@@ -1,6 +1,7 @@
 """The batched search against all paths, against an obvious beam search, and against itself."""
 
 import math
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -98,8 +99,10 @@ def random_options(rng, **others):
 @pytest.mark.parametrize("seed", range(80))
 def test_a_narrow_beam_is_that_of_the_obvious_search(model, seed):
     rng = np.random.default_rng(1000 + seed)
-    options = random_options(rng)
     lm = model if rng.random() < 0.7 else None
+    options = random_options(rng)
+    if lm is None:  # all contexts would be one
+        options = replace(options, merge="history")
     scores = random_scores(rng, (3, int(rng.integers(1, 20)), len(NAMES)))
     decoder = BatchedDecoder(TOKENS, lm, options, device="cpu")
     lengths = rng.integers(0, scores.shape[1] + 1, size=3)
@@ -117,6 +120,17 @@ def test_a_narrow_beam_is_that_of_the_obvious_search(model, seed):
             assert frames_of(hypothesis) == path
             acoustic = sum(float(utterance[t, n]) for t, n in enumerate(path))
             assert hypothesis.acoustic_score == pytest.approx(acoustic, abs=1e-4)
+
+
+def test_without_a_model_readings_stay_apart():
+    scores = random_scores(np.random.default_rng(6), (3, 12, len(NAMES)))
+    options = DecoderOptions(beam_size=7, log_add=True)
+    apart = replace(options, merge="history")
+    found, expected = (
+        BatchedDecoder(TOKENS, options=one, device="cpu").decode(scores, nbest=7)
+        for one in (options, apart)
+    )
+    assert found == expected
 
 
 def frames_of(hypothesis):

@@ -110,7 +110,7 @@ def test_an_exhaustive_beam_finds_the_best_of_all_sequences(model_of_tokens, see
         best = sorted(expected.values(), reverse=True)[:4]
         assert [one.score for one in sequences] == pytest.approx(best, abs=1e-4)
         for one in sequences:
-            assert expected[one.tokens, one.is_complete] == pytest.approx(one.score, abs=1e-4)
+            assert expected[one.tokens, one.finished] == pytest.approx(one.score, abs=1e-4)
 
 
 def plain_beam(model, first, options):
@@ -153,7 +153,7 @@ def test_a_narrow_beam_is_that_of_the_obvious_search(seed, early_stopping):
     for one, sequences in enumerate(found):
         expected = plain_beam(model, [one, 1], options)[:4]
         assert [s.score for s in sequences] == pytest.approx([s for s, _ in expected], abs=1e-5)
-        tokens = [(*s.tokens, END) if s.is_complete else s.tokens for s in sequences]
+        tokens = [(*s.tokens, END) if s.finished else s.tokens for s in sequences]
         assert tokens == [t for _, t in expected]
     # And each alone as in the batch.
     alone = [decoder.decode(inputs[k : k + 1], torch.tensor([1]), nbest=4)[0] for k in range(6)]

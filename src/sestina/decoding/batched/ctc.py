@@ -107,7 +107,8 @@ class BatchedDecoder:
             threshold=options.beam_threshold,
             lm_weight=options.lm_weight,
             log_add=options.log_add,
-            by_context=options.merge == "context",
+            # Without a model all contexts would be one.
+            by_context=options.merge == "context" and lm is not None,
             tries_all=self._num_tried == num_tokens,
         )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sestina.decoding.batched.beams import Beam, Links, Rules
-from sestina.decoding.batched.merging import plus
+from sestina.decoding.batched.merging import add_equal, plus
 
 __all__ = ["Best", "best_entries", "trace"]
 
@@ -35,6 +35,10 @@ def best_entries(beam: Beam, rules: Rules, count: int) -> Best:
         blank_bk.masked_fill(blank_bk < lowest_b1, -torch.inf),
         token_bk.masked_fill(token_bk < lowest_b1, -torch.inf),
     )
+    if rules.by_context:
+        # No future is left to tell apart those that differ in their last token only.
+        columns = (beam.state_bk, score_bk, torch.maximum(blank_bk, token_bk))
+        score_bk = add_equal(*(one[:, :, None] for one in columns), log_add=rules.log_add)[..., 0]
     score_bm, place_bm = score_bk.topk(count, dim=1)
     entry_bk = 2 * torch.arange(rules.beam_size, device=score_bk.device) + (blank_bk >= token_bk)
     return Best(score_bm, entry_bk.gather(1, place_bm), ending_bk.gather(1, place_bm))

@@ -72,7 +72,7 @@ class TokenSequence:
     """Without the start and the end."""
     score: float
     """What it was ranked by: the sum of all scores over its length to the power of the penalty."""
-    is_complete: bool
+    finished: bool
     """Whether it came to its end before max_length."""
 
 
@@ -341,7 +341,7 @@ def _read(finished: _Finished, nbest: int) -> list[list[TokenSequence]]:
     columns = (one[:, :nbest].tolist() for one in finished)
     return [
         [
-            TokenSequence(tokens=tuple(tokens[:length]), score=score, is_complete=ended)
+            TokenSequence(tokens=tuple(tokens[:length]), score=score, finished=ended)
             for score, tokens, length, ended in zip(*one, strict=True)
             if score > -torch.inf
         ]
