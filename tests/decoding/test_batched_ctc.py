@@ -13,6 +13,8 @@ from sestina.decoding.batched import BatchedDecoder
 from tests.decoding.plain_search import PlainSearch, every_path
 from tests.decoding.token_model import NAMES, TOKENS, token_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

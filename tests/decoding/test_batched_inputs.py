@@ -18,6 +18,8 @@ from sestina.decoding.batched.beams import advance, empty_beam
 from sestina.decoding.batched.frames import frames_of
 from tests.decoding.token_model import TOKENS, token_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def decoder():

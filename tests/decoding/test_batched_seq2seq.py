@@ -21,6 +21,8 @@ from sestina.decoding.batched import (
 )
 from tests.decoding.token_model import NAMES, TOKENS, token_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 END = 0
 
 
