@@ -19,7 +19,7 @@ def every_path(scores, options, language, bonus=None):
         tokens = collapsed(path)
         score = sum(float(scores[t, n]) for t, n in enumerate(path))
         score += sum(options.sil_score for n in path if n == bonus)
-        score += options.lm_weight * language(tokens)
+        score += options.lm_weight * language(tokens) + options.token_score * len(tokens)
         before = found.get(tokens, -math.inf)
         found[tokens] = np.logaddexp(before, score) if options.log_add else max(before, score)
     return found
@@ -63,7 +63,8 @@ class PlainSearch:
                     if kind == 1 and n == prefix[1]:
                         continue
                     made, language = self.key(prefix, n)
-                    contributions.append((made, 1, score + emission[n] + language, (*path, n)))
+                    own = score + emission[n] + language + options.token_score
+                    contributions.append((made, 1, own, (*path, n)))
         self.beam = self.kept(contributions)
 
     def kept(self, contributions):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from sestina.decoding import DecoderOptions, Tokens
+from recipes.speech.ngrams import estimate, write_arpa
+from sestina.decoding import Decoder, DecoderOptions, Tokens, read_arpa, samples
 from sestina.decoding.batched import BatchedDecoder
 from tests.decoding.plain_search import PlainSearch, every_path
 from tests.decoding.token_model import NAMES, TOKENS, token_model
@@ -61,6 +62,7 @@ def test_an_exhaustive_beam_finds_what_all_paths_give(model, seed, with_model, l
         beam_threshold=1e9,
         lm_weight=1.3,
         sil_score=0.7 if silence else 0.0,
+        token_score=-0.3,
         log_add=log_add,
         merge="history",
         silence=silence,
@@ -92,6 +94,7 @@ def random_options(rng, **others):
         beam_threshold=float(rng.choice([2.0, 6.0, 50.0, math.inf])),
         lm_weight=float(rng.choice([0.0, 0.5, 2.0])),
         sil_score=float(rng.choice([0.0, -0.5])),
+        token_score=float(rng.choice([0.0, 0.4])),
         log_add=bool(rng.random() < 0.5),
         merge="history" if rng.random() < 0.5 else "context",
         **others,
@@ -135,6 +138,68 @@ def test_without_a_model_readings_stay_apart():
     assert found == expected
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_random_problems_end_as_the_compiled_search_has_them(model, seed):
+    rng = np.random.default_rng(3000 + seed)
+    skipping = {"blank_skip_threshold": 0.8} if rng.random() < 0.5 else {}
+    options = random_options(rng, **skipping)
+    if options.log_add and options.merge == "context":
+        # Where a beam is narrow, the compiled search leaves out summands for which it would have
+        # to ask the model; the batched one has asked for all.
+        options = replace(options, beam_size=60, beam_threshold=50.0)
+    lm = model if rng.random() < 0.7 else None
+    scores = random_scores(rng, (4, int(rng.integers(0, 40)), len(NAMES)))
+    lengths = rng.integers(0, scores.shape[1] + 1, size=4)
+    found = BatchedDecoder(TOKENS, lm, options, device="cpu").decode(scores, lengths, nbest=3)
+    expected = Decoder(TOKENS, lm, options).decode_batch(scores.numpy(), lengths, nbest=3)
+    assert_equal(found, expected)
+
+
+def assert_equal(found, expected, *, within=1e-3):
+    for ours, theirs in zip(found, expected, strict=True):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.text == other.text
+            assert one.words == other.words
+            assert one.tokens == other.tokens
+            assert np.array_equal(one.path, other.path)
+            for score in ("score", "acoustic_score", "language_score"):
+                assert getattr(one, score) == pytest.approx(getattr(other, score), abs=within)
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory):
+    """Bundled emissions, and a 4-gram model of the letters of their texts."""
+    bundled = samples.sample("tune")
+    path = tmp_path_factory.mktemp("letters") / "letters.arpa.gz"
+    spelled = [" ".join(f"{text} ".replace(" ", "|")) for text in bundled.references]
+    write_arpa(path, estimate(spelled, 4))
+    return Tokens.read(bundled.tokens_path), read_arpa(path), bundled.emissions[:6]
+
+
+@pytest.mark.parametrize("merge", ["context", "history"])
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("beam_size_token", [None, 6])
+def test_speech_ends_as_the_compiled_search_has_it(letters, merge, log_add, beam_size_token):
+    tokens, model, inputs = letters
+    options = DecoderOptions(
+        beam_size=30,
+        beam_size_token=beam_size_token,
+        beam_threshold=15.0,
+        lm_weight=1.5,
+        merge=merge,
+        log_add=log_add,
+    )
+    padded = torch.nn.utils.rnn.pad_sequence(
+        [torch.from_numpy(one) for one in inputs], batch_first=True
+    )
+    lengths = torch.tensor([len(one) for one in inputs])
+    found = BatchedDecoder(tokens, model, options, device="cpu").decode(padded, lengths, nbest=2)
+    expected = Decoder(tokens, model, options).decode_batch(list(inputs), nbest=2)
+    # As above, the compiled search leaves out summands.
+    assert_equal(found, expected, within=1e-2 if log_add and merge == "context" else 1e-3)
+
+
 def frames_of(hypothesis):
     """The token of each frame, blanks between."""
     path = [0] * hypothesis.num_frames
@@ -146,10 +211,10 @@ def frames_of(hypothesis):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_skipped_frame_is_a_blank_and_nothing_else(model, seed):
     rng = np.random.default_rng(2000 + seed)
-    options = random_options(rng)
-    above = float(rng.choice([0.0, 0.3, 0.6, 0.95]))
+    above = float(rng.choice([1e-9, 0.3, 0.6, 0.95]))
+    options = random_options(rng, blank_skip_threshold=above)
     scores = random_scores(rng, (2, int(rng.integers(1, 20)), len(NAMES)))
-    decoder = BatchedDecoder(TOKENS, model, options, blank_skip_threshold=above, device="cpu")
+    decoder = BatchedDecoder(TOKENS, model, options, device="cpu")
     lengths = rng.integers(1, scores.shape[1] + 1, size=2)
     found = decoder.decode(scores, lengths)
     for utterance, length, (best,) in zip(scores, lengths, found, strict=True):

@@ -18,6 +18,8 @@ from sestina.decoding.batched.beams import advance, empty_beam
 from sestina.decoding.batched.frames import frames_of
 from tests.decoding.token_model import TOKENS, token_model
 
+SKIPPING = DecoderOptions(blank_skip_threshold=0.5)
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -53,7 +55,7 @@ def test_what_lies_beyond_the_lengths_does_not_matter(decoder):
     expected = decoder.decode(given, lengths)
     given[1, 4:], given[2] = torch.nan, -torch.inf
     assert decoder.decode(given, lengths) == expected
-    skipping = BatchedDecoder(TOKENS, blank_skip_threshold=0.5, device="cpu")
+    skipping = BatchedDecoder(TOKENS, options=SKIPPING, device="cpu")
     assert skipping.decode(given, lengths) == skipping.decode(given.nan_to_num(0.0), lengths)
 
 
@@ -62,7 +64,7 @@ def test_no_utterances_and_no_frames_are_fine(decoder):
     (best,), (other,) = decoder.decode(emissions(2, 0))
     assert best.tokens == other.tokens == ()
     assert best.score == 0.0
-    skipping = BatchedDecoder(TOKENS, blank_skip_threshold=0.5, device="cpu")
+    skipping = BatchedDecoder(TOKENS, options=SKIPPING, device="cpu")
     assert skipping.decode(emissions(0, 4)) == []
     assert skipping.decode(emissions(1, 0))[0][0].score == 0.0
 
@@ -107,8 +109,8 @@ def test_wrong_options_are_named():
         BatchedDecoder(TOKENS, options=DecoderOptions(blank="<b>"), device="cpu")
     with pytest.raises(OptionError, match="silence"):
         BatchedDecoder(Tokens(["-", "a"]), device="cpu")
-    with pytest.raises(OptionError, match="blank_skip_threshold"):
-        BatchedDecoder(TOKENS, blank_skip_threshold=1.5, device="cpu")
+    with pytest.raises(OptionError, match="criterion is 'asg'"):
+        BatchedDecoder(TOKENS, options=DecoderOptions(criterion="asg"), device="cpu")
     with pytest.raises(InvalidValueError, match="lm"):
         BatchedDecoder(TOKENS, "lm.arpa", device="cpu")
     with pytest.raises(InvalidValueError, match="nbest"):
@@ -129,7 +131,8 @@ def test_a_frame_looks_at_no_value_and_is_one_graph(tmp_path, merge, log_add, be
         blank=0,
         num_tried=beam_size_token or 5,
         bonus=None,
-        skip_above=1.0,
+        token_score=0.0,
+        skip_above=None,
     )
     frame, beam = next(iter(frames)), empty_beam(rules, 2, torch.device("cpu"))
     compiled = torch.compile(advance, backend="eager", fullgraph=True)

@@ -47,7 +47,7 @@ class Frame(NamedTuple):
     token_bn: Tensor
     """The tokens tried."""
     tried_bn: Tensor
-    """Their emissions; minus infinity for the blank."""
+    """What extending by them adds; minus infinity for the blank."""
     rest_b: Tensor
     """Score of the blanks that were skipped just before; minus infinity if none was."""
     is_there_b: Tensor

@@ -18,11 +18,14 @@ from sestina.decoding.batched.paths import best_entries, trace
 from sestina.decoding.emissions import as_lengths
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis, Naming
+from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.tokens import Tokens
 from sestina.tensors import resolve_device
 
 __all__ = ["BatchedDecoder"]
+
+# What the options must be: this search has nothing else.
+_ONLY = {"criterion": "ctc", "open_vocabulary": False, "semantics": "ctc"}
 
 
 class BatchedDecoder:
@@ -35,16 +38,14 @@ class BatchedDecoder:
     Args:
         tokens: the columns of the emissions.
         lm: an n-gram model, of `read_lm`, whose words are the tokens; None for none.
-        options: of the search. `smearing`, `word_score`, `unk_score` and `unk_word` are about
-            words, and do nothing here.
-        blank_skip_threshold: frames whose blank is more probable than this are taken for blanks
-            and not searched; 1 skips none. Needs emissions that are logarithms of probabilities.
+        options: of the search. Those about words of a lexicon do nothing here; skipping frames for
+            their blanks needs emissions that are logarithms of probabilities.
         device: where the search runs and the emissions are: "auto" (CUDA if there is one), "cpu",
             "cuda:1" and so on.
 
     Raises:
-        OptionError: if a token that the options name does not exist, or for
-            `semantics="flashlight"`, which this search does not have.
+        OptionError: if the options name a token that does not exist, or ask for Flashlight's
+            semantics, the ASG criterion or an open vocabulary, which this search has not.
         InvalidValueError: if `lm` is no n-gram model, or there is no such device.
         FileFormatError: if it is one of KenLM's hash tables, whose n-grams can't be listed.
 
@@ -65,21 +66,12 @@ class BatchedDecoder:
         lm: LanguageModel | None = None,
         options: DecoderOptions | None = None,
         *,
-        blank_skip_threshold: float = 1.0,
         device: str | torch.device = "auto",
     ) -> None:
-        if not 0.0 <= blank_skip_threshold <= 1.0:
-            raise OptionError(
-                "blank_skip_threshold",
-                blank_skip_threshold,
-                expected="a probability, 0 to 1",
-                remedy="choose one in this range; 1 skips no frame",
-            )
         self._tokens = tokens
         self._options = options or DecoderOptions()
         # A name like "cuda" means the current device; what is put there says which one that is.
         self._device = torch.empty(0, device=resolve_device(device)).device
-        self._skip_above = blank_skip_threshold
         self._rules = self._rules_for(lm)
         self._bonus = None
         if self._options.silence:
@@ -89,17 +81,19 @@ class BatchedDecoder:
             word=tokens.__getitem__,
             blank=self._options.blank,
             silence=self._options.silence,
+            spelling=spelling_of(tokens[index] for index in range(len(tokens))),
         )
 
     def _rules_for(self, lm: LanguageModel | None) -> Rules:
         options, num_tokens = self._options, len(self._tokens)
-        if options.semantics != "ctc":
-            raise OptionError(
-                "semantics",
-                options.semantics,
-                expected="'ctc', which is all that the batched search has",
-                remedy="use Decoder for Flashlight's results",
-            )
+        for name, only in _ONLY.items():
+            if getattr(options, name) != only:
+                raise OptionError(
+                    name,
+                    getattr(options, name),
+                    expected=f"{only!r}, as the batched search has nothing else",
+                    remedy="use Decoder for it",
+                )
         return Rules(
             automaton=TokenAutomaton(lm, self._tokens, self._device),
             blank=self._index("blank"),
@@ -184,7 +178,8 @@ class BatchedDecoder:
             blank=self._rules.blank,
             num_tried=self._num_tried,
             bonus=self._bonus,
-            skip_above=self._skip_above,
+            token_score=self._options.token_score,
+            skip_above=self._options.blank_skip_threshold,
         )
         beam, links, offset_b = self._search(frames)
         best = best_entries(beam, self._rules, min(nbest, self._options.beam_size))

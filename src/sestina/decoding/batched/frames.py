@@ -106,7 +106,8 @@ def frames_of(
     blank: int,
     num_tried: int,
     bonus: tuple[int, float] | None,
-    skip_above: float,
+    token_score: float,
+    skip_above: float | None,
 ) -> Frames:
     """What the search reads.
 
@@ -116,14 +117,15 @@ def frames_of(
         blank: its token.
         num_tried: how many of each frame's best tokens extend a prefix.
         bonus: a token, and what it gets in each frame beside its emission.
-        skip_above: the probability above which a blank's frame is skipped; 1 skips none.
+        token_score: what each new token gets beside its emission.
+        skip_above: the probability above which a blank's frame is skipped; None skips none.
     """
     num_utterances, num_frames, num_tokens = emissions_btv.shape
     places_bt = torch.arange(num_frames, device=emissions_btv.device).expand(num_utterances, -1)
     rests_bt = torch.full(places_bt.shape, -torch.inf, device=emissions_btv.device)
     last_rest_b = torch.zeros(num_utterances, dtype=torch.float64, device=emissions_btv.device)
     counts_b = lengths_b
-    if skip_above < 1.0:
+    if skip_above is not None:
         places_bt, rests_bt, counts_b, last_rest_b = _searched(
             emissions_btv[:, :, blank], lengths_b, skip_above
         )
@@ -138,7 +140,8 @@ def frames_of(
         token, score = bonus
         emissions_btv = emissions_btv.clone()
         emissions_btv[:, :, token] += score
-    tried_btn = emissions_btv.gather(2, tokens_btn).masked_fill(tokens_btn == blank, -torch.inf)
+    tried_btn = emissions_btv.gather(2, tokens_btn) + token_score
+    tried_btn = tried_btn.masked_fill(tokens_btn == blank, -torch.inf)
     return Frames(
         emissions_btv=emissions_btv,
         tokens_btn=tokens_btn,
@@ -156,8 +159,7 @@ def _searched(
     """Places, rests and counts of the frames that are not skipped, and the last rests."""
     frames_t = torch.arange(blank_bt.shape[1], device=blank_bt.device)
     is_there_bt = frames_t < lengths_b[:, None]
-    lowest = math.log(skip_above) if skip_above > 0.0 else -math.inf
-    is_skipped_bt = is_there_bt & (blank_bt > lowest)
+    is_skipped_bt = is_there_bt & (blank_bt > math.log(skip_above))
     is_searched_bt = is_there_bt & ~is_skipped_bt
     counts_b = is_searched_bt.sum(1)
     # The one look at values, before the search: how many frames it will have.
