@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -108,13 +109,9 @@ class CUCTCDecoder:
                 merge="history",  # readings differ whatever a language model would say
                 blank=str(_BLANK),
                 silence="",
+                blank_skip_threshold=self.blank_skip_threshold or sys.float_info.min,
             )
-            self._decoders[device] = BatchedDecoder(
-                tokens,
-                options=options,
-                blank_skip_threshold=self.blank_skip_threshold,
-                device=device,
-            )
+            self._decoders[device] = BatchedDecoder(tokens, options=options, device=device)
         return self._decoders[device]
 
     def _hypothesis(self, found: Hypothesis) -> CUCTCHypothesis:
