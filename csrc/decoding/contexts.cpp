@@ -19,13 +19,13 @@ Contexts::Contexts(Session& session, std::span<const std::int32_t> model_words, 
 
 std::uint32_t Contexts::start() {
   clear();
+  session_.keep({});
   return context_of(session_.start(true));
 }
 
 void Contexts::clear() {
   states_.clear();
-  slots_.assign(first_capacity, Slot{free_slot, {}});
-  slots_.shrink_to_fit();
+  slots_.assign(first_capacity, Slot{free_slot, {}});  // the memory stays, for the next utterance
   shift_ = 64 - std::countr_zero(first_capacity);
   used_ = 0;
 }
@@ -50,11 +50,11 @@ void Contexts::keep(std::span<std::uint32_t* const> live) {
 }
 
 void Contexts::grow() {
-  std::vector<Slot> old(slots_.size() * 4, Slot{free_slot, {}});
-  old.swap(slots_);
+  spare_.assign(slots_.size() * 4, Slot{free_slot, {}});
+  spare_.swap(slots_);
   shift_ = 64 - std::countr_zero(slots_.size());
   used_ = 0;
-  for (const Slot& slot : old) {
+  for (const Slot& slot : spare_) {
     if (slot.key != free_slot) {
       insert(slot.key, slot.transition);
     }

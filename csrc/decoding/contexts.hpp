@@ -77,6 +77,7 @@ class Contexts {
   Merge merge_;
   std::vector<std::int32_t> states_;  // of the language model, by context
   std::vector<Slot> slots_;
+  std::vector<Slot> spare_;  // what slots_ were before they grew
   std::size_t used_ = 0;
   int shift_ = 0;
   // Merging by context: (~state, context) pairs live in the same table under a key of their own.

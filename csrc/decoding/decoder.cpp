@@ -111,6 +111,27 @@ Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model
       num_tokens_(static_cast<std::int32_t>(parts.graph.root_children.size())),
       options_(options) {}
 
+std::unique_ptr<Search> Decoder::borrow() const {
+  {
+    const std::lock_guard<std::mutex> lock(idle_lock_);
+    if (!idle_.empty()) {
+      std::unique_ptr<Search> search = std::move(idle_.back());
+      idle_.pop_back();
+      return search;
+    }
+  }
+  return search();
+}
+
+void Decoder::give_back(std::unique_ptr<Search> search) const {
+  constexpr std::size_t most = 64;
+  search->begin();  // what its language model remembers is forgotten now
+  const std::lock_guard<std::mutex> lock(idle_lock_);
+  if (idle_.size() < most) {
+    idle_.push_back(std::move(search));
+  }
+}
+
 std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> utterances,
                                                      std::int32_t count, int threads) const {
   std::vector<std::vector<Hypothesis>> results(utterances.size());
@@ -119,12 +140,13 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
   std::exception_ptr failure;
   const auto work = [&] {
     try {
-      const std::unique_ptr<Search> one = search();
+      std::unique_ptr<Search> one = borrow();
       for (std::size_t k = next++; k < utterances.size(); k = next++) {
         one->begin();
         one->step(utterances[k].scores, utterances[k].frames);
         results[k] = one->finish(count);
       }
+      give_back(std::move(one));
     } catch (...) {
       const std::lock_guard<std::mutex> lock(failing);
       failure = std::current_exception();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -49,6 +50,7 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
+  // For streams, which keep it.
   std::unique_ptr<Search> search() const {
     return make_search({graph_ ? &*graph_ : nullptr, num_tokens_, *model_, model_symbols_,
                         transitions_},
@@ -68,6 +70,9 @@ class Decoder {
   const SearchOptions& options() const noexcept { return options_; }
 
  private:
+  std::unique_ptr<Search> borrow() const;
+  void give_back(std::unique_ptr<Search> search) const;
+
   std::shared_ptr<const LanguageModel> model_;
   std::vector<std::int32_t> own_model_symbols_;  // empty if they lie elsewhere
   // The model's id of each word, then of an unknown one; or of each token.
@@ -77,6 +82,9 @@ class Decoder {
   std::vector<float> transitions_;
   SearchOptions options_;
   bool ridden_ = false;
+  // Searches between two utterances: their memory is at hand, where new one would cost page faults.
+  mutable std::mutex idle_lock_;
+  mutable std::vector<std::unique_ptr<Search>> idle_;
 };
 
 }  // namespace sestina::decoding

@@ -100,7 +100,7 @@ class Decoder:
             unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
         model = lm.native if lm is not None else _native.NoModel()
-        names = [self._tokens[number] for number in range(len(self._tokens))]
+        names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
         if self._lexicon is None:
             self._native = _native.Decoder(model, names, native_options, flat, self._rider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,10 @@ class Tokens:
     def __getitem__(self, index: int) -> str:
         """The name of an index."""
         return self._names[index]
+
+    def __iter__(self) -> Iterator[str]:
+        """The tokens by index."""
+        return (self[index] for index in range(len(self)))
 
     def __len__(self) -> int:
         """How many indices there are, which is the width of the emissions."""
