@@ -299,6 +299,7 @@ class BeamSearch final : public Search {
   void add_final(std::vector<Final>& finals, const Prefix& p, std::uint32_t context,
                  std::uint32_t node, double shift, double language, std::int32_t word);
   void close_words(std::vector<Final>& finals);
+  void add_ends(std::vector<Final>& finals);
 
   const LexiconGraph* const graph_;  // none if the search is free
   const SearchOptions options_;
@@ -1067,18 +1068,38 @@ template <Policy P>
 void BeamSearch<P>::add_final(std::vector<Final>& finals, const Prefix& p, std::uint32_t context,
                               std::uint32_t node, double shift, double language,
                               std::int32_t word) {
-  const double last = contexts_.finish(context);
   const std::uint64_t key = (std::uint64_t{context} << 32) | node;
   for (const auto& [score, record] :
        {std::pair{p.token, p.token_record}, std::pair{p.blank, p.blank_record}}) {
-    const double full = score + shift + options_.lm_weight * last;
-    if (full > minus_infinity) {
-      finals.push_back({full, key, record, last + language, word});
+    if (score > minus_infinity) {
+      finals.push_back({score + shift, key, record, language, word});
     }
   }
 }
 
-// Ends the words that the input leaves unfinished, as if a silence followed.
+// Adds what the language model says of the end; all contexts are asked at once.
+template <Policy P>
+void BeamSearch<P>::add_ends(std::vector<Final>& finals) {
+  const auto context_of = [](const Final& final) {
+    return static_cast<std::uint32_t>(final.key >> 32);
+  };
+  std::vector<std::uint32_t> contexts;
+  for (const Final& final : finals) {
+    contexts.push_back(context_of(final));
+  }
+  std::sort(contexts.begin(), contexts.end());
+  contexts.erase(std::unique(contexts.begin(), contexts.end()), contexts.end());
+  std::vector<float> ends(contexts.size());
+  contexts_.finish_all(contexts, ends);
+  for (Final& final : finals) {
+    const auto place = std::lower_bound(contexts.begin(), contexts.end(), context_of(final));
+    const double end = ends[static_cast<std::size_t>(place - contexts.begin())];
+    final.score += options_.lm_weight * end;
+    final.language = end + final.language;
+  }
+  std::erase_if(finals, [](const Final& final) { return !(final.score > minus_infinity); });
+}
+
 template <Policy P>
 void BeamSearch<P>::close_words(std::vector<Final>& finals) {
   requests_.clear();
@@ -1126,6 +1147,7 @@ std::vector<Hypothesis> BeamSearch<P>::finish(std::int32_t count) {
   if constexpr (P.kind == Kind::open) {
     close_words(finals);
   }
+  add_ends(finals);
   double best = minus_infinity;
   for (const Final& final : finals) {
     best = std::max(best, final.score);

@@ -49,6 +49,14 @@ void Contexts::keep(std::span<std::uint32_t* const> live) {
   }
 }
 
+void Contexts::finish_all(std::span<const std::uint32_t> contexts, std::span<float> scores) {
+  std::vector<std::int32_t> states;
+  for (const std::uint32_t context : contexts) {
+    states.push_back(states_[context]);
+  }
+  session_.finish_all(states, scores);
+}
+
 void Contexts::grow() {
   spare_.assign(slots_.size() * 4, Slot{free_slot, {}});
   spare_.swap(slots_);

@@ -47,6 +47,8 @@ class Contexts {
   // Asks the model where each of these leads, all at once. Those known already are skipped.
   void resolve(std::span<const Request> requests);
   float finish(std::uint32_t context) { return session_.finish(states_[context]); }
+  // The same for many, all at once.
+  void finish_all(std::span<const std::uint32_t> contexts, std::span<float> scores);
   std::int32_t state(std::uint32_t context) const { return states_[context]; }
   std::size_t size() const noexcept { return states_.size(); }
   // How many answers are remembered.

@@ -21,6 +21,7 @@
 #include "decoding/errors.hpp"
 #include "decoding/lm/arpa.hpp"
 #include "decoding/lm/cache.hpp"
+#include "decoding/lm/combined.hpp"
 #include "decoding/lm/kenlm.hpp"
 #include "decoding/lm/ngram.hpp"
 
@@ -619,6 +620,16 @@ void test_random_models() {
   }
 }
 
+// Two halves are the whole; what is kept of a sum goes on as before (see compare).
+void test_sums() {
+  Random random(5);
+  const Grams grams = random_grams(3, 6, true, random);
+  const auto one = NgramModel::parse_arpa(arpa_text(grams, "\t", "\n"));
+  const auto other = KenlmModel::parse(Block::copy(kenlm_file(grams, 0)));
+  compare(grams, CombinedModel({{one, 0.25F}, {other, 0.75F}}), random, "a sum");
+  compare(grams, CombinedModel({{one, 1.0F}, {other, 0.0F}}), random, "a sum of one");
+}
+
 // Tables that begin too small, and arcs that are listed.
 void test_growth() {
   Random random(2);
@@ -890,6 +901,7 @@ void test_files() {
 
 int main() {
   test_random_models();
+  test_sums();
   test_growth();
   test_empty_order();
   test_absent_unknown_word();
