@@ -6,7 +6,8 @@ Run from the root of a checkout, in the environment of decoding's peers:
     .venv-bench-decoding/bin/python -m recipes.flashlight_faces_oracle
 
 It writes tests/parity/flashlight_faces.json.gz: for each family of problems what flashlight-text
-0.0.7 with KenLM 0.3.0 made of the problems of tests/parity/flashlight_problems.py. Where scores are
+0.0.7 with KenLM 0.3.0 made of the problems of tests/parity/flashlight_problems.py, in one piece and
+then, of the first of them, in several. Where scores are
 equal, Flashlight's order is that of addresses in memory; a problem whose results are not the same
 in each of several runs is recorded as null.
 """
@@ -19,7 +20,14 @@ from pathlib import Path
 from flashlight.lib.text import decoder as decoding
 from flashlight.lib.text import dictionary as dictionaries
 
-from tests.parity.flashlight_problems import FAMILIES, NUM_PROBLEMS, problem_of, solved
+from tests.parity.flashlight_problems import (
+    FAMILIES,
+    NUM_PROBLEMS,
+    NUM_STREAMED,
+    problem_of,
+    solved,
+    streamed,
+)
 
 NUM_RUNS = 5
 TARGET = Path("tests/parity/flashlight_faces.json.gz")
@@ -33,8 +41,9 @@ def main() -> None:
         for family in FAMILIES:
             runs = [
                 [
-                    solved(problem_of(family, seed), decoding, dictionaries, path)
-                    for seed in range(NUM_PROBLEMS)
+                    solve(problem_of(family, seed), decoding, dictionaries, path)
+                    for solve, count in ((solved, NUM_PROBLEMS), (streamed, NUM_STREAMED))
+                    for seed in range(count)
                 ]
                 for _ in range(NUM_RUNS)
             ]

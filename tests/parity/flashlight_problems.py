@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 TOKENS = "-|abcd"
 NUM_PROBLEMS = 200
+NUM_STREAMED = 50
 NUM_KEPT = 3  # hypotheses of each
 FAMILIES = tuple(
     itertools.product(("lexicon",), ("CTC", "ASG"), ("NONE", "MAX", "LOGADD"), (False, True))
@@ -178,3 +179,26 @@ def solved(problem, decoding, dictionaries, arpa_path):
     address, _ = problem.emissions.buffer_info()
     results = decoder.decode(address, problem.num_frames, len(TOKENS))
     return [shown(result, words) for result in results[:NUM_KEPT]]
+
+
+def streamed(problem, decoding, dictionaries, arpa_path):
+    """What is shown while the frames come in pieces, and after them."""
+    decoder, words, _kept = decoder_of(problem, decoding, dictionaries, arpa_path)
+    draw = Drawing(f"pieces of {problem.num_frames} {problem.beam_size} {problem.words}")
+    address, _ = problem.emissions.buffer_info()
+    seen = []
+    decoder.decode_begin()
+    at = 0
+    while at < problem.num_frames:
+        count = min(draw.integer(1, 5), problem.num_frames - at)
+        decoder.decode_step(address + 4 * at * len(TOKENS), count, len(TOKENS))
+        at += count
+        look_back = draw.one_of([0, 0, 1, 3])
+        best = decoder.get_best_hypothesis(look_back)
+        said = [words.get_entry(word) if word >= 0 else "" for word in best.words]
+        seen.append(["".join(TOKENS[token] for token in best.tokens), said])
+        if draw.number(0, 1) < 0.4:
+            decoder.prune(look_back)
+            seen.append(len(decoder.get_all_final_hypothesis()))
+    decoder.decode_end()
+    return [seen, [shown(one, words) for one in decoder.get_all_final_hypothesis()[:NUM_KEPT]]]

@@ -8,7 +8,14 @@ import pytest
 
 from sestina.decoding.compat.flashlight import decoder as decoding
 from sestina.decoding.compat.flashlight import dictionary as dictionaries
-from tests.parity.flashlight_problems import FAMILIES, NUM_PROBLEMS, problem_of, solved
+from tests.parity.flashlight_problems import (
+    FAMILIES,
+    NUM_PROBLEMS,
+    NUM_STREAMED,
+    problem_of,
+    solved,
+    streamed,
+)
 
 RECORDED = json.loads(
     gzip.decompress(Path(__file__).with_name("flashlight_faces.json.gz").read_bytes())
@@ -44,5 +51,21 @@ def test_words_paths_and_scores_are_flashlights(family, tmp_path):
         problem = problem_of(family, seed)
         found = solved(problem, decoding, dictionaries, tmp_path / "lm.arpa")
         if lines := list(differences(found, expected[seed])):
+            wrong[seed] = lines
+    assert not wrong
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: "-".join(map(str, family)))
+def test_what_is_shown_of_an_utterance_in_pieces_is_flashlights(family, tmp_path):
+    expected = RECORDED[" ".join(map(str, family))][NUM_PROBLEMS:]
+    assert len(expected) == NUM_STREAMED
+    stable = [seed for seed in range(NUM_STREAMED) if expected[seed] is not None]
+    assert len(stable) >= 0.9 * NUM_STREAMED
+    wrong = {}
+    for seed in stable:
+        problem = problem_of(family, seed)
+        seen, found = streamed(problem, decoding, dictionaries, tmp_path / "lm.arpa")
+        lines = list(differences(found, expected[seed][1]))
+        if seen != expected[seed][0] or lines:
             wrong[seed] = lines
     assert not wrong
