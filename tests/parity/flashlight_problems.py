@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import zlib
 from array import array
 from types import SimpleNamespace
 
@@ -72,6 +73,8 @@ def problem_of(family, seed):
         words=words,
         token_lm=token_lm,
         arpa=arpa_of(draw, list(TOKENS) if token_lm else words) if has_model else None,
+        # A model that is written in Python, instead of the file.
+        own_seed=draw.integer(0, 1 << 20) if draw.number(0, 1) < 0.15 else None,
         beam_size=draw.one_of([3, 10, 50]),
         beam_size_token=draw.one_of([2, 4, 6]),
         beam_threshold=draw.one_of([4.0, 8.0, 50.0]),
@@ -107,6 +110,35 @@ def arpa_of(draw, words):
     return "\n".join([*lines, "", "\\end\\", ""])
 
 
+def own_model(decoding, dictionary, seed):
+    """A bigram model with the methods that Flashlight asks for."""
+
+    class Bigrams(decoding.LM):
+        def __init__(self):
+            super().__init__()
+            self.last = {}  # Flashlight keeps no reference to the states' Python side, either
+
+        def start(self, _nothing):
+            return self.entered(decoding.LMState(), "<s>")
+
+        def score(self, state, index):
+            entry = dictionary.get_entry(index)
+            return self.entered(state.child(index), entry), self.bigram(state, entry)
+
+        def finish(self, state):
+            return state, self.bigram(state, "</s>")
+
+        def entered(self, state, entry):
+            self.last[state] = entry
+            return state
+
+        def bigram(self, state, entry):
+            said = f"{seed} {self.last[state]} {entry}"
+            return -(zlib.crc32(said.encode()) & 0xFFFF) / 32768
+
+    return Bigrams()
+
+
 def decoder_of(problem, decoding, dictionaries, arpa_path):
     """The decoder and what its results are read with, made from the names of either package."""
     tokens = dictionaries.Dictionary(list(TOKENS))
@@ -115,6 +147,8 @@ def decoder_of(problem, decoding, dictionaries, arpa_path):
     )
     if problem.arpa is None:
         model = decoding.ZeroLM()
+    elif problem.own_seed is not None:
+        model = own_model(decoding, tokens if problem.token_lm else words, problem.own_seed)
     else:
         arpa_path.write_text(problem.arpa)
         model = decoding.KenLM(str(arpa_path), tokens if problem.token_lm else words)

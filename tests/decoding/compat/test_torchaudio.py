@@ -11,6 +11,8 @@ import torch
 from sestina.decoding import samples
 from sestina.decoding.compat.torchaudio import (
     CTCDecoder,
+    CTCDecoderLM,
+    CTCDecoderLMState,
     CTCHypothesis,
     ctc_decoder,
     download_pretrained_files,
@@ -19,6 +21,10 @@ from sestina.decoding.compat.torchaudio import (
 TOKENS = ["-", "|", "a", "b"]
 FRAMES = [[0.1, 0.1, 0.7, 0.1], [0.1, 0.1, 0.1, 0.7], [0.1, 0.7, 0.1, 0.1]]
 EMISSIONS = torch.log(torch.tensor([FRAMES, FRAMES]))
+# Rather "ab" than "ba", but not by much.
+UNDECIDED = torch.log(
+    torch.tensor([[[0.01, 0.01, 0.6, 0.38], [0.01, 0.01, 0.38, 0.6], [0.01, 0.97, 0.01, 0.01]]])
+)
 
 
 @pytest.fixture
@@ -262,3 +268,106 @@ def test_the_tutorials_snippet_runs_on_the_bundled_set():
     assert len(predicted_tokens) == len(timesteps)
     said = set(bundled.references[0].split())
     assert len(said & set(beam_search_transcript.split())) >= len(said) / 2
+
+
+def test_without_a_lexicon_there_are_tokens_and_no_words():
+    decoder = ctc_decoder(None, TOKENS, nbest=2)
+    best, second = decoder(EMISSIONS)[0]
+    assert decoder.word_dict is None
+    assert (best.words, best.tokens.tolist()) == ([], [1, 2, 3, 1])
+    assert best.score > second.score
+
+
+def test_without_a_lexicon_a_model_from_a_file_scores_tokens(write):
+    # TorchAudio numbers these in the order of a hash table, and scores each token as another one.
+    words = {"<unk>": -9, "<s>": -9, "</s>": -1, "-": -9, "|": -1, "a": -1, "b": -3}
+    lines = [f"{score}\t{word}" for word, score in words.items()]
+    head = ["\\data\\", f"ngram 1={len(words)}", "", "\\1-grams:"]
+    arpa = write("\n".join([*head, *lines, "", "\\end\\", ""]), "lm.arpa")
+    decoder = ctc_decoder(None, TOKENS, lm=arpa, lm_weight=1.0)
+    best = decoder(UNDECIDED)[0][0]
+    assert best.tokens.tolist() == [1, 2, 1]  # b is not worth its place
+    assert decoder.word_dict.get_index("<unk>") == len(TOKENS)
+
+
+class Preferring(CTCDecoderLM):
+    """Words of this number, and no others; as TorchAudio's tutorial writes its own."""
+
+    def __init__(self, number):
+        CTCDecoderLM.__init__(self)
+        self.number = number
+        self.asked = []
+
+    def start(self, start_with_nothing):
+        return CTCDecoderLMState()
+
+    def score(self, state, usr_token_idx):
+        self.asked.append(usr_token_idx)
+        return state.child(usr_token_idx), 0.0 if usr_token_idx == self.number else -20.0
+
+    def finish(self, state):
+        return state, -0.5
+
+
+def test_a_language_model_of_ones_own_decides(lexicon):
+    plain = ctc_decoder(lexicon, TOKENS)
+    number = plain.word_dict.get_index("ba")
+    decoder = ctc_decoder(lexicon, TOKENS, lm=Preferring(number), lm_weight=1.0)
+    assert isinstance(decoder.lm, Preferring)
+    assert plain(UNDECIDED)[0][0].words == ["ab"]
+    best = decoder(UNDECIDED)[0][0]
+    assert best.words == ["ba"]
+    # Of b, a and |, and of the end of the sentence.
+    assert best.score == pytest.approx(2 * math.log(0.38) + math.log(0.97) - 0.5, abs=1e-5)
+    assert set(decoder.lm.asked) == {0, 1}
+
+
+def test_a_language_model_of_ones_own_reads_tokens_without_a_lexicon():
+    decoder = ctc_decoder(None, TOKENS, lm=Preferring(3), lm_weight=1.0)
+    assert decoder(UNDECIDED)[0][0].tokens.tolist() == [1, 3, 1]
+
+
+class Failing(Preferring):
+    """Raises once, in the middle."""
+
+    failures = 1
+
+    def score(self, state, usr_token_idx):
+        if state.children is not None and self.failures and len(self.asked) > 3:
+            self.failures -= 1
+            raise KeyError("mine")
+        return super().score(state, usr_token_idx)
+
+
+def test_what_a_language_model_raises_comes_out_and_the_decoder_works_on(lexicon):
+    lm = Failing(0)
+    decoder = ctc_decoder(lexicon, TOKENS, lm=lm, lm_weight=1.0)
+    with pytest.raises(KeyError, match="mine"):
+        decoder(EMISSIONS)
+    assert lm.failures == 0
+    assert decoder(EMISSIONS)[0][0].words == ["ab"]
+    decoder.decode_begin()
+    lm.failures = 1
+    with pytest.raises(KeyError, match="mine"):
+        decoder.decode_step(EMISSIONS[0])
+        decoder.decode_end()
+        decoder.get_final_hypothesis()
+    decoder.decode_begin()
+    decoder.decode_step(EMISSIONS[0])
+    decoder.decode_end()
+    assert decoder.get_final_hypothesis()[0].words == ["ab"]
+
+
+def test_states_are_those_of_torchaudio():
+    state = CTCDecoderLMState()
+    child = state.child(3)
+    assert state.child(3) is child
+    assert isinstance(child, CTCDecoderLMState)
+    assert state.children == {3: child}
+    assert state.compare(state) == 0
+    assert state.compare(child) == -child.compare(state) != 0
+
+
+def test_methods_that_a_model_lacks_are_missed_by_name(lexicon):
+    with pytest.raises(NotImplementedError):
+        ctc_decoder(lexicon, TOKENS, lm=CTCDecoderLM())

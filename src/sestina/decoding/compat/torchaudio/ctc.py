@@ -18,6 +18,8 @@ from sestina.decoding.compat.flashlight.decoder import (
     KenLM,
     LexiconDecoder,
     LexiconDecoderOptions,
+    LexiconFreeDecoder,
+    LexiconFreeDecoderOptions,
     LMState,
     SmearingMode,
     Trie,
@@ -86,7 +88,7 @@ class CTCDecoder:
         word_dict: Dictionary | None,
         tokens_dict: Dictionary,
         lm: LM,
-        decoder_options: LexiconDecoderOptions,
+        decoder_options: LexiconDecoderOptions | LexiconFreeDecoderOptions,
         blank_token: str,
         sil_token: str,
         unk_word: str,
@@ -96,17 +98,28 @@ class CTCDecoder:
         self.tokens_dict = tokens_dict
         self.blank = tokens_dict.get_index(blank_token)
         silence = tokens_dict.get_index(sil_token)
-        trie = _trie(tokens_dict, word_dict, lexicon, lm, silence)
-        self.decoder = LexiconDecoder(
-            options=decoder_options,
-            trie=trie,
-            lm=lm,
-            sil_token_idx=silence,
-            blank_token_idx=self.blank,
-            unk_token_idx=word_dict.get_index(unk_word),
-            transitions=[],
-            is_token_lm=False,
-        )
+        self.decoder: LexiconDecoder | LexiconFreeDecoder
+        if isinstance(decoder_options, LexiconDecoderOptions):
+            if not lexicon or word_dict is None:
+                raise ValueError("lexicon is empty, expected one word or more; pass one, or None")
+            self.decoder = LexiconDecoder(
+                options=decoder_options,
+                trie=_trie(tokens_dict, word_dict, lexicon, lm, silence),
+                lm=lm,
+                sil_token_idx=silence,
+                blank_token_idx=self.blank,
+                unk_token_idx=word_dict.get_index(unk_word),
+                transitions=[],
+                is_token_lm=False,
+            )
+        else:
+            self.decoder = LexiconFreeDecoder(
+                options=decoder_options,
+                lm=lm,
+                sil_token_idx=silence,
+                blank_token_idx=self.blank,
+                transitions=[],
+            )
         self.lm = lm
 
     def __call__(
@@ -192,11 +205,12 @@ class CTCDecoder:
         self, score: float, _acoustic: float, _language: float, frames: NDArray[np.int32]
     ) -> CTCHypothesis:
         tokens, words = frames
+        ended = words[words >= 0].tolist()
         starts = tokens != self.blank
         starts[1:] &= tokens[1:] != tokens[:-1]
         return CTCHypothesis(
             tokens=torch.from_numpy(tokens[starts].astype(np.int64)),
-            words=[self.word_dict.get_entry(word) for word in words[words >= 0].tolist()],
+            words=self.word_dict.map_indices_to_entries(ended) if self.word_dict else [],
             score=score,
             timesteps=torch.from_numpy(np.flatnonzero(starts).astype(np.int32)),
         )
@@ -286,21 +300,36 @@ def ctc_decoder(
     if lm_dict is not None and type(lm_dict) is not str:
         raise ValueError("lm_dict must be None or str type.")
     tokens_dict = Dictionary(tokens)
-    spellings = read_lexicon(lexicon, tokens_dict)
-    options = LexiconDecoderOptions(
-        beam_size=beam_size,
-        beam_size_token=beam_size_token or tokens_dict.index_size(),
-        beam_threshold=beam_threshold,
-        lm_weight=lm_weight,
-        word_score=word_score,
-        unk_score=unk_score,
-        sil_score=sil_score,
-        log_add=log_add,
-        criterion_type=CriterionType.CTC,
-    )
+    beam_size_token = beam_size_token or tokens_dict.index_size()
+    options: LexiconDecoderOptions | LexiconFreeDecoderOptions
+    if lexicon:
+        spellings = read_lexicon(lexicon, tokens_dict)
+        options = LexiconDecoderOptions(
+            beam_size=beam_size,
+            beam_size_token=beam_size_token,
+            beam_threshold=beam_threshold,
+            lm_weight=lm_weight,
+            word_score=word_score,
+            unk_score=unk_score,
+            sil_score=sil_score,
+            log_add=log_add,
+            criterion_type=CriterionType.CTC,
+        )
+    else:
+        spellings = None
+        options = LexiconFreeDecoderOptions(
+            beam_size=beam_size,
+            beam_size_token=beam_size_token,
+            beam_threshold=beam_threshold,
+            lm_weight=lm_weight,
+            sil_score=sil_score,
+            log_add=log_add,
+            criterion_type=CriterionType.CTC,
+        )
     word_dict = _word_dict(spellings, lm, lm_dict, tokens_dict, unk_word)
     if isinstance(lm, str):
-        model: LM = KenLM(lm, word_dict)
+        # There is a dictionary of something whenever there is a model from a file.
+        model: LM = KenLM(lm, word_dict or tokens_dict)
     else:
         model = ZeroLM() if lm is None else lm
     return CTCDecoder(
