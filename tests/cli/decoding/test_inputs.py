@@ -8,10 +8,15 @@ import click
 import numpy as np
 import pytest
 
-from sestina.cli.decoding.inputs import read_knowledge, read_references, read_utterances
+from sestina.cli.decoding.inputs import (
+    read_knowledge,
+    read_references,
+    read_utterances,
+    unnormalised,
+)
 from sestina.core.errors import FileFormatError
 from sestina.core.progress import silent
-from sestina.decoding import Tokens
+from sestina.decoding import DecoderOptions, Tokens
 from sestina.decoding.samples import recordings, sample
 
 TOKENS = Tokens(["-", "|", "a", "b"])
@@ -179,3 +184,25 @@ def test_without_a_lexicon_the_tokens_are_searched():
     bundled = sample()
     known = read_knowledge(tokens=bundled.tokens_path, lexicon=None, lm=None, files=[Path("a.npz")])
     assert known.vocabulary is known.tokens
+
+
+def test_what_looks_like_logits_is_found(tmp_path):
+    assert unnormalised(read(npz(tmp_path, emissions=FRAMES_TN.astype(np.float16)))) is None
+    twice = np.concatenate([FRAMES_TN, FRAMES_TN + np.log(2)])
+    assert unnormalised(read(npz(tmp_path, emissions=twice))) == pytest.approx(2)
+    assert unnormalised([]) is None
+
+
+def test_transitions_are_an_array(tmp_path):
+    bundled = sample()
+    given = {
+        "tokens": bundled.tokens_path,
+        "lexicon": None,
+        "lm": None,
+        "files": [tmp_path / "a.npz"],
+    }
+    np.save(tmp_path / "t.npy", np.zeros((29, 29), dtype=np.float32))
+    known = read_knowledge(transitions=tmp_path / "t.npy", **given)
+    assert known.decoder(DecoderOptions(criterion="asg")).options.criterion == "asg"
+    with pytest.raises(FileFormatError, match="it is an .npz file"):
+        read_knowledge(transitions=npz(tmp_path, t=FRAMES_TN), **given)

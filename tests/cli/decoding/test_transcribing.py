@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -192,3 +194,30 @@ def test_the_utterance_without_a_reading_is_named(run):
         assert (status, out) == (1, "")
         assert "some.npz:bad" in err
         assert "minus infinity" in err
+
+
+def test_logits_are_suspected_and_taken(run):
+    logits = TEN[0] * 2 + 5
+    np.savez("logits.npz", logits=logits)
+    status, _, err = run("logits.npz", *KNOWLEDGE)
+    assert status == 0
+    assert "note: in some frame the probabilities add up to" in err
+    status, _, err = run("logits.npz", *KNOWLEDGE, "--logits")
+    assert (status, "note:" in err) == (0, False)
+    np.savez("whole.npz", logits=logits.astype(np.int16))
+    status, _, err = run("whole.npz", *KNOWLEDGE)
+    assert (status, "if they are logits, add --logits" in err) == (1, True)
+
+
+def test_sound_becomes_text_without_torch():
+    code = (
+        "import sys; from sestina.cli.main import main; status = main(sys.argv[1:]);"
+        "sys.exit(9 if {'torch', 'matplotlib'} & set(sys.modules) else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "decode", str(recordings()[2].path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, recordings()[2].text + "\n")

@@ -15,9 +15,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.core.errors import FileFormatError, InvalidValueError, SestinaError
+from sestina.core.errors import DtypeError, FileFormatError, InvalidValueError, SestinaError
 from sestina.core.progress import Progress, tracked
-from sestina.decoding import LanguageModel, Lexicon, Tokens, read_lm
+from sestina.decoding import Decoder, DecoderOptions, LanguageModel, Lexicon, Tokens, read_lm
 from sestina.decoding.emissions import as_emissions, as_lengths
 from sestina.decoding.samples import acoustic_model, read_wav, sample
 
@@ -28,9 +28,12 @@ __all__ = [
     "read_knowledge",
     "read_references",
     "read_utterances",
+    "unnormalised",
 ]
 
 _SCORES = ("emissions", "log_probs", "logits")
+# Half precision rounds a logarithm of -10 by up to 0.004; no frame of probabilities is further off.
+_FAR = 0.05
 _REFERENCES = ("references", "texts")
 _AS_NPZ = "save it with numpy.savez(path, emissions=scores, lengths=frames_of_each)"
 # What numpy and zipfile raise for damaged bytes; TokenError is of the header of an array.
@@ -59,8 +62,13 @@ class Knowledge:
     vocabulary: Lexicon | Tokens
     """What a decoder takes first: a lexicon, or the tokens where there is none."""
     lm: LanguageModel | None
+    transitions: NDArray[Any] | None
     is_bundled: bool
     """Whether lexicon and language model are those of the samples."""
+
+    def decoder(self, options: DecoderOptions) -> Decoder:
+        """A decoder that knows all this."""
+        return Decoder(self.vocabulary, self.lm, options, transitions=self.transitions)
 
 
 def all_are_sound(files: Sequence[Path]) -> bool:
@@ -69,7 +77,12 @@ def all_are_sound(files: Sequence[Path]) -> bool:
 
 
 def read_knowledge(
-    *, tokens: Path | None, lexicon: Path | None, lm: Path | None, files: Sequence[Path]
+    *,
+    tokens: Path | None,
+    lexicon: Path | None,
+    lm: Path | None,
+    transitions: Path | None = None,
+    files: Sequence[Path],
 ) -> Knowledge:
     """What the options name; of what is to be heard by the bundled model, its own by default.
 
@@ -93,6 +106,7 @@ def read_knowledge(
         tokens=known,
         vocabulary=known if lexicon is None else Lexicon.read(lexicon, known),
         lm=None if lm is None else read_lm(lm),
+        transitions=None if transitions is None else _read_transitions(transitions),
         is_bundled=is_bundled,
     )
 
@@ -143,12 +157,33 @@ def read_references(path: Path, count: int) -> list[str]:
     return lines
 
 
-def _scores_in(path: Path) -> Iterator[Utterance]:
+def unnormalised(utterances: Sequence[Utterance]) -> float | None:
+    """What the probabilities of a frame add up to, if that is far from 1 somewhere."""
+    for one in utterances:
+        totals_t = np.logaddexp.reduce(one.emissions_tn, axis=1)
+        far = np.flatnonzero(np.abs(totals_t) > _FAR)
+        if far.size:
+            return float(np.exp(np.float64(totals_t[far[0]])))
+    return None
+
+
+def _read_transitions(path: Path) -> NDArray[Any]:
+    transitions = _arrays_in(path).get("emissions")
+    if transitions is None:
+        raise FileFormatError(
+            path, "it is an .npz file, expected .npy", remedy="save it with numpy.save"
+        )
+    return transitions
+
+
+def _arrays_in(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by their names; that of an .npy file as `emissions`."""
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            is_single = isinstance(loaded, np.ndarray)
-            arrays = {"emissions": loaded} if is_single else {n: loaded[n] for n in loaded.files}
+            if isinstance(loaded, np.ndarray):
+                return {"emissions": loaded}
+            return {name: loaded[name] for name in loaded.files}
     except _UNREADABLE as error:
         raise FileFormatError(
             path,
@@ -156,6 +191,10 @@ def _scores_in(path: Path) -> Iterator[Utterance]:
             "sound",
             remedy=_AS_NPZ,
         ) from error
+
+
+def _scores_in(path: Path) -> Iterator[Utterance]:
+    arrays = _arrays_in(path)
     references = next((_texts(arrays[name]) for name in _REFERENCES if name in arrays), None)
     utterances = list(_split(path, arrays))
     if references is not None and len(references) != len(utterances):
@@ -238,7 +277,9 @@ def _checked(path: Path, part: Utterance, tokens: Tokens, *, are_logits: bool) -
     except SestinaError as error:
         where = part.name.removeprefix(f"{path}:")
         place = "" if where == str(path) else f"utterance {where}: "
-        raise FileFormatError(path, f"{place}{error.problem}", remedy=error.remedy) from error
+        is_dtype = isinstance(error, DtypeError)
+        remedy = "if they are logits, add --logits" if is_dtype else error.remedy
+        raise FileFormatError(path, f"{place}{error.problem}", remedy=remedy) from error
     return Utterance(name=part.name, emissions_tn=emissions_tn, reference=part.reference)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from sestina.cli.decoding.inputs import (
     read_knowledge,
     read_references,
     read_utterances,
+    unnormalised,
 )
 from sestina.cli.options import options_argument
 from sestina.cli.output import DrawnProgress, drawn_progress, json_option, print_json
@@ -24,7 +25,7 @@ from sestina.core.options import option_fields, options_from_mapping
 from sestina.decoding import Decoder, DecoderOptions, Hypothesis
 from sestina.decoding.error_rates import ErrorRate, error_rate
 
-__all__ = ["BUNDLED_OPTIONS", "knowledge_options", "transcribe_command"]
+__all__ = ["BUNDLED_OPTIONS", "knowledge_options", "note_unnormalised", "transcribe_command"]
 
 Result = TypeVar("Result")
 
@@ -55,10 +56,26 @@ class _Spent:
         return self.search_s / self.sound_s if self.sound_s else None
 
 
+def note_unnormalised(utterances: Sequence[Utterance], *, are_meant: bool) -> None:
+    """Says so on stderr if scores look like logits and are not meant to; they are decoded so."""
+    total = None if are_meant else unnormalised(utterances)
+    if total is not None:
+        click.echo(
+            f"note: in some frame the probabilities add up to {total:.3g}; if these are logits, "
+            "add --logits",
+            err=True,
+        )
+
+
 def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Adds --tokens, --lexicon, --lm and --logits."""
+    """Adds --tokens, --lexicon, --lm, --logits and --transitions."""
     path = click.Path(path_type=Path)
     for add in (
+        click.option(
+            "--transitions",
+            type=path,
+            help="Scores of going from token to token, .npy (token, token before it); for asg.",
+        ),
         click.option("--logits", is_flag=True, help="Scores are logits: apply a log-softmax."),
         click.option(
             "--lm", type=path, help="A language model: ARPA (.gz too), KenLM, or of compile-lm."
@@ -110,13 +127,10 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
 def transcribe_command(
     *,
     files: tuple[Path, ...],
-    tokens: Path | None,
-    lexicon: Path | None,
-    lm: Path | None,
     logits: bool,
     options: DecoderOptions,
     as_json: bool,
-    **how: Any,
+    **given: Any,
 ) -> None:
     """Decode token scores (.npz, .npy) or sound (.wav) to text, one line an utterance.
 
@@ -140,9 +154,9 @@ def transcribe_command(
       sestina decode tune        find the options that a task wants
       sestina decode compile-lm  write a language model that loads at once
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
-    asked = _Asked(**how)
+    asked = _Asked(**{field.name: given.pop(field.name) for field in fields(_Asked)})
     started_s = time.monotonic()
-    knowledge = read_knowledge(tokens=tokens, lexicon=lexicon, lm=lm, files=files)
+    knowledge = read_knowledge(**given, files=files)
     decoder = _decoder(knowledge, options)
     with drawn_progress() as progress:
         utterances = read_utterances(files, knowledge.tokens, are_logits=logits, progress=progress)
@@ -153,6 +167,7 @@ def transcribe_command(
             if asked.stream
             else _decoded(decoder, utterances, asked, progress)
         )
+    note_unnormalised(utterances, are_meant=logits or options.criterion == "asg")
     errors = errors_of([one[0].text for one in found])
     if as_json:
         _print_json(utterances, found, asked, spent, errors)
@@ -186,7 +201,7 @@ def _decoder(knowledge: Knowledge, options: DecoderOptions) -> Decoder:
         options = options_from_mapping(
             DecoderOptions, {**BUNDLED_OPTIONS, **params["config"], **given}
         )
-    return Decoder(knowledge.vocabulary, knowledge.lm, options)
+    return knowledge.decoder(options)
 
 
 def _scorer(

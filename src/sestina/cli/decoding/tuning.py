@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +14,11 @@ from sestina.cli.decoding.inputs import (
     read_references,
     read_utterances,
 )
-from sestina.cli.decoding.transcribing import BUNDLED_OPTIONS, knowledge_options
+from sestina.cli.decoding.transcribing import (
+    BUNDLED_OPTIONS,
+    knowledge_options,
+    note_unnormalised,
+)
 from sestina.cli.destinations import check_destination
 from sestina.cli.options import options_argument
 from sestina.cli.output import drawn_progress, json_option, print_json, print_table
@@ -29,7 +32,7 @@ from sestina.core.options import (
     read_options,
 )
 from sestina.core.plots import save_figure
-from sestina.decoding import Decoder, DecoderOptions
+from sestina.decoding import DecoderOptions
 from sestina.decoding.pictures import tuning_picture
 from sestina.decoding.tuning import Trial, Tuning, TuningOptions, tune
 
@@ -97,8 +100,9 @@ def tune_command(
         options = replace(options, tuned=tuple(n for n in options.tuned if n != "lm_weight"))
     with drawn_progress() as progress:
         utterances = read_utterances(files, knowledge.tokens, are_logits=logits, progress=progress)
+        note_unnormalised(utterances, are_meant=logits or first.criterion == "asg")
         found = tune(
-            partial(Decoder, knowledge.vocabulary, knowledge.lm),
+            knowledge.decoder,
             [one.emissions_tn for one in utterances],
             _said(utterances, references),
             options=options,
