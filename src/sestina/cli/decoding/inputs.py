@@ -171,7 +171,7 @@ def _read_transitions(path: Path) -> NDArray[Any]:
     transitions = _arrays_in(path).get("emissions")
     if transitions is None:
         raise FileFormatError(
-            path, "it is an .npz file, expected .npy", remedy="save it with numpy.save"
+            path, "it is an .npz file, expected one array", remedy="save it with numpy.save"
         )
     return transitions
 

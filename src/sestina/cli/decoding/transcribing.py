@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +18,15 @@ from sestina.cli.decoding.inputs import (
     read_utterances,
     unnormalised,
 )
+from sestina.cli.decoding.transcripts import (
+    Asked,
+    Spent,
+    print_texts,
+    print_transcripts,
+    summary,
+)
 from sestina.cli.options import options_argument
-from sestina.cli.output import DrawnProgress, drawn_progress, json_option, print_json
+from sestina.cli.output import DrawnProgress, drawn_progress, json_option
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.core.options import option_fields, options_from_mapping
 from sestina.decoding import Decoder, DecoderOptions, Hypothesis
@@ -37,23 +44,8 @@ BUNDLED_OPTIONS: Mapping[str, object] = {
 }
 """What suits the bundled acoustic model, lexicon and language model, unless asked otherwise."""
 
-_FORMAT_VERSION = 1
 _AT_ONCE = 8
 """Utterances for each thread between two steps of the progress."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spent:
-    """Seconds of the searches and of the sound that they were given."""
-
-    search_s: float
-    sound_s: float
-    longest_step_s: float | None = None
-    """Of a stream."""
-
-    @property
-    def real_time_factor(self) -> float | None:
-        return self.search_s / self.sound_s if self.sound_s else None
 
 
 def note_unnormalised(utterances: Sequence[Utterance], *, are_meant: bool) -> None:
@@ -154,7 +146,7 @@ def transcribe_command(
       sestina decode tune        find the options that a task wants
       sestina decode compile-lm  write a language model that loads at once
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
-    asked = _Asked(**{field.name: given.pop(field.name) for field in fields(_Asked)})
+    asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
     started_s = time.monotonic()
     knowledge = read_knowledge(**given, files=files)
     decoder = _decoder(knowledge, options)
@@ -170,27 +162,12 @@ def transcribe_command(
     note_unnormalised(utterances, are_meant=logits or options.criterion == "asg")
     errors = errors_of([one[0].text for one in found])
     if as_json:
-        _print_json(utterances, found, asked, spent, errors)
+        print_transcripts(utterances, found, asked, spent, errors)
     else:
-        _print_texts(utterances, found, nbest=asked.nbest)
-    click.echo(_summary(utterances, asked, spent, loaded_s), err=True)
+        print_texts(utterances, found, nbest=asked.nbest)
+    click.echo(summary(utterances, asked, spent, loaded_s), err=True)
     if errors is not None:
         click.echo(f"word error rate {errors}", err=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """How to decode and to show."""
-
-    nbest: int
-    threads: int
-    stream: bool
-    chunk_frames: int
-    frame_ms: float
-    references: Path | None
-
-    def seconds(self, frames: int) -> float:
-        return frames * self.frame_ms / 1000
 
 
 def _decoder(knowledge: Knowledge, options: DecoderOptions) -> Decoder:
@@ -218,8 +195,8 @@ def _scorer(
 
 
 def _decoded(
-    decoder: Decoder, utterances: Sequence[Utterance], asked: _Asked, progress: DrawnProgress
-) -> tuple[list[list[Hypothesis]], _Spent]:
+    decoder: Decoder, utterances: Sequence[Utterance], asked: Asked, progress: DrawnProgress
+) -> tuple[list[list[Hypothesis]], Spent]:
     found: list[list[Hypothesis]] = []
     search_s = 0.0
     progress(0, len(utterances), "decoding")
@@ -229,10 +206,10 @@ def _decoded(
         found += _searched(decoder, part, asked)
         search_s += time.perf_counter() - started_s
         progress(len(found), len(utterances), "decoding")
-    return found, _Spent(search_s=search_s, sound_s=_sound_s(utterances, asked))
+    return found, Spent(search_s=search_s, sound_s=_sound_s(utterances, asked))
 
 
-def _searched(decoder: Decoder, part: Sequence[Utterance], asked: _Asked) -> list[list[Hypothesis]]:
+def _searched(decoder: Decoder, part: Sequence[Utterance], asked: Asked) -> list[list[Hypothesis]]:
     try:
         return decoder.decode_batch(
             [one.emissions_tn for one in part], nbest=asked.nbest, threads=asked.threads
@@ -262,8 +239,8 @@ class _naming:  # noqa: N801 - a context manager, used like a function
 
 
 def _streamed(
-    decoder: Decoder, utterances: Sequence[Utterance], asked: _Asked, progress: DrawnProgress
-) -> tuple[list[list[Hypothesis]], _Spent]:
+    decoder: Decoder, utterances: Sequence[Utterance], asked: Asked, progress: DrawnProgress
+) -> tuple[list[list[Hypothesis]], Spent]:
     """As `_decoded`; what is read so far is shown on stderr whenever it has changed."""
     stream = decoder.stream()
     found: list[list[Hypothesis]] = []
@@ -285,7 +262,7 @@ def _streamed(
                 shown = text
         with _naming(one):
             found.append(stream.best(nbest=asked.nbest))
-    spent = _Spent(
+    spent = Spent(
         search_s=sum(steps_s),
         sound_s=_sound_s(utterances, asked),
         longest_step_s=max(steps_s),
@@ -293,82 +270,5 @@ def _streamed(
     return found, spent
 
 
-def _sound_s(utterances: Sequence[Utterance], asked: _Asked) -> float:
+def _sound_s(utterances: Sequence[Utterance], asked: Asked) -> float:
     return asked.seconds(sum(len(one.emissions_tn) for one in utterances))
-
-
-def _print_texts(
-    utterances: Sequence[Utterance], found: Sequence[Sequence[Hypothesis]], *, nbest: int
-) -> None:
-    if nbest == 1:
-        for hypotheses in found:
-            click.echo(hypotheses[0].text)
-        return
-    for one, hypotheses in zip(utterances, found, strict=True):
-        for rank, hypothesis in enumerate(hypotheses, 1):
-            click.echo(f"{one.name}\t{rank}\t{hypothesis.score:.3f}\t{hypothesis.text}")
-
-
-def _print_json(
-    utterances: Sequence[Utterance],
-    found: Sequence[Sequence[Hypothesis]],
-    asked: _Asked,
-    spent: _Spent,
-    errors: ErrorRate | None,
-) -> None:
-    print_json(
-        {
-            "format": "sestina-decode",
-            "version": _FORMAT_VERSION,
-            "frame_ms": asked.frame_ms,
-            "threads": 1 if asked.stream else asked.threads,
-            "sound_s": spent.sound_s,
-            "search_s": spent.search_s,
-            "longest_step_s": spent.longest_step_s,
-            "real_time_factor": spent.real_time_factor,
-            "word_error_rate": None if errors is None else errors.rate,
-            "utterances": [
-                {
-                    "name": one.name,
-                    "frames": len(one.emissions_tn),
-                    "reference": one.reference,
-                    "hypotheses": [_facts(hypothesis, asked) for hypothesis in hypotheses],
-                }
-                for one, hypotheses in zip(utterances, found, strict=True)
-            ],
-        }
-    )
-
-
-def _facts(hypothesis: Hypothesis, asked: _Asked) -> dict[str, object]:
-    return {
-        "text": hypothesis.text,
-        "score": hypothesis.score,
-        "acoustic_score": hypothesis.acoustic_score,
-        "language_score": hypothesis.language_score,
-        "words": [
-            {
-                "text": word.text,
-                "start_s": round(asked.seconds(word.start), 6),
-                "end_s": round(asked.seconds(word.end), 6),
-            }
-            for word in hypothesis.words
-        ],
-    }
-
-
-def _summary(utterances: Sequence[Utterance], asked: _Asked, spent: _Spent, loaded_s: float) -> str:
-    """The line with the real-time factor."""
-    count = f"{len(utterances)} utterance{'s' if len(utterances) != 1 else ''}"
-    threads = 1 if asked.stream else asked.threads
-    factor = spent.real_time_factor
-    parts = [
-        f"{count}, {spent.sound_s:.1f} s at {asked.frame_ms:g} ms a frame: searched in "
-        f"{spent.search_s:.3f} s on {threads} thread{'s' if threads != 1 else ''}",
-        "real-time factor " + ("unknown" if factor is None else f"{factor:.2g}"),
-    ]
-    if spent.longest_step_s is not None:
-        step = f"{1000 * spent.longest_step_s:.1f} ms"
-        parts.append(f"at most {step} for {asked.seconds(asked.chunk_frames):g} s of sound")
-    parts.append(f"loaded in {loaded_s:.2f} s")
-    return "; ".join(parts)
