@@ -94,7 +94,11 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1), help="Searches at once."
 )
-@click.option("--stream", is_flag=True, help="Give it piece by piece; show readings on stderr.")
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Give it piece by piece; readings go to stderr, in brackets what may yet change.",
+)
 @click.option(
     "--chunk-frames",
     default=50,
@@ -241,7 +245,10 @@ class _naming:  # noqa: N801 - a context manager, used like a function
 def _streamed(
     decoder: Decoder, utterances: Sequence[Utterance], asked: Asked, progress: DrawnProgress
 ) -> tuple[list[list[Hypothesis]], Spent]:
-    """As `_decoded`; what is read so far is shown on stderr whenever it has changed."""
+    """As `_decoded`; what is read so far is shown on stderr whenever it has changed.
+
+    Words that may still change stand in brackets.
+    """
     stream = decoder.stream()
     found: list[list[Hypothesis]] = []
     steps_s = [0.0]
@@ -253,7 +260,7 @@ def _streamed(
             started_s = time.perf_counter()
             with _naming(one):
                 stream.step(piece_tn)
-                text = stream.best()[0].text
+                text = _so_far(*stream.partial())
             steps_s.append(time.perf_counter() - started_s)
             if text != shown:
                 heard_s = asked.seconds(start + len(piece_tn))
@@ -268,6 +275,15 @@ def _streamed(
         longest_step_s=max(steps_s),
     )
     return found, spent
+
+
+def _so_far(best: Hypothesis, num_settled: int) -> str:
+    words = [word.text for word in best.words]
+    parts = [
+        *words[:num_settled],
+        *([f"[{' '.join(words[num_settled:])}]"] if words[num_settled:] else []),
+    ]
+    return " ".join(parts)
 
 
 def _sound_s(utterances: Sequence[Utterance], asked: Asked) -> float:
