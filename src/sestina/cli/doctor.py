@@ -57,6 +57,7 @@ _PACKAGES = (
     _Package(name="scikit-learn", extra="ntk", cost="no estimators, no shipped data sets"),
     _Package(name="matplotlib", extra="ntk", cost="no pictures: no --plot, no tour"),
     _Package(name="gpytorch", extra=None, cost="no kernels for GPyTorch; pip install gpytorch"),
+    _Package(name="ray", extra="ray", cost="no clusters: work stays on this machine"),
 )
 _COMPILERS = ("c++", "cmake")
 _COMPILER_COST = "nothing runs worse; sestina can't be built from source here"
