@@ -134,6 +134,8 @@ def test_every_kind_of_search_crosses(processes, decoder, cache):
         Decoder(lexicon, lm, DecoderOptions(blank_skip_threshold=0.9)),
         Decoder(lexicon, lm, DecoderOptions(criterion="asg"), transitions=transitions),
         Decoder(lexicon, lm, DecoderOptions(semantics="flashlight", merge="history")),
+        Decoder(lexicon, lm, hotwords={"ba": 6.0}),
+        Decoder(lexicon, grammar=["ab ab", "ba"]),
     ]
     scores = [emissions(12, seed) for seed in range(4)]
     for one in decoders:
