@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import FileFormatError, InvalidValueError
-from sestina.decoding import Decoder, DecoderOptions, LanguageModel, Lexicon, Tokens, read_lm
+from sestina.decoding import (
+    Decoder,
+    DecoderOptions,
+    LanguageModel,
+    Lexicon,
+    Tokens,
+    combine,
+    read_lm,
+)
 from sestina.decoding.packed import default_cache, open_packed, pack
 from sestina.decoding.reading import Problem
 
@@ -80,7 +88,7 @@ def test_options_cross(decoder, cache, options):
 def test_a_decoder_without_a_model_is_packed(cache):
     decoder = Decoder(Lexicon.from_spellings({"ab": "a b"}, Tokens(["-", "|", "a", "b"])))
     packed = pack(decoder, cache)
-    assert packed.lm is None
+    assert packed.files == (packed.graph,)
     assert found(open_anew(packed)) == found(decoder.native)
 
 
@@ -160,13 +168,30 @@ def test_binary_models_are_mapped_where_they_lie(shared_data, cache, name):
     lexicon = Lexicon.from_spellings({"the": "t h e |", "cat": "c a t |"}, tokens)
     decoder = Decoder(lexicon, read_lm(path))
     packed = pack(decoder, cache)
-    assert packed.lm[0] == path.absolute()
+    assert packed.files == (packed.graph,)
+    assert str(path.name).encode() in packed.recipe
     assert [path.suffix for path in cache.iterdir()] == [".graph"]
     scores = np.random.default_rng(1).normal(size=(30, len(tokens))).astype(np.float32)
     (one,), (other,) = (
         native.decode([scores], 1, 1)[0] for native in (open_anew(packed), decoder.native)
     )
     assert one[:3] == other[:3]
+
+
+@pytest.mark.parametrize("kind", ["combined", "hotwords", "tokens"])
+def test_models_are_mapped_where_the_rest_is_made_anew(decoder, cache, kind):
+    lexicon, lm = decoder.vocabulary, decoder.lm
+    other = {
+        "combined": lambda: Decoder(lexicon, combine([(lm, 0.5), (lm, 0.1)])),
+        "hotwords": lambda: Decoder(lexicon, lm, hotwords={"ba": 3.0}),
+        "tokens": lambda: Decoder(lexicon.tokens, lm),
+    }[kind]()
+    packed = pack(other, cache)
+    assert packed.graph is None
+    assert [path.suffix for path in cache.iterdir()] == [".lm"]
+    assert found(open_anew(packed)) == found(other.native)
+    shutil.rmtree(cache)
+    assert found(open_anew(packed)) == found(other.native)
 
 
 def test_the_users_cache_is_where_the_system_says(monkeypatch, tmp_path):

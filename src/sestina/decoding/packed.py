@@ -9,6 +9,7 @@ worker makes it again from the files that the decoder was made of.
 from __future__ import annotations
 
 import fcntl
+import io
 import logging
 import mmap
 import os
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,16 +45,15 @@ class PackedDecoder:
 
     decoder: bytes
     """Pickled, for where files are missing."""
-    options: bytes
-    """Pickled, of the compiled search."""
-    folder: Path | None
-    """Where the files are; None for the default one of the machine at hand."""
+    recipe: bytes
+    """Pickled with its n-gram models by their files, see `_Pickler`: the options of the compiled
+    search and the model, for `graph`; or the decoder, if there is none."""
     graph: str | None
-    """The file of what was computed, named by its digest; None if this decoder has none, and is
-    made from the pickled one."""
-    lm: tuple[Path, str] | str | None
-    """The language model, if there is one: a file of the folder, named by the digest of what it was
-    compiled from; or one that is mapped where it lies, and its digest."""
+    """The file of what was computed, named by its digest, for what consists of nothing else."""
+    files: tuple[str, ...]
+    """All files of the folder that are needed."""
+    folder: Path | None
+    """Where they are; None for the default one of the machine at hand."""
 
 
 def default_cache() -> Path:
@@ -71,18 +72,24 @@ def pack(decoder: Decoder, folder: Path | None = None) -> PackedDecoder:
         InvalidValueError: if the language model was not read from a file.
     """
     pickled = pickle.dumps(decoder, protocol=5)  # first of all, for it checks the files
-    options = pickle.dumps(decoder.native.options, protocol=5)
-    if not (isinstance(decoder.lm, NgramModel | None) and decoder.native.has_parts):
-        _LOG.info("workers make this decoder anew: not all of it can be mapped")
-        return PackedDecoder(decoder=pickled, options=options, folder=folder, graph=None, lm=None)
     where = default_cache() if folder is None else folder
     where.mkdir(parents=True, exist_ok=True)
-    block = decoder.native.pack()
-    graph = f"{bytes_digest(block)}.graph"
-    if not _holds(where / graph):
-        atomic_write_bytes(where / graph, block)
-    lm = None if decoder.lm is None else _pack_lm(decoder.lm, where)
-    return PackedDecoder(decoder=pickled, options=options, folder=folder, graph=graph, lm=lm)
+    recipe, graph = io.BytesIO(), None
+    pickler = _Pickler(recipe, where)
+    # Models but those of n-grams may number words as they meet them.
+    if isinstance(decoder.lm, NgramModel | None) and decoder.native.has_parts:
+        graph = _pack_graph(decoder, where)
+        pickler.dump((decoder.native.options, decoder.lm))
+    else:
+        _LOG.info("each worker makes this decoder anew: only its n-gram models can be mapped")
+        pickler.dump(decoder)
+    return PackedDecoder(
+        decoder=pickled,
+        recipe=recipe.getvalue(),
+        graph=graph,
+        files=(*pickler.files, *([] if graph is None else [graph])),
+        folder=folder,
+    )
 
 
 @lru_cache(maxsize=2)  # a worker's next chunk is as a rule for the same decoder
@@ -93,22 +100,52 @@ def open_packed(packed: PackedDecoder) -> _native.Decoder:
         FileFormatError: if a file that it needs changed or is gone.
         WorkerError: if the process died that makes missing files.
     """
-    if packed.graph is None:
-        made: Decoder = pickle.loads(packed.decoder)  # noqa: S301  our own caller's
-        return made.native
     folder = packed.folder or default_cache()
-    names = [name for name in (packed.graph, packed.lm) if isinstance(name, str)]
-    if not all((folder / name).exists() for name in names):
+    if not all((folder / name).exists() for name in packed.files):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{packed.graph}.lock"):  # one worker makes them, the others wait
-            if not all((folder / name).exists() for name in names):
+        with _locked(folder / f"{packed.files[-1]}.lock"):  # one worker makes them, others wait
+            if not all((folder / name).exists() for name in packed.files):
                 _make(packed.decoder, folder)
-    model = _open_lm(packed.lm, folder)
+    made = _Unpickler(io.BytesIO(packed.recipe), folder).load()
+    if packed.graph is None:
+        decoder: Decoder = made
+        return decoder.native
+    options, lm = made
+    model = _native.NoModel() if lm is None else lm.native
     path = folder / packed.graph
     with path.open("rb") as file, naming_path(path):
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        block = np.frombuffer(mapped, dtype=np.uint8)
-        return _native.Decoder(block, model, pickle.loads(packed.options))  # noqa: S301  as above
+        return _native.Decoder(np.frombuffer(mapped, dtype=np.uint8), model, options)
+
+
+class _Pickler(pickle.Pickler):
+    """Writes an n-gram model as the name of its file, compiled in the folder if it is of text."""
+
+    def __init__(self, file: io.BytesIO, folder: Path) -> None:
+        super().__init__(file, protocol=5)
+        self.files: list[str] = []
+        self._folder = folder
+
+    def persistent_id(self, part: Any) -> tuple[Path, str] | str | None:
+        if not isinstance(part, NgramModel):
+            return None
+        packed = _pack_lm(part, self._folder)
+        if isinstance(packed, str):
+            self.files.append(packed)
+        return packed
+
+
+class _Unpickler(pickle.Unpickler):  # noqa: S301  reads what our own caller sent
+    """Maps those files."""
+
+    def __init__(self, file: io.BytesIO, folder: Path) -> None:
+        super().__init__(file)
+        self._folder = folder
+
+    def persistent_load(self, packed: tuple[Path, str] | str) -> NgramModel:
+        if isinstance(packed, str):
+            return read_lm(self._folder / packed, load="mmap")
+        return read_lm(unchanged(*packed), load="mmap")
 
 
 def _make(decoder: bytes, folder: Path) -> None:
@@ -124,7 +161,16 @@ def _unpickle_and_pack(decoder: bytes, folder: Path) -> None:
     pack(pickle.loads(decoder), folder)  # noqa: S301  our own caller's
 
 
+def _pack_graph(decoder: Decoder, folder: Path) -> str:
+    block = decoder.native.pack()
+    name = f"{bytes_digest(block)}.graph"
+    if not _holds(folder / name):
+        atomic_write_bytes(folder / name, block)
+    return name
+
+
 def _pack_lm(lm: NgramModel, folder: Path) -> tuple[Path, str] | str:
+    """A file of the folder, or one that is mapped where it lies, and its digest."""
     source = lm.source
     assert source is not None, "or it would not have been pickled"
     with source.path.open("rb") as file:
@@ -139,16 +185,6 @@ def _pack_lm(lm: NgramModel, folder: Path) -> tuple[Path, str] | str:
         _LOG.info("compiling anew: %s", error)  # that of another version, as a rule
         compile_lm(lm, folder / name)
     return name
-
-
-def _open_lm(lm: tuple[Path, str] | str | None, folder: Path) -> _native.LanguageModel:
-    match lm:
-        case None:
-            return _native.NoModel()
-        case str():
-            return read_lm(folder / lm, load="mmap").native
-        case path, digest:
-            return read_lm(unchanged(path, digest), load="mmap").native
 
 
 def _holds(path: Path) -> bool:
