@@ -128,7 +128,7 @@ def test_without_a_lexicon_an_exhaustive_beam_finds_every_sequence(seed, with_lm
     assert {one.text: one.score for one in found} == pytest.approx(expected, abs=1e-4)
     assert len(found) == len(expected)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert all(one.finished and one.words == () for one in found)
+    assert all(one.finished and "".join(one.words) == one.text for one in found)
 
 
 @pytest.mark.parametrize("mode", ["no lm", "words", "tokens"])
@@ -143,7 +143,7 @@ def test_with_a_lexicon_an_exhaustive_beam_finds_all_words(seed, log_add, mode, 
         rng,
         log_add=log_add,
         word_score=float(rng.normal()),
-        token_lm=mode == "tokens",
+        lm_level="token" if mode == "tokens" else "word",
         smearing=str(rng.choice(["none", "max", "logadd"])),
     )
     expected = {}
@@ -305,7 +305,8 @@ def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, tmp_p
     found = decoder.decode(update, max_length=8, nbest=100)
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-4)
     assert [tuple(one.path[:, 0].tolist()) for one in found] == [one.tokens for one in expected]
-    assert [one.words for one in found] == [one.words for one in expected]
+    if with_lexicon:
+        assert [one.words for one in found] == [one.words for one in expected]
     assert [one.finished for one in found] == [one.finished for one in expected]
 
 
@@ -434,6 +435,25 @@ def test_the_start_is_what_the_model_is_given_first():
     Seq2SeqDecoder(Tokens(["#", "a"]), eos="#", start="a").decode(update, max_length=1)
     Seq2SeqDecoder(Tokens(["#", "a"]), eos="#").decode(update, max_length=1)
     assert seen == [[1], [-1]]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [
+        (["▁ab", "c", "▁", "d"], ("abc", "d")),
+        (["ab", "##c", "d"], ("abc", "d")),
+        (["##c", "d"], ("c", "d")),
+        (["a", "b", "|", "d"], ("ab", "d")),
+        (["a", "b", " ", "d"], ("ab", "d")),
+        (["a", "b"], ("ab",)),
+    ],
+)
+def test_tokens_make_words_without_a_lexicon(tokens, words):
+    known = Tokens(["#", *tokens])
+    rows = np.where(np.eye(len(known)), 0, -5.0)[[*range(1, len(known)), 0]]
+    decoder = Seq2SeqDecoder(known, eos="#")
+    best = decoder.decode(lambda last, *_: (rows[last.clip(0)], None), max_length=9)[0]
+    assert (best.tokens, best.words, best.text) == (tuple(tokens), words, " ".join(words))
 
 
 def test_a_sequence_without_an_end_comes_back_unfinished():

@@ -42,15 +42,16 @@ def decoder_of(problem, setting, lm):
     if kind == "free":
         vocabulary, given["word_score"] = tokens, 0.0
     else:
-        given["token_lm"] = rest == ["tokens"]
-        beginnings = [spelling + " " for _, spelling in problem["spellings"] if given["token_lm"]]
+        reads_tokens = rest == ["tokens"]
+        beginnings = [spelling + " " for _, spelling in problem["spellings"] if reads_tokens]
         spellings = [
             (word, spelling)
             for word, spelling in problem["spellings"]
             if not spelling.startswith(tuple(beginnings))
         ]
         vocabulary = Lexicon.from_spellings(spellings, tokens)
-        given["smearing"] = "none" if given["token_lm"] else rest[0]
+        given["smearing"] = "none" if reads_tokens else rest[0]
+        given["lm_level"] = "token" if reads_tokens else "word"
     options = Seq2SeqOptions(
         **given, log_add=merge == "logadd", merge="history", semantics="flashlight"
     )

@@ -33,6 +33,7 @@ from sestina.decoding import _native
 from sestina.decoding.emissions import as_array
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.results import spelling_of
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["BatchUpdate", "Seq2SeqDecoder", "Seq2SeqHypothesis", "Seq2SeqOptions", "Update"]
@@ -81,8 +82,8 @@ class Seq2SeqOptions:
     more (`context`). Only the first is exact, as the model's state depends on every token: the
     others go on with the state of the better one. Finished ones of the same words always become
     one."""
-    token_lm: bool = False
-    """Whether the language model reads tokens though there is a lexicon."""
+    lm_level: Literal["word", "token"] = "word"
+    """What the language model is one of. Without a lexicon it is always one of tokens."""
     semantics: Literal["exact", "flashlight"] = "exact"
     """`flashlight` gives its results: hypotheses that are not finished are results, too, and with a
     language model of tokens only the first of several words with one spelling is found."""
@@ -132,17 +133,25 @@ class Seq2SeqHypothesis:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """The words that it completed; none without a lexicon."""
-        if isinstance(self.vocabulary, Tokens):
-            return ()
-        completed = self.path[:, 1]
-        return tuple(map(self.vocabulary.word, completed[completed >= 0].tolist()))
+        """The words that it completed.
+
+        Without a lexicon they are what `|` or a space parts, or pieces begin: `▁` begins a word (as
+        SentencePiece has it), `##` goes on with one (as WordPiece does).
+        """
+        if isinstance(self.vocabulary, Lexicon):
+            completed = self.path[:, 1]
+            return tuple(map(self.vocabulary.word, completed[completed >= 0].tolist()))
+        spelling = spelling_of(self.vocabulary[n] for n in range(len(self.vocabulary)))
+        if spelling == "wordpiece":
+            spelled = " ".join(self.tokens).replace(" ##", "").removeprefix("##")
+        else:
+            spelled = "".join(self.tokens)
+            spelled = spelled.replace("▁" if spelling == "sentencepiece" else "|", " ")
+        return tuple(spelled.split())
 
     @cached_property
     def text(self) -> str:
-        """The words, parted by spaces; without a lexicon the tokens, parted by nothing."""
-        if isinstance(self.vocabulary, Tokens):
-            return "".join(self.tokens)
+        """The words, parted by spaces."""
         return " ".join(self.words)
 
     def __repr__(self) -> str:
@@ -155,8 +164,8 @@ class Seq2SeqDecoder:
 
     Args:
         vocabulary: the words and their spellings, or the tokens if any sequence may be said.
-        lm: a language model of words, or of tokens where there is no lexicon or `token_lm` is set;
-            None for none.
+        lm: a language model, e.g. of `read_lm`, or None for none. Of words where there is a lexicon
+            and the options do not say otherwise, else of tokens.
         options: of the search; with `Seq2SeqOptions()` if not given.
         eos: the token that ends a sequence. With a lexicon it ends no sequence within a word.
         start: the token that the callback is given before the first one; -1 if none.
@@ -189,7 +198,7 @@ class Seq2SeqDecoder:
     ) -> None:
         if not isinstance(lm, LanguageModel | None):
             raise InvalidValueError(
-                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_arpa"
+                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_lm"
             )
         self._vocabulary = vocabulary
         self._options = options or Seq2SeqOptions()
@@ -218,9 +227,10 @@ class Seq2SeqDecoder:
             )
         for name in (
             *("beam_size", "beam_threshold", "lm_weight", "word_score", "token_score"),
-            *("eos_score", "length_penalty", "log_add", "token_lm"),
+            *("eos_score", "length_penalty", "log_add"),
         ):
             setattr(made, name, getattr(options, name))
+        made.token_lm = options.lm_level == "token"
         made.beam_size_token = min(options.beam_size_token or 0, len(self._tokens))
         made.joining = getattr(_native.Joining, options.merge)
         made.flashlight = options.semantics == "flashlight"
