@@ -3,13 +3,13 @@
 The model stays in Python: a callback that scores all hypotheses at once. Everything else, from the
 choice of tokens to the language model, is compiled.
 
-As `LexiconSeq2SeqDecoder` and `LexiconFreeSeq2SeqDecoder` of Flashlight: decode with
-`semantics="flashlight"` and `merge="history"`, the callback `update_func(emissions, N, T,
-prev_tokens, prev_beam_idx, prev_states, t)` being called from `update(tokens, parents, states,
-step)` with `list(tokens), list(parents), states, step`; the token before the first is -1 and its
-state None in both. Where an out-state is null, give a row of minus infinity. The hypotheses come in
-Flashlight's order, those that are not finished among them; `path` has the tokens with the end. A
-result of Flashlight starts with the -1 and repeats the end until the last step.
+The compiled search is driven step by step: `rows()` gives the last token and the parent row of each
+hypothesis that goes on, `step(scores)` takes a row of scores for each, until `rows()` is empty or the
+sequences are long enough; `finish(count)` gives what was found. With `semantics="flashlight"` and
+`merge="history"` that is what `decode_step(emissions, T, N)` of Flashlight's decoders does, `update`
+standing for `update_func(emissions, N, T, prev_tokens, prev_beam_idx, prev_states, t)`: a null
+out-state is a row of minus infinity, and a result of Flashlight has max_output_length + 3 places, the
+path's right-aligned before as many ends as steps followed it, -1 before.
 """
 
 from __future__ import annotations
