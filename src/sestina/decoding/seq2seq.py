@@ -4,12 +4,12 @@ The model stays in Python: a callback that scores all hypotheses at once. Everyt
 choice of tokens to the language model, is compiled.
 
 The compiled search is driven step by step: `rows()` gives the last token and the parent row of each
-hypothesis that goes on, `step(scores)` takes a row of scores for each, until `rows()` is empty or the
-sequences are long enough; `finish(count)` gives what was found. With `semantics="flashlight"` and
-`merge="history"` that is what `decode_step(emissions, T, N)` of Flashlight's decoders does, `update`
-standing for `update_func(emissions, N, T, prev_tokens, prev_beam_idx, prev_states, t)`: a null
-out-state is a row of minus infinity, and a result of Flashlight has max_output_length + 3 places, the
-path's right-aligned before as many ends as steps followed it, -1 before.
+hypothesis that goes on, `step(scores)` takes a row of scores for each, until `rows()` is empty or
+the sequences are long enough; `finish(count)` gives what was found. With `semantics="flashlight"`
+and `merge="history"` that is what `decode_step(emissions, T, N)` of Flashlight's decoders does,
+`update` standing for `update_func(emissions, N, T, prev_tokens, prev_beam_idx, prev_states, t)`. A
+null out-state is a row of minus infinity. A result of Flashlight has max_output_length + 3 places:
+-1s, the path, and the end repeated until the last step that was taken.
 """
 
 from __future__ import annotations
