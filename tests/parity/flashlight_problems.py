@@ -44,8 +44,8 @@ def problem_of(family, seed):
     """A lexicon, a language model, options and emissions."""
     kind, criterion, smearing, log_add = family
     draw = Drawing(f"{kind} {criterion} {smearing} {log_add} {seed}")
-    # Without a language model of words nothing tells these apart but their spellings: then these say
-    # where a word ends, and no two are the same, or most scores would be equal.
+    # Without a language model of words nothing tells these apart but their spellings: then these
+    # say where a word ends, and no two are the same, or most scores would be equal.
     has_model = draw.number(0, 1) < 0.8
     token_lm = kind == "free" or draw.number(0, 1) < 0.2
     tells_words = has_model and not token_lm
