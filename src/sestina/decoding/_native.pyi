@@ -344,7 +344,6 @@ def trie_decoder(trie: ScoredTrie | None, model: LanguageModel, symbols: Sequenc
     """Symbols are the model's ids, by word or by token."""
 
 def trie_seq2seq_decoder(trie: ScoredTrie | None, model: LanguageModel, symbols: Sequence[int], num_tokens: int, options: Seq2SeqOptions) -> Seq2SeqDecoder: ...
-def trie_decoder(trie: ScoredTrie, model: LanguageModel, model_words: Sequence[int], num_tokens: int, options: SearchOptions) -> Decoder: ...
 
 class Joining(enum.Enum):
     tokens = 0

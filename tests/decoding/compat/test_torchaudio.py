@@ -9,6 +9,16 @@ import pytest
 import torch
 
 from sestina.decoding import samples
+from sestina.decoding.compat.flashlight.decoder import (
+    CriterionType,
+    LexiconDecoderOptions,
+    ZeroLM,
+)
+from sestina.decoding.compat.flashlight.dictionary import (
+    Dictionary,
+    create_word_dict,
+    load_words,
+)
 from sestina.decoding.compat.torchaudio import (
     CTCDecoder,
     CTCDecoderLM,
@@ -369,3 +379,24 @@ def test_states_are_those_of_torchaudio():
 def test_methods_that_a_model_lacks_are_missed_by_name(lexicon):
     with pytest.raises(NotImplementedError):
         ctc_decoder(lexicon, TOKENS, lm=CTCDecoderLM())
+
+
+def test_the_class_is_made_of_parts_as_there(lexicon):
+    words = load_words(lexicon)
+    made = CTCDecoder(
+        nbest=2,
+        lexicon=words,
+        word_dict=create_word_dict(words),
+        tokens_dict=Dictionary(TOKENS),
+        lm=ZeroLM(),
+        decoder_options=LexiconDecoderOptions(
+            50, 4, 50, 2, 0, -math.inf, 0, False, CriterionType.CTC
+        ),
+        blank_token="-",
+        sil_token="|",
+        unk_word="<unk>",
+    )
+    expected = ctc_decoder(lexicon, TOKENS, nbest=2)(UNDECIDED)[0]
+    assert [(one.words, one.score) for one in made(UNDECIDED)[0]] == [
+        (one.words, one.score) for one in expected
+    ]

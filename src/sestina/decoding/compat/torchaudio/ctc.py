@@ -185,7 +185,7 @@ class CTCDecoder:
 
     def idxs_to_tokens(self, idxs: torch.LongTensor) -> list[str]:
         """The tokens of these indices."""
-        return [self.tokens_dict.get_entry(index.item()) for index in idxs]
+        return [self.tokens_dict.get_entry(int(index)) for index in idxs]
 
     @staticmethod
     def _check(emissions: torch.Tensor, *, num_axes: int) -> None:
