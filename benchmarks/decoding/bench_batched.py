@@ -16,7 +16,7 @@ import torch
 from benchmarks.decoding.emissions import Emissions
 from benchmarks.decoding.pieces import TOKENS as PIECES
 from benchmarks.decoding.scoring import character_error_rate
-from benchmarks.decoding.sets import BUILT, DATA, path_of, texts
+from benchmarks.decoding.sets import BUILT, DATA, Units, path_of, texts
 from benchmarks.harness import Report, Worker, alternate, main
 from recipes.speech.ngrams import estimate, write_arpa
 from sestina.decoding import Decoder, DecoderOptions, NgramModel, Tokens, read_lm
@@ -26,14 +26,16 @@ GPU = torch.cuda.is_available()
 LONG = True  # only if it is asked for by name: without a GPU its rows are no figures
 NUM_UTTERANCES, BATCH = (96, 32) if GPU else (4, 4)
 LETTERS = BUILT / "letters.arpa.gz"
-# Units, beam, tokens tried, whether with the model, and further options.
-SETTINGS = (
-    ("letters", 10, None, False, {"log_add": True, "merge": "history"}),
-    ("letters", 50, None, False, {"log_add": True, "merge": "history"}),
-    ("letters", 50, None, True, {"log_add": True, "lm_weight": 1.0}),
-    ("letters", 50, None, True, {"log_add": True, "lm_weight": 1.0, "blank_skip_threshold": 0.95}),
-    ("pieces", 10, None, False, {"log_add": True, "merge": "history"}),
-    ("pieces", 10, 16, False, {"log_add": True, "merge": "history"}),
+_SUMS: dict[str, Any] = {"log_add": True, "merge": "history"}
+_MODEL: dict[str, Any] = {"beam_size": 50, "log_add": True, "lm_weight": 1.0}
+# Units, whether with the model, and options.
+SETTINGS: tuple[tuple[Units, bool, dict[str, Any]], ...] = (
+    ("letters", False, {"beam_size": 10} | _SUMS),
+    ("letters", False, {"beam_size": 50} | _SUMS),
+    ("letters", True, _MODEL),
+    ("letters", True, _MODEL | {"blank_skip_threshold": 0.95}),
+    ("pieces", False, {"beam_size": 10} | _SUMS),
+    ("pieces", False, {"beam_size": 10, "beam_size_token": 16} | _SUMS),
 )
 
 
@@ -76,6 +78,17 @@ def compiled(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
     return run
 
 
+def _workload(units: Units, options: Mapping[str, Any], *, with_lm: bool) -> dict[str, Any]:
+    return {
+        "set": str(path_of("validation", "hard", units)),
+        "tokens": str(DATA / "tokens.txt" if units == "letters" else PIECES),
+        "lm": str(LETTERS) if with_lm else "",
+        "last": NUM_UTTERANCES,
+        "batch": BATCH,
+        "options": dict(options),
+    }
+
+
 def bench(report: Report) -> None:
     """One row for each setting."""
     if not LETTERS.exists():
@@ -83,13 +96,9 @@ def bench(report: Report) -> None:
         spelled = [" ".join(f"{text} ".replace(" ", "|")) for text in texts("tune")]
         write_arpa(LETTERS, estimate(spelled, 5))
     device = torch.cuda.get_device_name() if GPU else "cpu"
-    for units, beam, tried, with_lm, others in SETTINGS:
-        path = path_of("validation", "hard", units)  # type: ignore[arg-type]
-        options = {"beam_size": beam, "beam_size_token": tried, **others}
-        workload = {"set": str(path), "last": NUM_UTTERANCES, "batch": BATCH, "options": options}
-        workload["tokens"] = str(DATA / "tokens.txt" if units == "letters" else PIECES)
-        workload["lm"] = str(LETTERS) if with_lm else ""
-        emissions = Emissions.load(path)
+    for units, with_lm, options in SETTINGS:
+        workload = _workload(units, options, with_lm=with_lm)
+        emissions = Emissions.load(workload["set"])
         frames = int(emissions.lengths[:NUM_UTTERANCES].sum())
         with (
             Worker("benchmarks.decoding.bench_batched:batched", workload) as mine,
@@ -98,20 +107,20 @@ def bench(report: Report) -> None:
             found, expected = mine.run().extra["texts"], theirs.run().extra["texts"]
             pairs = 20 if GPU else 1
             measured = alternate(mine, theirs, pairs=pairs, clock="wall", warmup=1 if GPU else 0)
+        errors = character_error_rate(emissions.texts[:NUM_UTTERANCES], found)
+        tried = options.get("beam_size_token", "all")
         model = ", 5-gram of letters" if with_lm else ""
         skips = ", blanks skipped" if "blank_skip_threshold" in options else ""
         report.row(
-            what=f"batched search, {units}{model}, beam {beam}, {tried or 'all'} tokens{skips}",
+            what=f"batched, {units}{model}, beam {options['beam_size']}, {tried} tokens{skips}",
             workload={"set": f"validation, hard, {units}", "frames": frames, "batch": BATCH}
-            | options,
+            | dict(options),
             measured=measured,
             notes={
                 "device": device,
-                "texts equal to the compiled search's": sum(map(str.__eq__, found, expected)),
                 "texts": len(found),
-                "character error rate, %": round(
-                    100 * character_error_rate(emissions.texts[:NUM_UTTERANCES], found), 2
-                ),
+                "texts equal to the compiled search's": sum(map(str.__eq__, found, expected)),
+                "character error rate, %": round(100 * errors, 2),
                 "µs a frame": round(1e6 * measured.figures()[0].median / frames, 2),
             },
         )

@@ -16,7 +16,7 @@ from benchmarks.decoding import pieces
 from benchmarks.decoding.emissions import Alphabet, Difficulty, EmissionOptions, synthesise
 from benchmarks.workers import ROOT
 
-__all__ = ["BENCH", "BUILT", "DATA", "path_of", "texts"]
+__all__ = ["BENCH", "BUILT", "DATA", "Units", "path_of", "texts"]
 
 DATA = ROOT.parent / "shared" / "data" / "decoding"
 BENCH = DATA / "bench"
