@@ -139,6 +139,11 @@ class BeamSearch final : public Search {
     beam_.push_back(start);
   }
 
+  void rest() override {
+    beam_.clear();
+    contexts_.clear();
+  }
+
   void step(const float* scores, std::ptrdiff_t frames) override {
     for (std::ptrdiff_t t = 0; t < frames; ++t) {
       const float* const emissions = scores + t * num_tokens_;

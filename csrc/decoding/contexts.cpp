@@ -19,11 +19,15 @@ Contexts::Contexts(Session& session, std::span<const std::int32_t> model_words, 
 
 std::uint32_t Contexts::start() {
   clear();
-  session_.keep({});
   return context_of(session_.start(true));
 }
 
 void Contexts::clear() {
+  session_.keep({});
+  reset();
+}
+
+void Contexts::reset() {
   states_.clear();
   slots_.assign(first_capacity, Slot{free_slot, {}});  // the memory stays, for the next utterance
   shift_ = 64 - std::countr_zero(first_capacity);
@@ -39,7 +43,7 @@ void Contexts::keep(std::span<std::uint32_t* const> live) {
     }
   }
   session_.keep(states);
-  clear();
+  reset();
   std::vector<std::uint32_t> names;
   for (const std::int32_t state : states) {
     names.push_back(context_of(state));

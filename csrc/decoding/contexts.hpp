@@ -30,7 +30,9 @@ class Contexts {
   // beyond. Both outlive this.
   Contexts(Session& session, std::span<const std::int32_t> model_words, Merge merge);
 
-  // Forgets everything; returns the context in which a search starts.
+  // Forgets everything.
+  void clear();
+  // And returns the context in which a search starts.
   std::uint32_t start();
   // Where the word leads, if that was asked before.
   const Transition* find(std::uint32_t context, std::int32_t word) const noexcept {
@@ -70,7 +72,7 @@ class Contexts {
     return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ULL) >> shift_);
   }
   void insert(std::uint64_t key, Transition transition);
-  void clear();
+  void reset();
   void grow();
   std::uint32_t context_of(std::int32_t state);
 

@@ -125,7 +125,7 @@ std::unique_ptr<Search> Decoder::borrow() const {
 
 void Decoder::give_back(std::unique_ptr<Search> search) const {
   constexpr std::size_t most = 64;
-  search->begin();  // what its language model remembers is forgotten now
+  search->rest();
   const std::lock_guard<std::mutex> lock(idle_lock_);
   if (idle_.size() < most) {
     idle_.push_back(std::move(search));

@@ -67,6 +67,8 @@ class Search {
  public:
   virtual ~Search() = default;
   virtual void begin() = 0;
+  // Forgets all that it has read, for a while without work; only `begin` may follow.
+  virtual void rest() = 0;
   // `scores` are frames × tokens. May be called with any number of frames, zero included.
   virtual void step(const float* scores, std::ptrdiff_t frames) = 0;
   // The hypotheses, best first, as if the input ended here. The search can go on.
