@@ -22,6 +22,7 @@
 
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
+#include "decoding/lattice.hpp"
 #include "decoding/lexicon.hpp"
 #include "decoding/lm/model.hpp"
 #include "decoding/packed.hpp"
@@ -36,9 +37,6 @@ namespace {
 using Scores = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Values = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Block = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Path = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
-// Score, its acoustic and language parts, and (token, frame, word) rows.
-using Found = nb::typed<nb::tuple, double, double, double, Path>;
 
 Found found(const Hypothesis& hypothesis) {
   const std::size_t rows = hypothesis.path.size();
@@ -53,16 +51,6 @@ Found found(const Hypothesis& hypothesis) {
                               Path(data, {rows, 3}, owner)));
 }
 
-using AllFound = nb::typed<nb::list, Found>;
-
-AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
-  AllFound result;
-  for (const Hypothesis& hypothesis : hypotheses) {
-    result.append(found(hypothesis));
-  }
-  return result;
-}
-
 std::vector<float> copy(const Values& values) {
   return {values.data(), values.data() + values.size()};
 }
@@ -73,6 +61,15 @@ void check_width(const Scores& scores, std::int32_t num_tokens) {
                                 " columns, expected one for each of the " +
                                 std::to_string(num_tokens) + " tokens; check the model's output");
   }
+}
+
+std::vector<Utterance> views_of(const std::vector<Scores>& utterances, std::int32_t num_tokens) {
+  std::vector<Utterance> views;
+  for (const Scores& scores : utterances) {
+    check_width(scores, num_tokens);
+    views.push_back({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))});
+  }
+  return views;
 }
 
 // A search with what it refers to; for one thread at a time, which `Use` sees to.
@@ -111,6 +108,18 @@ void check_whole(const Running& running) {
 }
 
 }  // namespace
+
+namespace sestina::decoding {
+
+AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
+  AllFound result;
+  for (const Hypothesis& hypothesis : hypotheses) {
+    result.append(found(hypothesis));
+  }
+  return result;
+}
+
+}  // namespace sestina::decoding
 
 NB_MODULE(_native, m) {
   nb::register_exception_translator(
@@ -183,6 +192,7 @@ NB_MODULE(_native, m) {
       });
 
   bind_language_models(m);
+  bind_lattices(m);
 
   nb::enum_<Merge>(m, "Merge").value("history", Merge::history).value("context", Merge::context);
   nb::enum_<Smearing>(m, "Smearing")
@@ -273,11 +283,7 @@ NB_MODULE(_native, m) {
           "decode",
           [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,
              int threads) {
-            std::vector<Utterance> views;
-            for (const Scores& scores : utterances) {
-              check_width(scores, decoder.num_tokens());
-              views.push_back({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))});
-            }
+            const std::vector<Utterance> views = views_of(utterances, decoder.num_tokens());
             std::vector<std::vector<Hypothesis>> results;
             {
               const nb::gil_scoped_release release;
@@ -290,6 +296,38 @@ NB_MODULE(_native, m) {
             return lists;
           },
           "utterances"_a, "count"_a, "threads"_a)
+      .def(
+          "decode_with_confidences",
+          [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,
+             int threads, double beam, double scale) {
+            const std::vector<Utterance> views = views_of(utterances, decoder.num_tokens());
+            std::vector<std::vector<Hypothesis>> results;
+            {
+              const nb::gil_scoped_release release;
+              const Posteriors posteriors{beam, scale};
+              results = decoder.decode(views, count, threads, &posteriors);
+            }
+            using Sure = nb::typed<nb::tuple, Found, std::vector<double>>;
+            nb::typed<nb::list, nb::typed<nb::list, Sure>> lists;
+            for (const auto& hypotheses : results) {
+              nb::list list;
+              for (const Hypothesis& hypothesis : hypotheses) {
+                list.append(nb::make_tuple(found(hypothesis), hypothesis.confidences));
+              }
+              lists.append(list);
+            }
+            return lists;
+          },
+          "utterances"_a, "count"_a, "threads"_a, "beam"_a, "scale"_a)
+      .def(
+          "lattice",
+          [](const Decoder& decoder, const Scores& scores, double beam) {
+            check_width(scores, decoder.num_tokens());
+            const nb::gil_scoped_release release;
+            return decoder.lattice({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))},
+                                   beam);
+          },
+          "scores"_a, "beam"_a, "None if no path leads to the end.")
       .def("search", [](std::shared_ptr<Decoder> decoder) {
         return std::make_unique<Running>(std::move(decoder));
       });

@@ -15,11 +15,13 @@
 #include <limits>
 
 #include "decoding/frame_tokens.hpp"
+#include "decoding/log_add.hpp"
 #include "decoding/prefix_table.hpp"
 #include "decoding/ranks.hpp"
 #include "decoding/records.hpp"
 #include "decoding/search.hpp"
 #include "decoding/spelled.hpp"
+#include "decoding/trellis_recorder.hpp"
 
 namespace sestina::decoding {
 
@@ -28,12 +30,6 @@ inline constexpr double minus_infinity = -std::numeric_limits<double>::infinity(
 inline constexpr double impossible = -1e300;
 inline constexpr std::uint32_t none = PrefixTable::none;
 inline constexpr std::uint32_t kept = std::numeric_limits<std::uint32_t>::max();
-
-inline double log_add(double left, double right) noexcept {
-  const double high = std::max(left, right);
-  const double low = std::min(left, right);
-  return low == minus_infinity ? high : high + std::log1p(std::exp(low - high));
-}
 
 // Where a search walks, and when it asks the language model.
 enum class Kind {
@@ -137,6 +133,9 @@ class BeamSearch final : public Search {
     }
     (P.flashlight ? start.token : start.blank) = 0.0;
     beam_.push_back(start);
+    if (options_.record) {
+      recorder_.begin(first, !P.flashlight);
+    }
   }
 
   void rest() override {
@@ -161,6 +160,7 @@ class BeamSearch final : public Search {
   std::vector<Hypothesis> finish(std::int32_t count) override;
   std::vector<Hypothesis> beam(std::int32_t count) const override;
   std::size_t settled() const override;
+  const Trellis& trellis() override;
 
  private:
   static double plus(double left, double right) noexcept {
@@ -254,6 +254,17 @@ class BeamSearch final : public Search {
   void resolve_moves();
   void push_moves(double lowest, double highest);
   void select();
+  void record_stays(const float* emissions);
+  void record_token(std::uint32_t target, std::uint32_t index, double acoustic, double shift,
+                    bool guarded, std::int32_t word, float language);
+  // Of pending_.
+  const Prefix& prefix_of(std::uint32_t target) const noexcept {
+    return target < beam_.size() ? beam_[target] : created_[target - beam_.size()];
+  }
+  // What a new token scores by the frame and the token before it.
+  double acoustic(std::int32_t token, const Prefix& p) const noexcept {
+    return tokens_.score(token) + transition(token, p);
+  }
   std::uint32_t find(std::uint32_t context, std::uint32_t node);
   std::uint32_t find_or_add(std::uint32_t context, std::uint32_t node, std::int32_t symbol);
   void push_token(std::uint32_t target, std::uint32_t index, double score, double shift,
@@ -349,6 +360,7 @@ class BeamSearch final : public Search {
   double spread_ = 0.0;  // how far below the best the beam may reach, judging by the last frame
   FrameTokens tokens_;
   Spelled spelled_;
+  TrellisRecorder recorder_;  // idle unless the options say so
 
   PrefixTable table_;  // of the frame's prefixes; empty until something is looked up
   bool table_filled_ = false;
@@ -401,6 +413,9 @@ void BeamSearch<P>::step_frame(const float* emissions) {
   expand();
   leave_words(emissions);
   resolve_moves();
+  if (options_.record) {
+    record_stays(emissions);
+  }
   select();
 }
 
@@ -420,6 +435,14 @@ bool BeamSearch<P>::skip(const float* emissions) {
     }
     p.blank = plus(p.blank, p.token) + blank;
     p.token = minus_infinity;
+    if (options_.record) {
+      recorder_.note_stay(i, false, true, blank);
+      recorder_.note_stay(i, true, true, blank);
+      recorder_.keep(i, options_.blank, true, -1, false);
+    }
+  }
+  if (options_.record) {
+    recorder_.end_frame();
   }
   beam_.swap(next_beam_);
   return true;
@@ -610,6 +633,10 @@ void BeamSearch<P>::expand() {
     const std::uint32_t target = find(beam_[late.prefix].context, late.node);
     if (target != none) {
       push_token(target, late.prefix, late.score, late.shift, late.guarded, -1, 0.0F);
+      if (options_.record) {
+        const double own = acoustic(prefix_of(target).symbol, beam_[late.prefix]);
+        record_token(target, late.prefix, own, late.shift, late.guarded, -1, 0.0F);
+      }
     }
   }
 }
@@ -744,12 +771,19 @@ void BeamSearch<P>::try_place(std::uint32_t index, std::uint32_t node, std::int3
   if (score >= bound_) {
     raise_bound(score);
     if (!(P.sum && probing_)) {
-      push_token(find_or_add(p.context, node, token), index, score, shift, guarded, -1, 0.0F);
+      const std::uint32_t target = find_or_add(p.context, node, token);
+      push_token(target, index, score, shift, guarded, -1, 0.0F);
+      if (options_.record) {
+        record_token(target, index, acoustic(token, p), shift, guarded, -1, 0.0F);
+      }
     }
   } else if (P.sum && !probing_ && score >= cut_) {
     const std::uint32_t target = find(p.context, node);
     if (target != none) {
       push_token(target, index, score, shift, guarded, -1, 0.0F);
+      if (options_.record) {
+        record_token(target, index, acoustic(token, p), shift, guarded, -1, 0.0F);
+      }
     } else if (is_root(p.node)) {
       late_.push_back({score, shift, index, node, guarded});
     }
@@ -849,6 +883,9 @@ void BeamSearch<P>::leave_word(std::uint32_t index, const float* emissions) {
     return;
   }
   const std::uint32_t target = find_or_add(p.context, Trie::root, options_.silence);
+  if (options_.record) {
+    recorder_.note(index, true, target, true, {blank_score_});
+  }
   if (!P.sum || blank >= cut_) {
     Pending& next = pending_[target];
     if (blank > next.highest_blank) {
@@ -861,6 +898,9 @@ void BeamSearch<P>::leave_word(std::uint32_t index, const float* emissions) {
   }
   if (silent > minus_infinity && (!P.sum || silent >= cut_)) {
     push_token(target, index, silent, silent - p.token, false, -1, 0.0F);
+    if (options_.record) {
+      record_token(target, index, silent - p.token, silent - p.token, false, -1, 0.0F);
+    }
   }
 }
 
@@ -912,6 +952,12 @@ void BeamSearch<P>::push_moves(double lowest, double highest) {
                                        : find(transition.context, move.node);
     if (target != none) {
       push_token(target, move.prefix, score, shift, move.guarded, move.word, transition.score);
+      if (options_.record) {
+        // Words that are spelled out are one to the search, but not to those who read them.
+        record_token(target, move.prefix, acoustic(move.token, p), shift, move.guarded,
+                     P.kind == Kind::open && move.word >= 0 ? move.symbol : move.word,
+                     transition.score);
+      }
     }
   }
 }
@@ -1027,8 +1073,65 @@ void BeamSearch<P>::select() {
       p.token_record = new_record(next.token_from, p.symbol, next.word, next.language);
     }
     next_beam_.push_back(p);
+    if (options_.record) {
+      recorder_.keep(static_cast<std::uint32_t>(i), options_.blank, keeps_blank, p.symbol,
+                     keeps_token);
+    }
+  }
+  if (options_.record) {
+    recorder_.end_frame();
   }
   beam_.swap(next_beam_);
+}
+
+// For the trellis: what the prefixes of the beam become by themselves, as in stay().
+template <Policy P>
+void BeamSearch<P>::record_stays(const float* emissions) {
+  for (std::uint32_t i = 0; i < beam_.size(); ++i) {
+    const Prefix& p = beam_[i];
+    if (!is_after_word(p.node)) {
+      recorder_.note_stay(i, false, true, blank_score_);
+      recorder_.note_stay(i, true, true, blank_score_);
+    }
+    if (P.kind != Kind::free && p.node == Trie::root && options_.silence >= 0) {
+      recorder_.note_stay(i, false, false, silence_score_);
+      recorder_.note_stay(i, true, false, silence_score_);
+    } else if (p.symbol >= 0 && !(P.flashlight && is_after_word(p.node))) {
+      recorder_.note_stay(i, true, false, staying(p.symbol, emissions));
+    }
+  }
+}
+
+// And what contributes to token paths, as in push_token().
+template <Policy P>
+void BeamSearch<P>::record_token(std::uint32_t target, std::uint32_t index, double acoustic,
+                                 double shift, bool guarded, std::int32_t word, float language) {
+  const double look_ahead = static_cast<double>(prefix_of(target).smear) - beam_[index].smear;
+  const double bonus = shift - acoustic - options_.lm_weight * (language + look_ahead);
+  recorder_.note(index, false, target, false, {acoustic, bonus, word, language});
+  if (!guarded) {
+    recorder_.note(index, true, target, false, {acoustic, bonus, word, language});
+  }
+}
+
+template <Policy P>
+const Trellis& BeamSearch<P>::trellis() {
+  std::vector<Trellis::Final> finals;
+  const bool complete = std::any_of(beam_.begin(), beam_.end(),
+                                    [&](const Prefix& p) { return is_root(p.node); });
+  for (std::size_t k = 0; options_.record && k < beam_.size(); ++k) {
+    const Prefix& p = beam_[k];
+    if (is_root(p.node) || !complete) {
+      const double last = static_cast<double>(contexts_.finish(p.context)) + p.smear;
+      const TrellisRecorder::States states = recorder_.states(k);
+      for (const std::uint32_t state : {states.blank, states.token}) {
+        if (state != TrellisRecorder::none) {
+          finals.push_back({state, last});
+        }
+      }
+    }
+  }
+  return recorder_.finish(std::move(finals));
 }
 
 template <Policy P>

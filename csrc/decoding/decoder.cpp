@@ -8,7 +8,9 @@
 #include <system_error>
 #include <thread>
 
+#include "decoding/consensus.hpp"
 #include "decoding/lm/symbols.hpp"
+#include "decoding/trellis.hpp"
 
 namespace sestina::decoding {
 
@@ -25,6 +27,16 @@ std::shared_ptr<const LanguageModel> ridden(std::shared_ptr<const LanguageModel>
   auto both = std::make_shared<RiddenModel>(std::move(model), std::move(rider), ids, names);
   std::iota(ids.begin(), ids.end(), 0);
   return both;
+}
+
+void add_confidences(std::span<Hypothesis> hypotheses, const Lattice& lattice, double scale) {
+  for (Hypothesis& hypothesis : hypotheses) {
+    const std::vector<std::int32_t> words = words_of(hypothesis);
+    const Alignment alignment = align(lattice, words, scale);
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      hypothesis.confidences.push_back(candidate_of(alignment, k, words[k]).posterior);
+    }
+  }
 }
 
 }  // namespace
@@ -133,20 +145,26 @@ void Decoder::give_back(std::unique_ptr<Search> search) const {
 }
 
 std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> utterances,
-                                                     std::int32_t count, int threads) const {
+                                                     std::int32_t count, int threads,
+                                                     const Posteriors* confidences) const {
   std::vector<std::vector<Hypothesis>> results(utterances.size());
   std::atomic<std::size_t> next{0};
   std::mutex failing;
   std::exception_ptr failure;
   const auto work = [&] {
     try {
-      std::unique_ptr<Search> one = borrow();
+      std::unique_ptr<Search> one = confidences ? recording_search() : borrow();
       for (std::size_t k = next++; k < utterances.size(); k = next++) {
         one->begin();
         one->step(utterances[k].scores, utterances[k].frames);
         results[k] = one->finish(count);
+        if (confidences && !results[k].empty()) {
+          add_confidences(results[k], lattice_of(*one, confidences->beam), confidences->scale);
+        }
       }
-      give_back(std::move(one));
+      if (!confidences) {
+        give_back(std::move(one));
+      }
     } catch (...) {
       const std::lock_guard<std::mutex> lock(failing);
       failure = std::current_exception();
@@ -171,6 +189,26 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
     std::rethrow_exception(failure);
   }
   return results;
+}
+
+std::unique_ptr<Search> Decoder::recording_search() const {
+  SearchOptions options = options_;
+  options.record = true;
+  return search(options);
+}
+
+std::optional<Lattice> Decoder::lattice(const Utterance& utterance, double beam) const {
+  const std::unique_ptr<Search> one = recording_search();
+  one->step(utterance.scores, utterance.frames);
+  if (one->trellis().finals().empty()) {
+    return std::nullopt;
+  }
+  return lattice_of(*one, beam);
+}
+
+Lattice Decoder::lattice_of(Search& search, double beam) const {
+  return make_lattice(search.trellis(), {beam, options_.lm_weight, options_.log_add,
+                                         options_.asg ? -1 : options_.blank, options_.silence});
 }
 
 }  // namespace sestina::decoding

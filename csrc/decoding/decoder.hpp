@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "decoding/graph.hpp"
+#include "decoding/lattice.hpp"
 #include "decoding/lm/phrases.hpp"
 #include "decoding/lm/model.hpp"
 #include "decoding/packed.hpp"
@@ -21,6 +22,13 @@ namespace sestina::decoding {
 struct Utterance {
   const float* scores;
   std::ptrdiff_t frames;
+};
+
+// How the confidence of words is found: all readings within `beam` of the best one are as probable
+// as exp(scale · score).
+struct Posteriors {
+  double beam;
+  double scale;
 };
 
 class Decoder {
@@ -51,15 +59,15 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   // For streams, which keep it.
-  std::unique_ptr<Search> search() const {
-    return make_search({graph_ ? &*graph_ : nullptr, num_tokens_, *model_, model_symbols_,
-                        transitions_},
-                       options_);
-  }
+  std::unique_ptr<Search> search() const { return search(options_); }
   // The best hypotheses of each utterance, on up to `threads` threads; the result does not depend on
-  // their number.
+  // their number. Their words come with confidences if these are given.
   std::vector<std::vector<Hypothesis>> decode(std::span<const Utterance> utterances,
-                                              std::int32_t count, int threads) const;
+                                              std::int32_t count, int threads,
+                                              const Posteriors* confidences = nullptr) const;
+  // All that the search kept and that scores within `beam` of the best; nothing if no path leads to
+  // the end.
+  std::optional<Lattice> lattice(const Utterance& utterance, double beam) const;
 
   // Whether it consists of nothing but what `parts` gives.
   bool has_parts() const noexcept {
@@ -72,6 +80,13 @@ class Decoder {
  private:
   std::unique_ptr<Search> borrow() const;
   void give_back(std::unique_ptr<Search> search) const;
+  std::unique_ptr<Search> search(const SearchOptions& options) const {
+    return make_search({graph_ ? &*graph_ : nullptr, num_tokens_, *model_, model_symbols_,
+                        transitions_},
+                       options);
+  }
+  std::unique_ptr<Search> recording_search() const;
+  Lattice lattice_of(Search& search, double beam) const;
 
   std::shared_ptr<const LanguageModel> model_;
   std::vector<std::int32_t> own_model_symbols_;  // empty if they lie elsewhere

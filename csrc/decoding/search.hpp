@@ -13,6 +13,8 @@
 
 namespace sestina::decoding {
 
+class Trellis;
+
 struct SearchOptions {
   std::int32_t beam_size = 50;
   std::int32_t beam_size_token = 0;  // tokens tried in each frame; 0: all
@@ -36,6 +38,7 @@ struct SearchOptions {
   bool token_lm = false;       // the language model is one of tokens
   bool open = false;           // words may leave the lexicon; the silence ends those that do
   float unknown_smear = 0.0F;  // then: log10 of an unknown word at the start of a sentence
+  bool record = false;  // keep the trellis, which takes memory for every frame
 };
 
 // Where a search walks, and whom it asks.
@@ -60,6 +63,7 @@ struct Hypothesis {
   double acoustic;  // the sum of the emissions along its best path
   double language;  // the sum of log10 scores
   std::vector<Stretch> path;  // blanks included
+  std::vector<double> confidences = {};  // of its words, if they were asked for
 };
 
 // One search at a time; not for several threads at once.
@@ -79,6 +83,9 @@ class Search {
   // will not change any more.
   virtual std::size_t settled() const = 0;
   virtual std::ptrdiff_t frames() const noexcept = 0;
+  // All that was kept of the frames so far, as if the input ended here; nothing unless the options
+  // say to record it. Valid until the search goes on.
+  virtual const Trellis& trellis() = 0;
 };
 
 // All that the space refers to must outlive the search.

@@ -30,6 +30,7 @@ from sestina.decoding.language_models import (
     read_arpa,
     read_lm,
 )
+from sestina.decoding.lattice import Consensus, Lattice
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar
@@ -42,12 +43,14 @@ __all__ = [
     "Alignment",
     "BatchedLanguageModel",
     "Comparison",
+    "Consensus",
     "Decoder",
     "DecoderOptions",
     "ErrorRate",
     "Grammar",
     "Hypothesis",
     "LanguageModel",
+    "Lattice",
     "Lexicon",
     "NgramModel",
     "Seq2SeqDecoder",

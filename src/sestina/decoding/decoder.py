@@ -15,6 +15,7 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
 from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
+from sestina.decoding.lattice import LATTICE_BEAM, POSTERIOR_SCALE, Lattice
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
@@ -256,21 +257,31 @@ class Decoder:
         """As the compiled search has it."""
         return self._native
 
-    def decode(self, emissions_tn: Any, *, nbest: int = 1) -> list[Hypothesis]:
+    def decode(
+        self, emissions_tn: Any, *, nbest: int = 1, confidence: bool = False
+    ) -> list[Hypothesis]:
         """The best readings of one utterance, best first.
 
         Args:
             emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
             nbest: how many readings at most.
+            confidence: whether their words come with it; see `Lattice.confidences`.
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
             InvalidValueError: if no reading has a probability above 0.
         """
-        return self._decode([self._checked(emissions_tn)], nbest, threads=1)[0]
+        utterances = [self._checked(emissions_tn)]
+        return self._decode(utterances, nbest, threads=1, confidence=confidence)[0]
 
     def decode_batch(
-        self, emissions_btn: Any, lengths: Any = None, *, nbest: int = 1, threads: int = 1
+        self,
+        emissions_btn: Any,
+        lengths: Any = None,
+        *,
+        nbest: int = 1,
+        threads: int = 1,
+        confidence: bool = False,
     ) -> list[list[Hypothesis]]:
         """The best readings of each utterance; the same ones whatever the number of threads.
 
@@ -279,19 +290,53 @@ class Decoder:
             lengths: (utterance,) frames of each one, for the former; all frames if not given.
             nbest: how many readings of each at most.
             threads: how many work at once.
+            confidence: whether their words come with it; see `Lattice.confidences`.
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
             InvalidValueError: if an utterance has no reading with a probability above 0.
         """
         if isinstance(emissions_btn, Sequence):
-            return self._decode(
-                [self._checked(one) for one in emissions_btn], nbest, threads=threads
-            )
+            given = [self._checked(one) for one in emissions_btn]
+            return self._decode(given, nbest, threads=threads, confidence=confidence)
         batch = as_emissions(emissions_btn, num_axes=3, num_tokens=len(self._tokens))
         frames = as_lengths(lengths, num_utterances=batch.shape[0], num_frames=batch.shape[1])
         cut = [one[:length] for one, length in zip(batch, frames, strict=True)]
-        return self._decode(cut, nbest, threads=threads)
+        return self._decode(cut, nbest, threads=threads, confidence=confidence)
+
+    def lattice(self, emissions_tn: Any, *, beam: float = LATTICE_BEAM) -> Lattice:
+        """All readings of one utterance that the search kept.
+
+        It takes memory for each frame, some 10 KiB at a beam of 50: for utterances, not for hours.
+
+        Args:
+            emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
+            beam: how far below the best path another may score (natural logarithm).
+
+        Raises:
+            ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
+            InvalidValueError: if no reading has a probability above 0, `beam` is negative, or the
+                decoder has no lexicon.
+        """
+        checked = self._checked(emissions_tn)
+        self._check_lattice()
+        if not beam >= 0:
+            raise InvalidValueError(
+                "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
+            )
+        native = self._native.lattice(checked, beam)
+        if native is None:
+            raise _no_reading("emissions", len(checked))
+        return Lattice(native, self._naming)
+
+    def _check_lattice(self) -> None:
+        if self._lexicon is None or self._options.open_vocabulary:
+            raise InvalidValueError(
+                "vocabulary",
+                repr(self.vocabulary),
+                expected="a lexicon and no open vocabulary, for lattices and confidences",
+                remedy="make a decoder with a lexicon",
+            )
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -301,13 +346,25 @@ class Decoder:
         return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._tokens))
 
     def _decode(
-        self, utterances: list[NDArray[np.float32]], nbest: int, *, threads: int
+        self,
+        utterances: list[NDArray[np.float32]],
+        nbest: int,
+        *,
+        threads: int,
+        confidence: bool,
     ) -> list[list[Hypothesis]]:
         _check_count("nbest", nbest)
         _check_count("threads", threads)
-        found = self._native.decode(
-            utterances, min(nbest, _MOST), min(threads, len(utterances) or 1)
-        )
+        nbest, threads = min(nbest, _MOST), min(threads, len(utterances) or 1)
+        found: list[list[tuple[Any, ...]]]
+        if confidence:
+            self._check_lattice()
+            sure = self._native.decode_with_confidences(
+                utterances, nbest, threads, LATTICE_BEAM, POSTERIOR_SCALE
+            )
+            found = [[(*one, shares) for one, shares in hypotheses] for hypotheses in sure]
+        else:
+            found = [*self._native.decode(utterances, nbest, threads)]
         return [
             self._read(hypotheses, len(one), f"emissions of utterance {place}")
             for place, (hypotheses, one) in enumerate(zip(found, utterances, strict=True))
@@ -315,16 +372,11 @@ class Decoder:
 
     def _read(self, found: list[Any], num_frames: int, name: str) -> list[Hypothesis]:
         if not found:
-            raise InvalidValueError(
-                name,
-                f"{num_frames} frames",
-                expected="scores that leave some reading a probability above 0",
-                remedy="look for frames of minus infinity, or widen the beam",
-            )
+            raise _no_reading(name, num_frames)
         return [self._hypothesis(one, num_frames) for one in found]
 
-    def _hypothesis(self, found: tuple[float, float, float, Any], num_frames: int) -> Hypothesis:
-        score, acoustic, language, path = found
+    def _hypothesis(self, found: tuple[Any, ...], num_frames: int) -> Hypothesis:
+        score, acoustic, language, path, *sure = found
         return Hypothesis(
             score=score,
             acoustic_score=acoustic,
@@ -332,6 +384,7 @@ class Decoder:
             path=path,
             num_frames=num_frames,
             naming=self._naming,
+            confidences=tuple(min(1.0, share) for share in sure[0]) if sure else None,
         )
 
 
@@ -368,6 +421,15 @@ def _made_again(
         ),
     )
     return decoder
+
+
+def _no_reading(name: str, num_frames: int) -> InvalidValueError:
+    return InvalidValueError(
+        name,
+        f"{num_frames} frames",
+        expected="scores that leave some reading a probability above 0",
+        remedy="look for frames of minus infinity, or widen the beam",
+    )
 
 
 def _check_count(name: str, value: int) -> None:

@@ -34,6 +34,8 @@ class Timed:
     """Its first frame."""
     end: int
     """The frame after its last."""
+    confidence: float | None = None
+    """How probable a word is to be right, from 0 to 1; None unless that was asked for."""
 
 
 _END = Timed(text="", start=0, end=0)  # of the input
@@ -70,6 +72,8 @@ class Hypothesis:
     """(stretch, 3): token, first frame (-1: before all), and the word that ends there or -1."""
     num_frames: int
     naming: Naming
+    confidences: tuple[float, ...] | None = None
+    """That of each word, if it was asked for."""
 
     @cached_property
     def text(self) -> str:
@@ -111,7 +115,9 @@ class Hypothesis:
                 text = self.naming.word(word)
                 if word == self.naming.unknown:
                     text = "".join(token.text for token in spoken)
-                words.append((Timed(text=text, start=first.start, end=last.end), place))
+                sure = self.confidences[len(words)] if self.confidences is not None else None
+                said = Timed(text=text, start=first.start, end=last.end, confidence=sure)
+                words.append((said, place))
                 spoken = []
         return words
 
@@ -159,7 +165,7 @@ class Hypothesis:
             self.naming.unknown,
         )
         scores = (self.score, self.acoustic_score, self.language_score)
-        return _restored, (scores, self.path, self.num_frames, names)
+        return _restored, (scores, self.path, self.num_frames, names, self.confidences)
 
     def __eq__(self, other: object) -> bool:
         """Whether they score the same and say the same at the same times."""
@@ -181,6 +187,7 @@ def _restored(
     path: NDArray[np.int32],
     num_frames: int,
     names: tuple[dict[int, str], dict[int, str], str, str, Spelling, int],
+    confidences: tuple[float, ...] | None,
 ) -> Hypothesis:
     tokens, words, blank, silence, spelling, unknown = names
     return Hypothesis(
@@ -197,4 +204,5 @@ def _restored(
             spelling=spelling,
             unknown=unknown,
         ),
+        confidences=confidences,
     )

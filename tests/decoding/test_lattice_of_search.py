@@ -1,0 +1,345 @@
+"""A search's lattices, and confidences, against all paths of tokens where these are few enough."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from sestina.core.errors import InvalidValueError, NonFiniteError
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+
+NAMES = "-|abcdefgh"
+
+
+def readings(tokens, spellings, silence):
+    """Every way to read the tokens as words, silence between them being free."""
+    if not tokens:
+        yield ()
+        return
+    if tokens[0] == silence:
+        yield from readings(tokens[1:], spellings, silence)
+    for word, spelling in spellings:
+        if tokens[: len(spelling)] == spelling:
+            for rest in readings(tokens[len(spelling) :], spellings, silence):
+                yield (word, *rest)
+
+
+def all_readings(scores, spellings, silence, options, language):
+    """The score of each sequence of words, from all paths of tokens."""
+    found, known = {}, {}
+    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
+        tokens = tuple(token for token, _ in itertools.groupby(path) if token)
+        if tokens not in known:
+            known[tokens] = list(readings(tokens, spellings, silence))
+        acoustic = sum(float(scores[t, n]) for t, n in enumerate(path))
+        acoustic += options.sil_score * sum(n == silence for n in path)
+        for words in known[tokens]:
+            score = acoustic + options.word_score * len(words)
+            score += options.lm_weight * language(words)
+            before = found.get(words, -math.inf)
+            found[words] = np.logaddexp(before, score) if options.log_add else max(before, score)
+    return found
+
+
+def problem(seed, **options):
+    """Random scores, a lexicon with and without separators, and options with an exhaustive beam."""
+    rng = np.random.default_rng(seed)
+    width, silence = int(rng.integers(3, 6)), 1 if rng.random() < 0.5 else None
+    scores = (2 * rng.normal(size=(int(rng.integers(1, 6)), width))).astype(np.float32)
+    letters = [n for n in range(1, width) if n != silence]
+    spellings = []
+    for _ in range(int(rng.integers(1, 5))):
+        spelling = tuple(int(n) for n in rng.choice(letters, size=int(rng.integers(1, 4))))
+        spelling += (silence,) if silence and rng.random() < 0.5 else ()
+        word = str(rng.choice(["v", "w", "x"]))
+        if (word, spelling) not in spellings:
+            spellings.append((word, spelling))
+    lexicon = Lexicon.from_spellings(
+        [(word, " ".join(NAMES[n] for n in spelling)) for word, spelling in spellings],
+        Tokens(list(NAMES[:width])),
+    )
+    made = DecoderOptions(
+        beam_size=100_000,
+        beam_threshold=1e9,
+        word_score=float(rng.normal()),
+        sil_score=float(rng.normal()) if silence else 0.0,
+        silence="|" if silence else "",
+        **options,
+    )
+    return scores, spellings, silence, lexicon, made
+
+
+FIRST = """\\data\\
+ngram 1=6
+ngram 2=4
+
+\\1-grams:
+-1.3\t<unk>
+-99\t<s>\t-0.4
+-0.9\t</s>
+-0.5\tv\t-0.2
+-0.8\tw\t-0.6
+-1.1\tx
+
+\\2-grams:
+-0.2\tv w
+-0.3\t<s> x
+-0.7\tw </s>
+-0.4\tv v
+
+\\end\\
+"""
+SECOND = """\\data\\
+ngram 1=6
+ngram 2=3
+ngram 3=2
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.1
+-0.5\t</s>
+-0.9\tv\t-0.3
+-0.6\tw\t-0.2
+-0.7\tx\t-0.5
+
+\\2-grams:
+-0.4\tx v\t-0.1
+-0.1\tv v\t-0.6
+-0.3\t<s> v\t-0.2
+
+\\3-grams:
+-0.05\t<s> v v
+-0.2\tx v v
+
+\\end\\
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    made = []
+    for name, text in (("first", FIRST), ("second", SECOND)):
+        (folder / name).write_text(text)
+        made.append(read_arpa(folder / name))
+    return made
+
+
+def texts_and_scores(lattice):
+    found = lattice.nbest(100_000)
+    scores = [one.score for one in found]
+    assert scores == sorted(scores, reverse=True)
+    texts = [tuple(one.text.split()) for one in found]
+    assert len(set(texts)) == len(texts)
+    return dict(zip(texts, scores, strict=True))
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("merge", ["context", "history"])
+@pytest.mark.parametrize("seed", range(40))
+def test_without_a_beam_all_readings_are_there(seed, merge, log_add, models):
+    scores, spellings, silence, lexicon, options = problem(
+        seed, merge=merge, log_add=log_add, lm_weight=1.3
+    )
+    first, second = models
+    expected = all_readings(scores, spellings, silence, options, lambda w: sum(first.scores(w)))
+    if not expected:  # no reading is complete: the best parts of words come back
+        return
+    lattice = Decoder(lexicon, first, options).lattice(scores, beam=1e9)
+    assert texts_and_scores(lattice) == pytest.approx(expected, abs=1e-4)
+    # Rescored, it is what a search with the other model finds.
+    options = DecoderOptions(
+        **{n: getattr(options, n) for n in options.__slots__} | {"lm_weight": 0.9}
+    )
+    expected = all_readings(scores, spellings, silence, options, lambda w: sum(second.scores(w)))
+    rescored = lattice.rescore(second, lm_weight=0.9)
+    assert texts_and_scores(rescored) == pytest.approx(expected, abs=1e-4)
+    best = rescored.nbest(1)[0]
+    assert best.language_score == pytest.approx(sum(second.scores(best.text.split())), abs=1e-4)
+
+
+@pytest.mark.parametrize("semantics", ["ctc", "flashlight"])
+@pytest.mark.parametrize("seed", range(40))
+def test_tokens_of_a_reading_are_those_it_scored_with(seed, semantics):
+    scores, _, silence, lexicon, options = problem(seed, semantics=semantics)
+    if semantics == "flashlight" and silence is None:
+        return
+    lattice = Decoder(lexicon, options=options).lattice(scores, beam=1e9)
+    for one in lattice.nbest(50):
+        ends = [*one.path[1:, 1], len(scores)]
+        acoustic = 0.0
+        for (token, start, _), end in zip(one.path, ends, strict=True):
+            part = scores[max(start, 0) : end, token]
+            acoustic += part.sum() + (options.sil_score * len(part) if token == silence else 0.0)
+        assert one.acoustic_score == pytest.approx(acoustic, abs=1e-4)
+        spoken = [t for t in one.tokens if t.text != options.silence]
+        for word in one.words:
+            assert {word.start, word.end} <= {t.start for t in spoken} | {t.end for t in one.tokens}
+
+
+KINDS = {
+    "transitions": {},
+    "segments": {"criterion": "asg"},
+    "model of tokens": {"lm_level": "token"},
+    "skipped blanks": {"blank_skip_threshold": 0.4},
+    "scores of tokens and letters": {"token_score": 0.3, "word_length_score": -0.2},
+    "unknown words": {"unk_score": -0.5},
+    "no look-ahead": {"smearing": "none"},
+    "flashlight": {"semantics": "flashlight", "unk_score": -0.5},
+}
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(15))
+def test_a_lattice_has_what_its_search_finds(seed, kind, log_add, models):
+    """Where nothing is merged or pruned, which the search's own tests hold against all paths."""
+    scores, _, silence, lexicon, options = problem(
+        seed, merge="history", log_add=log_add, lm_weight=0.7, **KINDS[kind]
+    )
+    if kind == "flashlight" and silence is None:
+        return
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    size = len(lexicon.tokens)
+    transitions = None
+    if kind in {"transitions", "segments"}:
+        transitions = np.random.default_rng(seed).normal(size=(size, size)).astype(np.float32)
+    decoder = Decoder(lexicon, models[0], options, transitions=transitions)
+    searched = decoder.decode(scores, nbest=100_000)
+    expected = {}
+    for one in searched:
+        # A model of tokens tells spellings of one word apart.
+        before = expected.get(one.text, -math.inf)
+        expected[one.text] = np.logaddexp(before, one.score) if log_add else max(before, one.score)
+    found = {one.text: one.score for one in decoder.lattice(scores, beam=1e9).nbest(100_000)}
+    if kind != "model of tokens":
+        assert found == pytest.approx(expected, abs=1e-4)
+    elif log_add:  # the search takes words of the same tokens for one; the lattice does not
+        total = np.logaddexp.reduce(list(found.values()))
+        assert total == pytest.approx(np.logaddexp.reduce([one.score for one in searched]))
+    else:
+        assert {text: found[text] for text in expected} == pytest.approx(expected, abs=1e-4)
+
+
+def realistic(seed, num_words=300, num_frames=200, width=10):
+    """Peaked scores over more frames than all paths could be tried for."""
+    rng = np.random.default_rng(seed)
+    tokens = Tokens(list(NAMES[:width]))
+    words = {
+        "".join(rng.choice(list(NAMES[2:width]), size=rng.integers(1, 6))) for _ in range(num_words)
+    }
+    lexicon = Lexicon.from_spellings({w: " ".join(w) + " |" for w in sorted(words)}, tokens)
+    logits = rng.normal(size=(num_frames, width)) * 3
+    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return lexicon, scores.astype(np.float32)
+
+
+@pytest.mark.parametrize("semantics", ["ctc", "flashlight"])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_of_the_lattice_is_what_the_search_finds(seed, semantics):
+    lexicon, scores = realistic(seed)
+    decoder = Decoder(lexicon, options=DecoderOptions(semantics=semantics))
+    found, (best, *_) = decoder.lattice(scores).best, decoder.decode(scores, confidence=True)
+    assert found.words == best.words
+    assert found.tokens == best.tokens
+    assert found.score == pytest.approx(best.score, abs=1e-6)
+    assert found.language_score == pytest.approx(best.language_score, abs=1e-5)
+    assert all(0 <= word.confidence <= 1 for word in best.words)
+
+
+def test_times_of_arcs_are_those_of_their_words():
+    lexicon = Lexicon.from_spellings({"ab": "a b |", "c": "c |"}, Tokens(list("-|abc")))
+    said = "--aa-bb||-cc--|"
+    scores = np.full((len(said), 5), -9.0, np.float32)
+    scores[np.arange(len(said)), ["-|abc".index(c) for c in said]] = -0.1
+    lattice = Decoder(lexicon).lattice(scores, beam=1.0)
+    arcs = lattice.arcs
+    assert [lattice.word(arc["word"]) for arc in arcs if arc["word"] >= 0] == ["ab", "c"]
+    assert arcs[["start", "end"]].tolist() == [(2, 7), (10, 12), (15, 15)]
+    assert lattice.frames.tolist() == [0, 8, 15, 15]
+    assert lattice.num_frames == 15
+    assert repr(lattice) == "Lattice(4 nodes, 3 arcs, 15 frames)"
+    found = lattice.mbr()
+    assert [(w.text, w.start, w.end) for w in found.words] == [("ab", 2, 7), ("c", 10, 12)]
+    assert [word.confidence for word in found.words] == pytest.approx([1, 1])
+    assert found.expected_errors == pytest.approx(0, abs=1e-9)
+
+
+def test_confidence_is_high_where_the_scores_are_clear_and_low_where_they_are_not():
+    lexicon = Lexicon.from_spellings({"a": "a |", "b": "b |"}, Tokens(list("-|ab")))
+    scores = np.full((4, 4), -20.0)
+    scores[[0, 1, 3], [2, 1, 1]] = 0.0
+    scores[2, 2:] = np.log([0.52, 0.48])
+    best = Decoder(lexicon).decode(scores, confidence=True)[0]
+    assert best.text == "a a"
+    clear, unclear = (word.confidence for word in best.words)
+    assert clear > 0.98
+    assert 0.48 < unclear < 0.52
+    assert best.confidences == (clear, unclear)
+    assert Decoder(lexicon).decode(scores)[0].words[0].confidence is None
+
+
+def test_confidence_changes_nothing_else_nor_do_threads():
+    lexicon, _ = realistic(2)
+    batch = np.stack([realistic(seed)[1] for seed in range(2, 8)])
+    decoder = Decoder(lexicon, options=DecoderOptions(beam_size=20, log_add=True))
+    plain = decoder.decode_batch(batch, nbest=3)
+    sure = decoder.decode_batch(batch, nbest=3, confidence=True)
+    assert decoder.decode_batch(list(batch), nbest=3, threads=3, confidence=True) == sure
+    for one, other in zip(itertools.chain(*plain), itertools.chain(*sure), strict=True):
+        assert (one.score, one.text, one.tokens) == (other.score, other.text, other.tokens)
+        assert len(other.confidences) == len(other.words)
+
+
+def test_no_frames_have_one_reading_without_words():
+    lexicon, _ = realistic(0)
+    lattice = Decoder(lexicon).lattice(np.zeros((0, 10), np.float32))
+    assert [(one.text, one.tokens, one.score) for one in lattice.nbest(5)] == [("", (), 0.0)]
+    assert lattice.mbr().words == ()
+    assert lattice.posteriors().tolist() == [1.0]
+
+
+def test_a_word_that_has_not_ended_is_left_out():
+    lexicon = Lexicon.from_spellings({"abc": "a b c |"}, Tokens(list("-|abc")))
+    scores = np.full((2, 5), -9.0, np.float32)
+    scores[[0, 1], [2, 3]] = -0.1
+    options = DecoderOptions(beam_threshold=5)  # silence instead is out of reach
+    lattice = Decoder(lexicon, options=options).lattice(scores)
+    assert lattice.best.text == Decoder(lexicon, options=options).decode(scores)[0].text == ""
+    assert [t.text for t in lattice.best.tokens] == ["a", "b"]
+
+
+def test_bad_input_is_an_error_and_all_goes_on(models):
+    lexicon, scores = realistic(4)
+    decoder = Decoder(lexicon)
+    lattice = decoder.lattice(scores)
+    before = lattice.nbest(3)
+    bad = scores.copy()
+    bad[3] = -np.inf
+    with pytest.raises(InvalidValueError, match="200 frames, expected scores that leave"):
+        decoder.lattice(bad)
+    with pytest.raises(InvalidValueError, match="200 frames, expected scores that leave"):
+        decoder.decode(bad, confidence=True)
+    bad[3, 2] = np.nan
+    with pytest.raises(NonFiniteError, match=r"emissions\[3, 2\] is nan"):
+        decoder.lattice(bad)
+    for beam in (-1.0, math.nan):
+        with pytest.raises(InvalidValueError, match="beam is"):
+            decoder.lattice(scores, beam=beam)
+        with pytest.raises(InvalidValueError, match="beam is"):
+            lattice.prune(beam)
+    for scale in (-1.0, math.inf, math.nan):
+        for use in (lattice.posteriors, lattice.mbr):
+            with pytest.raises(InvalidValueError, match="scale is"):
+                use(scale=scale)
+        with pytest.raises(InvalidValueError, match="scale is"):
+            lattice.confidences(before[0], scale=scale)
+    with pytest.raises(InvalidValueError, match="count is 0"):
+        lattice.nbest(0)
+    with pytest.raises(InvalidValueError, match=r"lm is 'lm.arpa', expected a LanguageModel"):
+        lattice.rescore("lm.arpa")
+    with pytest.raises(InvalidValueError, match="lm_weight is nan"):
+        lattice.rescore(models[0], lm_weight=math.nan)
+    assert lattice.nbest(3) == before
+    assert decoder.lattice(scores).nbest(3) == before
