@@ -78,7 +78,7 @@ void search(const Spellings& spellings, const std::shared_ptr<const LanguageMode
     options.unk_score = random() % 2 == 0 ? -2.0 : -INFINITY;
     const std::vector<std::string_view> names{"-", "|", "a", "b"};
     const Decoder decoder(spellings, trie, model, names, static_cast<Smearing>(random() % 3), options,
-                          {}, {});
+                          {}, {}, nullptr);
     std::vector<float> scores(4 * (random() % 40));
     for (float& score : scores) {
       score = random() % 20 == 0 ? -INFINITY : -static_cast<float>(random() % 1000) / 100.0F;
