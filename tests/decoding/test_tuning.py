@@ -20,9 +20,9 @@ from sestina.decoding import (
 )
 from sestina.decoding.tuning import TuningOptions, tune
 
-EMISSIONS = [np.full((3, 2), -1.0, dtype=np.float32)] * 20
+EMISSIONS = [np.full((3, 2), -1.0, dtype=np.float32)] * 64
 WORDS = [f"w{n}" for n in range(50)]
-REFERENCES = [" ".join(WORDS)] * 20
+REFERENCES = [" ".join(WORDS)] * 64
 
 
 def made_up(options):
@@ -30,7 +30,7 @@ def made_up(options):
     wrong = min(50, round(10 * abs(options.lm_weight - 2) + 1000 / options.beam_size))
 
     def decode(emissions_tn):
-        ends_ns = time.process_time_ns() + 2000 * options.beam_size
+        ends_ns = time.process_time_ns() + 1000 * options.beam_size
         while time.process_time_ns() < ends_ns:
             pass
         return [SimpleNamespace(text=" ".join(WORDS[wrong:]))]
@@ -40,13 +40,13 @@ def made_up(options):
 
 def test_the_best_of_a_known_landscape_is_found():
     found = tune(made_up, EMISSIONS, REFERENCES, options=TuningOptions(trials=40))
-    # 4 errors of 50 are those of the widest beam that is drawn, 500, with a weight 0.2 off.
-    assert found.chosen.word_error_rate <= 0.08
+    # The first setting has 20 errors of 50; a beam of 500, the widest that is drawn, 2 at best.
+    assert found.chosen.word_error_rate <= 0.14
     assert abs(found.options.lm_weight - 2) < 0.4
     assert found.is_met
     assert len(found.trials) == 40
     assert found.trials[0].options == DecoderOptions()
-    assert {trial.num_utterances for trial in found.trials} == {5, 10, 20}
+    assert {trial.num_utterances for trial in found.trials} == {24, 32, 64}
 
 
 def test_a_target_is_reached_by_the_fastest_that_does():
@@ -64,18 +64,18 @@ def test_a_target_is_reached_by_the_fastest_that_does():
 
 
 def test_a_budget_is_kept_with_the_fewest_errors():
-    # 2 µs for each hypothesis, three frames: 100 µs a frame are a beam of 150.
-    found = tune(made_up, EMISSIONS, REFERENCES, options=TuningOptions(trials=40, time_budget=100))
+    # 1 µs for each hypothesis, three frames: 50 µs a frame are a beam of 150.
+    found = tune(made_up, EMISSIONS, REFERENCES, options=TuningOptions(trials=40, time_budget=50))
     assert found.is_met
-    assert found.chosen.us_per_frame <= 100
+    assert found.chosen.us_per_frame <= 50
     assert found.options.beam_size <= 150
     assert found.chosen.word_error_rate == min(
-        trial.word_error_rate for trial in found.whole if trial.us_per_frame <= 100
+        trial.word_error_rate for trial in found.whole if trial.us_per_frame <= 50
     )
 
 
 def test_a_goal_out_of_reach_is_said_to_be():
-    for goal in ({"time_budget": 0.01}, {"target_wer": 1.0, "time_budget": 15.0}):
+    for goal in ({"time_budget": 0.01}, {"target_wer": 1.0, "time_budget": 8.0}):
         found = tune(made_up, EMISSIONS, REFERENCES, options=TuningOptions(trials=12, **goal))
         assert not found.is_met
         assert found.chosen in found.frontier
@@ -116,15 +116,15 @@ def test_the_draws_are_seeded():
 
 
 def test_few_utterances_are_never_parted():
-    found = tune(made_up, EMISSIONS[:3], REFERENCES[:3], options=TuningOptions(trials=10))
-    assert {trial.num_utterances for trial in found.trials} == {3}
+    found = tune(made_up, EMISSIONS[:20], REFERENCES[:20], options=TuningOptions(trials=10))
+    assert {trial.num_utterances for trial in found.trials} == {20}
 
 
 @pytest.mark.parametrize("trials", range(1, 8))
 def test_any_number_of_trials_will_do(trials):
     found = tune(made_up, EMISSIONS, REFERENCES, options=TuningOptions(trials=trials))
     assert 1 <= len(found.trials) <= trials
-    assert found.chosen.num_utterances == 20
+    assert found.chosen.num_utterances == 64
 
 
 def test_progress_is_told_and_may_cancel():
@@ -157,10 +157,10 @@ def test_a_beam_that_finds_nothing_is_all_errors():
 
 
 def test_what_cannot_be_tuned_on_is_refused():
-    with pytest.raises(ShapeError, match="references is 19, expected 20"):
-        tune(made_up, EMISSIONS, REFERENCES[:19])
-    with pytest.raises(InvalidValueError, match="20 texts without a word"):
-        tune(made_up, EMISSIONS, [""] * 20)
+    with pytest.raises(ShapeError, match="references is 63, expected 64"):
+        tune(made_up, EMISSIONS, REFERENCES[:63])
+    with pytest.raises(InvalidValueError, match="64 texts without a word"):
+        tune(made_up, EMISSIONS, [""] * 64)
     with pytest.raises(InvalidValueError, match="without a frame"):
         tune(made_up, [EMISSIONS[0][:0]], ["a"])
     with pytest.raises(InvalidValueError, match="without a frame"):

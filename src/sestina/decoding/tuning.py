@@ -37,8 +37,8 @@ from sestina.decoding.settings import (
 
 __all__ = ["Decodes", "Trial", "Tuning", "TuningOptions", "tune"]
 
-_FEWEST_FOR_PARTS = 16
-"""Utterances; below, a part of them would say nothing."""
+_FEWEST = 24
+"""Utterances; fewer would say nothing of a setting."""
 _RETIMED = 2
 """Further runs of each setting of the frontier; the shortest of all counts."""
 _SHARE_BETWEEN = 0.4
@@ -254,7 +254,7 @@ class _Search:
             return
         base = thorough(start, self.pruning)
         parts: tuple[tuple[int, int], ...] = ((9, 4), (3, 2), (1, 1))
-        if len(self.emissions) < _FEWEST_FOR_PARTS:
+        if len(self.emissions) <= _FEWEST:
             parts = ((1, 1),)
         budget = self.left() // 2 if self.pruning else 2 * self.left() // 3
         total = sum(part for part, _ in parts)
@@ -264,7 +264,7 @@ class _Search:
         for part, share in parts:
             count = max(1, budget * part // total)
             tried = [
-                self.measure(one, len(self.emissions) // share)
+                self.measure(one, max(len(self.emissions) // share, _FEWEST))
                 for one in candidates[:count]
                 if self.left() > 0
             ]
