@@ -122,6 +122,10 @@ AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
 }  // namespace sestina::decoding
 
 NB_MODULE(_native, m) {
+  // A script's own language model refers to the script's globals, and so to the decoder that holds
+  // it: a circle that only ends with the process, when nanobind would call it a leak.
+  nb::set_leak_warnings(false);
+
   nb::register_exception_translator(
       [](const std::exception_ptr& caught, void*) {
         try {
