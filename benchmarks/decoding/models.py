@@ -81,11 +81,14 @@ def _extended(grams: Ids, count: int, rng: np.random.Generator) -> Ids:
             # By Zipf's law the k-th word has a share of 1/k: its logarithm is uniform.
             first, last = ((len(grams) ** rng.random(count) - 1).astype(np.int64) for _ in range(2))
         else:
-            first = rng.integers(0, len(grams), 2 * count)
+            # Those that end in common words come first, and are what others begin with.
+            first = (len(grams) * rng.random(2 * count) ** 3).astype(np.int64)
             first = first[choices[first] > 0]
-            last = rng.integers(0, choices[first])
+            last = (choices[first] * rng.random(len(first)) ** 2).astype(np.int64)
         word = grams[order[begin[first] + last], -1]
+        before = len(keys)
         keys = np.union1d(keys, first * num_words + word)
+        assert len(keys) > before + count // 100, "there are too few such n-grams"
     keys = np.sort(rng.choice(keys, count, replace=False))
     made = np.concatenate([grams[keys // num_words], keys[:, None] % num_words], axis=1)
     return made[np.lexsort(made.T)]
