@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "decoding/decoder.hpp"
@@ -109,7 +110,9 @@ void decode(const Spellings& spellings, std::shared_ptr<const LanguageModel> mod
     if (random() % 2 == 0) {
       options.unk_score = -2.0;
     }
-    const Decoder decoder(spellings, trie, model, static_cast<Smearing>(random() % 3), 4, options);
+    const std::vector<std::string_view> names{"-", "|", "a", "b"};
+    const Decoder decoder(spellings, trie, model, names, static_cast<Smearing>(random() % 3),
+                          options, {}, {}, nullptr);
     const std::vector<float> scores = random_scores(50, random);
     const std::unique_ptr<Search> whole = decoder.search();
     whole->step(scores.data(), 50);
