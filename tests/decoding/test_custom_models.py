@@ -296,9 +296,9 @@ def test_nothing_is_kept_when_all_is_done(lexicon):
     for threads in (1, 3):
         decoder.decode_batch([emissions_of(seed) for seed in range(6)], threads=threads)
         gc.collect()
-        # A search that waits for the next utterance has started already.
+        # A search that waits for the next utterance may have started already.
         assert len(living) <= 3
-        assert {state.word for state in living} == {"<s>"}
+        assert {state.word for state in living} <= {"<s>"}
     gone = weakref.ref(model)
     del model, decoder
     gc.collect()
