@@ -11,6 +11,7 @@ namespace sestina::decoding {
 namespace {
 
 constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
+constexpr double margin = 10.0;   // natural logarithm
 constexpr std::size_t block = 64;  // scores whose highest is known
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -227,8 +228,10 @@ void Seq2SeqSearch::each_at_least(std::size_t row, const float* scores, Lowest l
 // What a candidate must reach, given those in joined_, to be within the threshold and the beam.
 double Seq2SeqSearch::floor_of_beam() {
   const double threshold = best_ - options_.beam_threshold;
-  // Where hypotheses add up, even one below the beam adds to one within.
-  if ((options_.log_add && joins_) ||
+  // Where hypotheses add up, even one below the beam adds to one within: all of them in Flashlight's
+  // semantics, else those that add more than the margin leaves of a probability.
+  const bool adds = options_.log_add && joins_;
+  if ((adds && options_.flashlight) ||
       joined_.size() < static_cast<std::size_t>(options_.beam_size)) {
     return threshold;
   }
@@ -238,7 +241,7 @@ double Seq2SeqSearch::floor_of_beam() {
   }
   const auto nth = ranks_.begin() + options_.beam_size - 1;
   std::nth_element(ranks_.begin(), nth, ranks_.end(), std::greater<>());
-  return std::max(threshold, *nth);
+  return std::max(threshold, *nth - (adds ? margin : 0.0));
 }
 
 // All candidates of at least `floor`; if `limited`, the best beam_size of them by what they could be.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -264,8 +264,11 @@ def plain_beam_search(update, max_length, options, spellings, lm):
         kept = {}
         for one in sorted(made, key=lambda one: -one.score):
             by_words = one.finished and spellings
-            kept.setdefault(one.words if by_words else (one.tokens, one.words, one.inside), one)
-        beam = list(kept.values())[: options.beam_size]
+            place = one.words if by_words else (one.tokens, one.words, one.inside)
+            best = kept.setdefault(place, one)
+            if options.log_add and one is not best:
+                kept[place] = replace(best, score=np.logaddexp(best.score, one.score))
+        beam = sorted(kept.values(), key=lambda one: -one.score)[: options.beam_size]
     return [one for one in beam if one.finished] or beam
 
 
@@ -273,9 +276,9 @@ def named(token):
     return f"t{token}"
 
 
-@pytest.mark.parametrize("with_lexicon", [False, True])
+@pytest.mark.parametrize(("with_lexicon", "log_add"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("seed", range(60))
-def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, tmp_path):
+def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, log_add, tmp_path):
     rng = np.random.default_rng(seed)
     width = int(rng.choice([5, 40, 300]))
     tokens = Tokens(["#", *(named(n) for n in range(1, width))])
@@ -296,6 +299,7 @@ def test_a_narrow_beam_finds_what_a_plain_search_finds(seed, with_lexicon, tmp_p
         word_score=float(rng.normal()) if with_lexicon else 0.0,
         token_score=float(rng.normal()),
         eos_score=float(rng.normal()),
+        log_add=log_add,
         smearing="none",
     )
     lexicon = Lexicon.from_spellings([(w, " ".join(map(named, s))) for w, s in spellings], tokens)
