@@ -424,12 +424,18 @@ void Seq2SeqSearch::keep_best() {
 
 void Seq2SeqSearch::ask_model() {
   requests_.clear();
+  ending_.clear();
   for (const Candidate& candidate : candidates_) {
     if (candidate.ask == Ask::word) {
       requests_.push_back({beam_[candidate.from].context, asked(candidate)});
+    } else if (candidate.ask == Ask::end) {
+      ending_.push_back(beam_[candidate.from].context);
     }
   }
   contexts_.resolve(requests_);
+  ends_.resize(ending_.size());
+  contexts_.finish_all(ending_, ends_);
+  auto end = ends_.begin();
   for (Candidate& candidate : candidates_) {
     const Hypothesis& h = beam_[candidate.from];
     candidate.context = h.context;
@@ -440,7 +446,7 @@ void Seq2SeqSearch::ask_model() {
         candidate.context = transition.context;
         language = transition.score;
       } else {
-        language = contexts_.finish(h.context);
+        language = *end++;
       }
       candidate.language += language;
       candidate.score += weighted(language);

@@ -220,6 +220,8 @@ class Seq2SeqSearch {
   std::vector<Candidate> candidates_;
   std::vector<Joined> joined_;
   std::vector<Contexts::Request> requests_;
+  std::vector<std::uint32_t> ending_;  // contexts of hypotheses that may end
+  std::vector<float> ends_;            // and how their ends score
   std::vector<double> ranks_;
   double floor_ = 0.0;   // a candidate below it is not gathered
   bool limited_ = false;  // whether the best beam_size candidates will do

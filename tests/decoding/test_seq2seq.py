@@ -20,7 +20,14 @@ from sestina.core.errors import (
     ShapeError,
     UnknownNameError,
 )
-from sestina.decoding import Lexicon, Seq2SeqDecoder, Seq2SeqOptions, Tokens, read_arpa
+from sestina.decoding import (
+    BatchedLanguageModel,
+    Lexicon,
+    Seq2SeqDecoder,
+    Seq2SeqOptions,
+    Tokens,
+    read_arpa,
+)
 
 NAMES = "#abcdefgh"  # the first one is the end
 EOS = 0
@@ -529,6 +536,35 @@ def test_a_callback_that_fails_leaves_the_decoder_usable(returned, error, messag
     with pytest.raises(error, match=message):
         decoder.decode(failing, max_length=5, nbest=9)
     same(decoder.decode(update, max_length=5, nbest=9), before)
+
+
+class Moody(BatchedLanguageModel):
+    """Scores by the length of what was said; raises when it is told to."""
+
+    def __init__(self):
+        self.patience = 1000
+
+    def start(self):
+        return 0
+
+    def score_batch(self, states, words):
+        self.patience -= 1
+        if self.patience < 0:
+            raise RuntimeError("enough")
+        return [-0.1 * (state + 1) for state in states], [state + 1 for state in states]
+
+
+def test_a_language_model_that_raises_leaves_the_decoder_usable():
+    lm, update = Moody(), updating(2, 4)
+    decoder = Seq2SeqDecoder(Tokens(list(NAMES[:4])), lm, eos="#")
+    best = decoder.decode(update, max_length=5)[0]
+    # As many scores as tokens, the end included.
+    assert best.language_score == pytest.approx(-0.1 * sum(range(1, len(best.path) + 1)), abs=1e-5)
+    lm.patience = 1
+    with pytest.raises(RuntimeError, match="enough"):
+        decoder.decode(update, max_length=5)
+    lm.patience = 1000
+    same(decoder.decode(update, max_length=5), [best])
 
 
 def test_bad_arguments_are_named():
