@@ -246,7 +246,7 @@ class HuggingFaceLanguageModel(BatchedLanguageModel):
         try:
             transformers = importlib.import_module("transformers")
         except ImportError as error:
-            raise MissingExtraError("transformers", extra="decoding") from error
+            raise MissingExtraError("transformers", extra="decoding-torch") from error
         _check_evaluating(model)
         _check_at_least_one("batch_size", batch_size)
         self._model = model
