@@ -93,29 +93,7 @@ def bench(report: Report) -> None:
         measured=measured,
         target=at_most(0.3),
     )
-    cache = BUILT / "lm3.lm"
-    compile_lm(files["arpa"], cache)
-    large = large_arpa()
-    counts = "/".join(f"{count:,}" for count in COUNTS)
-    for what, path, load, most, runs in (
-        ("ARPA", Path(files["arpa"]), "memory", 1.0, 20),
-        ("ARPA of 12.7 million n-grams", large, "memory", 5.0, 3),
-        ("KenLM's hash table", LM, "memory", 0.1, 20),
-        ("KenLM's hash table, mapped", LM, "mmap", 0.1, 20),
-        ("KenLM's trie", LM.with_name("trie.bin"), "memory", 0.1, 20),
-        ("KenLM's quantised array trie", LM.with_name("qatrie8.bin"), "memory", 0.1, 20),
-        ("compiled", cache, "memory", 0.05, 20),
-        ("compiled, mapped", cache, "mmap", 0.05, 20),
-    ):
-        with Worker("benchmarks.decoding.bench_load:model", {"path": str(path), "load": load}) as w:
-            measured = repeat(w, runs=runs, warmup=min(runs, 2))
-        grams = f"{counts} n-grams" if path == large else "lm3, 111,359/1,942,181/1,445,093 n-grams"
-        report.row(
-            what=f"load, {what}",
-            workload={"model": grams, "load": load, "MB": round(path.stat().st_size / 1e6)},
-            measured=measured,
-            target=at_most(most),
-        )
+    _models(report, files)
     with (
         Worker("benchmarks.decoding.bench_load:everything", files) as mine,
         Worker(
@@ -139,6 +117,33 @@ def bench(report: Report) -> None:
         measured=Value(int(kilobytes) / 1024, unit="MiB"),
         target=at_most(250),
     )
+
+
+def _models(report: Report, files: Mapping[str, str]) -> None:
+    """A row for each kind of file."""
+    cache = BUILT / "lm3.lm"
+    compile_lm(files["arpa"], cache)
+    large = large_arpa()
+    counts = "/".join(f"{count:,}" for count in COUNTS)
+    for what, path, load, most, runs in (
+        ("ARPA", Path(files["arpa"]), "memory", 1.0, 20),
+        ("ARPA of 12.7 million n-grams", large, "memory", 5.0, 3),
+        ("KenLM's hash table", LM, "memory", 0.1, 20),
+        ("KenLM's hash table, mapped", LM, "mmap", 0.1, 20),
+        ("KenLM's trie", LM.with_name("trie.bin"), "memory", 0.1, 20),
+        ("KenLM's quantised array trie", LM.with_name("qatrie8.bin"), "memory", 0.1, 20),
+        ("compiled", cache, "memory", 0.05, 20),
+        ("compiled, mapped", cache, "mmap", 0.05, 20),
+    ):
+        with Worker("benchmarks.decoding.bench_load:model", {"path": str(path), "load": load}) as w:
+            measured = repeat(w, runs=runs, warmup=min(runs, 2))
+        grams = f"{counts} n-grams" if path == large else "lm3, 111,359/1,942,181/1,445,093 n-grams"
+        report.row(
+            what=f"load, {what}",
+            workload={"model": grams, "load": load, "MB": round(path.stat().st_size / 1e6)},
+            measured=measured,
+            target=at_most(most),
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
 
-__all__ = ["as_array", "as_emissions", "as_lengths"]
+__all__ = ["as_array", "as_emissions", "as_lengths", "as_transitions"]
 
 
 def as_emissions(emissions: Any, *, num_axes: int, num_tokens: int) -> NDArray[np.float32]:

@@ -9,7 +9,6 @@ depend on what else is in a batch, and so may the scores.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import threading
@@ -22,7 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sestina.core.errors import InvalidValueError, MissingExtraError
+from sestina.core.errors import InvalidValueError
+from sestina.core.extras import import_extra
 from sestina.decoding.custom_models import BatchedLanguageModel
 
 __all__ = ["HuggingFaceLanguageModel", "TorchLanguageModel"]
@@ -243,10 +243,7 @@ class HuggingFaceLanguageModel(BatchedLanguageModel):
         end: int | None = None,
         batch_size: int = 64,
     ) -> None:
-        try:
-            transformers = importlib.import_module("transformers")
-        except ImportError as error:
-            raise MissingExtraError("transformers", extra="decoding-torch") from error
+        transformers = import_extra("transformers", extra="decoding-torch")
         _check_evaluating(model)
         _check_at_least_one("batch_size", batch_size)
         self._model = model

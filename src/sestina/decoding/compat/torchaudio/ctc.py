@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -301,31 +301,21 @@ def ctc_decoder(
         raise ValueError("lm_dict must be None or str type.")
     tokens_dict = Dictionary(tokens)
     beam_size_token = beam_size_token or tokens_dict.index_size()
-    options: LexiconDecoderOptions | LexiconFreeDecoderOptions
-    if lexicon:
-        spellings = read_lexicon(lexicon, tokens_dict)
-        options = LexiconDecoderOptions(
-            beam_size=beam_size,
-            beam_size_token=beam_size_token,
-            beam_threshold=beam_threshold,
-            lm_weight=lm_weight,
-            word_score=word_score,
-            unk_score=unk_score,
-            sil_score=sil_score,
-            log_add=log_add,
-            criterion_type=CriterionType.CTC,
-        )
-    else:
-        spellings = None
-        options = LexiconFreeDecoderOptions(
-            beam_size=beam_size,
-            beam_size_token=beam_size_token,
-            beam_threshold=beam_threshold,
-            lm_weight=lm_weight,
-            sil_score=sil_score,
-            log_add=log_add,
-            criterion_type=CriterionType.CTC,
-        )
+    spellings = read_lexicon(lexicon, tokens_dict) if lexicon else None
+    shared: dict[str, Any] = {
+        "beam_size": beam_size,
+        "beam_size_token": beam_size_token,
+        "beam_threshold": beam_threshold,
+        "lm_weight": lm_weight,
+        "sil_score": sil_score,
+        "log_add": log_add,
+        "criterion_type": CriterionType.CTC,
+    }
+    options: LexiconDecoderOptions | LexiconFreeDecoderOptions = (
+        LexiconFreeDecoderOptions(**shared)
+        if spellings is None
+        else LexiconDecoderOptions(word_score=word_score, unk_score=unk_score, **shared)
+    )
     word_dict = _word_dict(spellings, lm, lm_dict, tokens_dict, unk_word)
     if isinstance(lm, str):
         # There is a dictionary of something whenever there is a model from a file.

@@ -15,7 +15,7 @@ from sestina.decoding import _native
 from sestina.decoding.compat.flashlight.decoder.options import CriterionType
 from sestina.decoding.compat.flashlight.decoder.results import DecodeResult, RawResult
 
-__all__ = ["FrameDecoder", "checked_criterion"]
+__all__ = ["FrameDecoder", "checked_criterion", "scores_of"]
 
 _ALL: Final = 2**31 - 1  # hypotheses
 
