@@ -1,0 +1,107 @@
+"""The labels of an acoustic model as pyctcdecode has them: " " between words, "" for the blank."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+
+from sestina.core.errors import InvalidValueError
+
+__all__ = ["BLANK", "PIECE", "SPACE", "Alphabet"]
+
+BLANK = ""
+SPACE = " "
+PIECE = "▁"  # begins a word
+_UNKNOWN = "⁇"
+_PAD = re.compile(r"[<\[]pad[>\]]", re.IGNORECASE)
+_UNK = re.compile(r"[<\[]unk[>\]]", re.IGNORECASE)
+_SPECIAL = re.compile(r"[<\[].+[>\]]")
+_logger = logging.getLogger(__name__)
+
+
+class Alphabet:
+    """Labels by column of the logits; `build_alphabet` brings those of a model into this form."""
+
+    def __init__(self, labels: Sequence[str], is_bpe: bool) -> None:  # noqa: FBT001  as theirs
+        self._labels = list(labels)
+        self._is_bpe = is_bpe
+
+    @property
+    def is_bpe(self) -> bool:
+        """Whether the labels are pieces of words, of which `▁` begins one."""
+        return self._is_bpe
+
+    @property
+    def labels(self) -> list[str]:
+        """A copy of the labels."""
+        return list(self._labels)
+
+    @classmethod
+    def build_alphabet(cls, labels: Sequence[str]) -> Alphabet:
+        """The labels with their blank, space and unknown one under the names used here.
+
+        `[pad]`, `<pad>` or else `_` is the blank, which is added as the last one if there is none;
+        `|` is the space; WordPiece's `##` becomes SentencePiece's `▁`.
+
+        Raises:
+            InvalidValueError: if one occurs twice, or there are spaces among pieces of words.
+        """
+        if len(set(labels)) < len(labels):
+            raise InvalidValueError(
+                "labels", list(labels), expected="each one once", remedy="rename the second"
+            )
+        is_bpe = any(label.startswith(("##", PIECE)) for label in labels)
+        if is_bpe and any(SPACE in label for label in labels):
+            raise InvalidValueError(
+                "labels", list(labels), expected="no space among pieces", remedy="leave it out"
+            )
+        named = _of_pieces(labels) if is_bpe else _of_letters(labels)
+        if BLANK not in named:
+            named.append(BLANK)
+        if not is_bpe and SPACE not in named:
+            _logger.warning("no label is a space, so that every result is one word")
+        return cls(named, is_bpe)
+
+    def dumps(self) -> str:
+        """As JSON."""
+        return json.dumps({"labels": self._labels, "is_bpe": self._is_bpe})
+
+    @classmethod
+    def loads(cls, s: str) -> Alphabet:
+        """What `dumps` made.
+
+        Raises:
+            InvalidValueError: if it is something else.
+        """
+        found = json.loads(s)
+        if not isinstance(found, dict) or set(found) != {"labels", "is_bpe"}:
+            raise InvalidValueError(
+                "alphabet", s[:80], expected="labels and is_bpe", remedy="save the decoder anew"
+            )
+        return cls(found["labels"], found["is_bpe"])
+
+
+def _of_letters(labels: Sequence[str]) -> list[str]:
+    named = [BLANK if _PAD.fullmatch(label) else label for label in labels]
+    if SPACE not in named:
+        named = [SPACE if label == "|" else label for label in named]
+    if BLANK not in named:
+        named = [BLANK if label == "_" else label for label in named]
+    return [_UNKNOWN if _UNK.fullmatch(label) else label for label in named]
+
+
+def _of_pieces(labels: Sequence[str]) -> list[str]:
+    unknown = f"{PIECE}{_UNKNOWN}{PIECE}"
+    named = list(labels)
+    if any(label.startswith("##") for label in labels):
+        kept = {BLANK, PIECE, unknown}
+        named = [
+            label.removeprefix("##")
+            if label.startswith("##") or label in kept or _SPECIAL.fullmatch(label)
+            else PIECE + label
+            for label in labels
+        ]
+    named = [BLANK if _PAD.fullmatch(label) else label for label in named]
+    return [unknown if _UNK.fullmatch(label) else label for label in named]

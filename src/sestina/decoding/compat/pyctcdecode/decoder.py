@@ -1,0 +1,511 @@
+"""`build_ctcdecoder` and `BeamSearchDecoderCTC`, of which each call asks a `Decoder`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Iterable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sestina.core.errors import FileFormatError, InvalidValueError, ShapeError
+from sestina.decoding import language_models
+from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, PIECE, SPACE, Alphabet
+from sestina.decoding.compat.pyctcdecode.language_model import (
+    LN10,
+    LanguageModel,
+    State,
+    Wrapped,
+    arpa_words,
+)
+from sestina.decoding.decoder import Decoder
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.results import Hypothesis
+from sestina.decoding.tokens import Tokens
+
+__all__ = ["BeamSearchDecoderCTC", "OutputBeam", "OutputBeamMPSafe", "build_ctcdecoder"]
+
+_ALPHABET_FILE: Final = "alphabet.json"
+_MODEL_FOLDER: Final = "language_model"
+_LEAST_P: Final = 1e-15
+_MOST_DECODERS: Final = 8  # kept ready, of which each has other weights or hotwords
+
+
+class OutputBeam(NamedTuple):
+    """One reading of an utterance."""
+
+    text: str
+    last_lm_state: State | None
+    text_frames: list[tuple[str, tuple[int, int]]]
+    """Each word with its first frame and the one after its last."""
+    logit_score: float
+    lm_score: float
+    """What it was ranked by: the sum of logit_score and what the words are worth."""
+
+
+class OutputBeamMPSafe(NamedTuple):
+    """One reading of an utterance, of a batch."""
+
+    text: str
+    text_frames: list[tuple[str, tuple[int, int]]]
+    logit_score: float
+    lm_score: float
+
+
+class BeamSearchDecoderCTC:
+    """Turns logits into text.
+
+    Args:
+        alphabet: the columns of the logits.
+        language_model: of words, or None.
+
+    Raises:
+        InvalidValueError: if the model is no `LanguageModel`, or the alphabet one of pieces of
+            words, which here goes without a model.
+    """
+
+    model_container: ClassVar[MutableMapping[bytes, LanguageModel]] = WeakValueDictionary()
+    """The models by their decoders' keys, through which Hugging Face changes weights."""
+
+    def __init__(self, alphabet: Alphabet, language_model: LanguageModel | None = None) -> None:
+        if not isinstance(language_model, LanguageModel | None):
+            raise InvalidValueError(
+                "language_model",
+                language_model,
+                expected="a LanguageModel or None",
+                remedy="combine models with sestina.decoding.combine and use its Decoder",
+            )
+        if alphabet.is_bpe and language_model is not None:
+            raise InvalidValueError(
+                "alphabet",
+                alphabet.labels[:8],
+                expected="letters beside a language model of words",
+                remedy="use sestina.decoding.Decoder with a lexicon of pieces",
+            )
+        self._alphabet = alphabet
+        self._lm = language_model
+        self._model_key = os.urandom(16)
+        if language_model is not None:
+            self.model_container[self._model_key] = language_model
+        self._tokens = Tokens(_token_names(alphabet))
+        self._blank = self._tokens[alphabet.labels.index(BLANK)]
+        self._silence = "" if alphabet.is_bpe else _silence(alphabet, self._tokens)
+        self._known: Lexicon | None = None  # made when it is first needed
+        self._decoders: dict[tuple[Any, ...], Decoder] = {}
+
+    @property
+    def _language_model(self) -> LanguageModel | None:
+        return self._lm
+
+    def reset_params(
+        self,
+        alpha: float | None = None,
+        beta: float | None = None,
+        unk_score_offset: float | None = None,
+        lm_score_boundary: bool | None = None,  # noqa: FBT001  as theirs
+    ) -> None:
+        """Changes the weights of the language model, if there is one.
+
+        Raises:
+            InvalidValueError: if one is no float, or lm_score_boundary no bool.
+        """
+        if self._lm is not None:
+            self._lm.reset_params(
+                alpha=alpha,
+                beta=beta,
+                unk_score_offset=unk_score_offset,
+                score_boundary=lm_score_boundary,
+            )
+
+    @classmethod
+    def clear_class_models(cls) -> None:
+        """Forgets all keys; decoders keep their models."""
+        BeamSearchDecoderCTC.model_container.clear()
+
+    def cleanup(self) -> None:
+        """Forgets the model's key; the model goes with its decoder."""
+        BeamSearchDecoderCTC.model_container.pop(self._model_key, None)
+
+    def decode(
+        self,
+        logits: ArrayLike,
+        beam_width: int = 100,
+        beam_prune_logp: float = -10.0,
+        token_min_logp: float = -5.0,
+        hotwords: Iterable[str] | None = None,
+        hotword_weight: float = 10.0,
+        lm_start_state: State | None = None,
+    ) -> str:
+        """The best text; see `decode_beams`, which is asked with `prune_history=True`."""
+        found = self._found(
+            [logits],
+            beam_width=beam_width,
+            beam_prune_logp=beam_prune_logp,
+            token_min_logp=token_min_logp,
+            prune_history=True,
+            hotwords=hotwords,
+            hotword_weight=hotword_weight,
+            lm_start_state=lm_start_state,
+            most=1,
+        )
+        return found[0][0].text
+
+    def decode_beams(
+        self,
+        logits: ArrayLike,
+        beam_width: int = 100,
+        beam_prune_logp: float = -10.0,
+        token_min_logp: float = -5.0,
+        prune_history: bool = False,  # noqa: FBT001, FBT002  as theirs
+        hotwords: Iterable[str] | None = None,
+        hotword_weight: float = 10.0,
+        lm_start_state: State | None = None,
+    ) -> list[OutputBeam]:
+        """The best readings of one utterance, best first.
+
+        Args:
+            logits: (frame, label): probabilities if the rows add up to 1, else logits or their
+                logarithms.
+            beam_width: how many readings are kept.
+            beam_prune_logp: how far below the best one a reading may score, below 0.
+            token_min_logp: labels below are no part of a frame, unless they are its best.
+            prune_history: whether readings that the model can't tell apart any more become one.
+            hotwords: words worth more; phrases count word by word.
+            hotword_weight: how much, as natural logarithm.
+            lm_start_state: what was said before: `last_lm_state` of a reading.
+
+        Raises:
+            ShapeError: if the logits are not (frame, label).
+            OptionError: for options out of their range.
+            NonFiniteError: for logits that are no numbers.
+        """
+        return self._found(
+            [logits],
+            beam_width=beam_width,
+            beam_prune_logp=beam_prune_logp,
+            token_min_logp=token_min_logp,
+            prune_history=prune_history,
+            hotwords=hotwords,
+            hotword_weight=hotword_weight,
+            lm_start_state=lm_start_state,
+        )[0]
+
+    def decode_batch(
+        self,
+        pool: Any,
+        logits_list: Iterable[ArrayLike],
+        beam_width: int = 100,
+        beam_prune_logp: float = -10.0,
+        token_min_logp: float = -5.0,
+        hotwords: Iterable[str] | None = None,
+        hotword_weight: float = 10.0,
+    ) -> list[str]:
+        """The best text of each; threads do the work, as many as the pool has processes."""
+        found = self._found(
+            logits_list,
+            beam_width=beam_width,
+            beam_prune_logp=beam_prune_logp,
+            token_min_logp=token_min_logp,
+            prune_history=True,
+            hotwords=hotwords,
+            hotword_weight=hotword_weight,
+            most=1,
+            threads=_size(pool),
+        )
+        return [beams[0].text for beams in found]
+
+    def decode_beams_batch(
+        self,
+        pool: Any,
+        logits_list: Iterable[ArrayLike],
+        beam_width: int = 100,
+        beam_prune_logp: float = -10.0,
+        token_min_logp: float = -5.0,
+        prune_history: bool = False,  # noqa: FBT001, FBT002  as theirs
+        hotwords: Iterable[str] | None = None,
+        hotword_weight: float = 10.0,
+    ) -> list[list[OutputBeamMPSafe]]:
+        """The readings of each; threads do the work, as many as the pool has processes."""
+        found = self._found(
+            logits_list,
+            beam_width=beam_width,
+            beam_prune_logp=beam_prune_logp,
+            token_min_logp=token_min_logp,
+            prune_history=prune_history,
+            hotwords=hotwords,
+            hotword_weight=hotword_weight,
+            threads=_size(pool),
+        )
+        return [
+            [
+                OutputBeamMPSafe(beam.text, beam.text_frames, beam.logit_score, beam.lm_score)
+                for beam in beams
+            ]
+            for beams in found
+        ]
+
+    def save_to_dir(self, filepath: str | Path) -> None:
+        """Writes `alphabet.json` and the folder `language_model` into a directory, as theirs does.
+
+        Raises:
+            FileExistsError: if the folder is there.
+        """
+        (Path(filepath) / _ALPHABET_FILE).write_text(self._alphabet.dumps())
+        if self._lm is not None:
+            folder = Path(filepath) / _MODEL_FOLDER
+            folder.mkdir()
+            self._lm.save_to_dir(folder)
+
+    @staticmethod
+    def parse_directory_contents(filepath: str | Path) -> dict[str, str | None]:
+        """The paths of `alphabet` and `language_model`, the latter None if there is none.
+
+        Raises:
+            FileFormatError: if there is no alphabet, or something else than a model beside it.
+        """
+        folder = Path(filepath)
+        found = {file.name for file in folder.iterdir() if not file.name.startswith((".", "__"))}
+        others = found - {_ALPHABET_FILE}
+        if _ALPHABET_FILE not in found or (others and _MODEL_FOLDER not in others):
+            raise FileFormatError(
+                folder,
+                f"it has {sorted(found)}, expected {_ALPHABET_FILE} and maybe {_MODEL_FOLDER}",
+                remedy="save the decoder anew",
+            )
+        model = str(folder / _MODEL_FOLDER) if others else None
+        return {"alphabet": str(folder / _ALPHABET_FILE), "language_model": model}
+
+    @classmethod
+    def load_from_dir(
+        cls, filepath: str | Path, unigram_encoding: str | None = None
+    ) -> BeamSearchDecoderCTC:
+        """What `save_to_dir`, here or there, has written.
+
+        Raises:
+            FileFormatError: if files are missing or others than expected.
+        """
+        paths = cls.parse_directory_contents(filepath)
+        alphabet = Alphabet.loads(Path(str(paths["alphabet"])).read_text())
+        folder = paths["language_model"]
+        lm = None if folder is None else LanguageModel.load_from_dir(folder, unigram_encoding)
+        return cls(alphabet, lm)
+
+    def _found(
+        self,
+        logits_list: Iterable[ArrayLike],
+        *,
+        beam_width: int,
+        beam_prune_logp: float,
+        token_min_logp: float,
+        prune_history: bool,
+        hotwords: Iterable[str] | None,
+        hotword_weight: float,
+        lm_start_state: State | None = None,
+        most: int | None = None,
+        threads: int = 1,
+    ) -> list[list[OutputBeam]]:
+        emissions = [self._emissions(logits, token_min_logp) for logits in logits_list]
+        start = lm_start_state
+        if start is None and self._lm is not None:
+            start = self._lm.get_start_state()
+        words = {word for phrase in hotwords or () for word in phrase.split()}
+        if words and self._alphabet.is_bpe:
+            raise InvalidValueError(
+                "hotwords",
+                sorted(words),
+                expected="none with pieces of words",
+                remedy="use sestina.decoding.Decoder, whose hotwords are spelled with pieces",
+            )
+        worth = dict.fromkeys(sorted(filter(self._can_spell, words)), float(hotword_weight))
+        options = self._options(beam_width, beam_prune_logp, prune_history=prune_history)
+        decoder = self._decoder(options, worth, start)
+        found = decoder.decode_batch(emissions, nbest=most or beam_width, threads=threads)
+        return [[self._beam(one, start, worth) for one in hypotheses] for hypotheses in found]
+
+    def _options(
+        self, beam_width: int, beam_prune_logp: float, *, prune_history: bool
+    ) -> DecoderOptions:
+        lm = self._lm
+        priced = lm is not None and bool(lm.unigrams)
+        return DecoderOptions(
+            beam_size=beam_width,
+            beam_threshold=-beam_prune_logp,
+            lm_weight=lm.alpha * LN10 if lm is not None else 1.0,
+            word_score=lm.beta if lm is not None else 0.0,
+            unk_score=lm.alpha * LN10 * lm.unk_score_offset if lm is not None and priced else 0.0,
+            open_vocabulary=not self._alphabet.is_bpe,
+            log_add=True,
+            merge="context" if prune_history and lm is not None else "history",
+            blank=self._blank,
+            silence=self._silence,
+        )
+
+    def _decoder(
+        self, options: DecoderOptions, worth: dict[str, float], start: State | None
+    ) -> Decoder:
+        lm = self._lm
+        weights = (lm.alpha, lm.beta, lm.unk_score_offset, lm.score_boundary) if lm else ()
+        key = (options, tuple(worth.items()), start, weights)
+        found = self._decoders.get(key)
+        if found is None:
+            if len(self._decoders) >= _MOST_DECODERS:
+                self._decoders.clear()
+            found = self._decoders[key] = self._made(options, worth, start)
+        return found
+
+    def _made(
+        self, options: DecoderOptions, worth: dict[str, float], start: State | None
+    ) -> Decoder:
+        lm = self._lm
+        if self._alphabet.is_bpe:
+            return Decoder(self._tokens, None, options)
+        if self._known is None:
+            known = sorted(filter(self._can_spell, lm.unigrams if lm is not None else ()))
+            spellings = {word: " ".join([*word, self._silence]) for word in known}
+            self._known = Lexicon.from_spellings(spellings, self._tokens)
+        if lm is None or start is None or lm.alpha == 0.0:
+            return Decoder(self._known, None, options, hotwords=worth)
+        if lm.unigrams:
+            # Hotwords are in the decoder's lexicon, so what unknown ones cost is theirs to bear.
+            worth = {
+                word: weight if lm.is_known(word) else weight + options.unk_score
+                for word, weight in worth.items()
+            }
+        plain = lm.unigrams and lm.score_boundary and start == State((), begin=True)
+        model: language_models.LanguageModel = (
+            lm.model if plain else Wrapped(lm, start, price_unknown=not lm.unigrams)
+        )
+        return Decoder(self._known, model, options, hotwords=worth)
+
+    def _can_spell(self, word: str) -> bool:
+        return all(letter in self._tokens for letter in word)
+
+    def _beam(
+        self, hypothesis: Hypothesis, start: State | None, worth: dict[str, float]
+    ) -> OutputBeam:
+        if self._alphabet.is_bpe:
+            frames = _words_of_pieces(hypothesis)
+        else:
+            frames = [(word.text, (word.start, word.end)) for word in hypothesis.words]
+        words = [word for word, _ in frames]
+        gained = sum(worth.get(word, 0.0) for word in words)
+        after = None
+        if self._lm is not None and start is not None:
+            gained += self._lm.total(start, words)
+            after = self._lm.after(start, words)
+        score = hypothesis.score
+        return OutputBeam(" ".join(words), after, frames, score - gained, score)
+
+    def _emissions(self, given: ArrayLike, token_min_logp: float) -> NDArray[np.float32]:
+        logits_tn = np.asarray(given, dtype=np.float64)
+        num_labels = len(self._alphabet.labels)
+        if logits_tn.ndim != 2 or logits_tn.shape[1] != num_labels:  # noqa: PLR2004  two axes
+            raise ShapeError(
+                "logits",
+                logits_tn.shape,
+                expected=f"(frame, label) of {num_labels} labels",
+                remedy="pass one utterance, with a column for each label, the blank's included",
+            )
+        if not len(logits_tn):
+            return np.zeros((0, len(self._tokens)), dtype=np.float32)
+        with np.errstate(divide="ignore", invalid="ignore"):  # the search checks for numbers
+            if math.isclose(logits_tn.sum(axis=1).mean(), 1.0):
+                logp_tn = np.log(np.clip(logits_tn, _LEAST_P, 1.0))
+            else:
+                shifted_tn = logits_tn - logits_tn.max(axis=1, keepdims=True)
+                logp_tn = shifted_tn - np.log(np.exp(shifted_tn).sum(axis=1, keepdims=True))
+                logp_tn = np.clip(logp_tn, math.log(_LEAST_P), 0.0)
+        low_tn = logp_tn < token_min_logp
+        low_tn[np.arange(len(low_tn)), logp_tn.argmax(axis=1)] = False
+        logp_tn[low_tn] = -np.inf
+        made_tn = np.full((len(logp_tn), len(self._tokens)), -np.inf, dtype=np.float32)
+        made_tn[:, :num_labels] = logp_tn
+        return made_tn
+
+
+def build_ctcdecoder(
+    labels: Sequence[str],
+    kenlm_model_path: str | None = None,
+    unigrams: Collection[str] | None = None,
+    alpha: float = 0.5,
+    beta: float = 1.5,
+    unk_score_offset: float = -10.0,
+    lm_score_boundary: bool = True,  # noqa: FBT001, FBT002  as theirs
+) -> BeamSearchDecoderCTC:
+    """A decoder of a model's labels, with the language model of a file.
+
+    Args:
+        labels: as `Alphabet.build_alphabet` takes them.
+        kenlm_model_path: an ARPA file, KenLM's binary one, or none.
+        unigrams: the words that are known; those of an ARPA file if not given.
+        alpha: weight of the model.
+        beta: added for each word.
+        unk_score_offset: added, in log10, to the score of a word that is not known.
+        lm_score_boundary: whether a result is a sentence, with its begin and its end.
+
+    Raises:
+        InvalidValueError: for labels that don't fit.
+        FileFormatError: if the model's file can't be read.
+    """
+    alphabet = Alphabet.build_alphabet(labels)
+    if kenlm_model_path is None:
+        return BeamSearchDecoderCTC(alphabet)
+    if unigrams is None and str(kenlm_model_path).endswith(".arpa"):
+        unigrams = arpa_words(kenlm_model_path)
+    lm = LanguageModel(
+        language_models.read_lm(kenlm_model_path),
+        unigrams,
+        alpha=alpha,
+        beta=beta,
+        unk_score_offset=unk_score_offset,
+        score_boundary=lm_score_boundary,
+    )
+    return BeamSearchDecoderCTC(alphabet, lm)
+
+
+def _token_names(alphabet: Alphabet) -> list[str]:
+    """The labels, those of blank and space under names that a lexicon can write."""
+    labels = alphabet.labels
+    names = [
+        _unused("<blank>", labels)
+        if label == BLANK
+        else _unused("<space>", labels)
+        if label == SPACE
+        else label
+        for label in labels
+    ]
+    if not alphabet.is_bpe and SPACE not in labels:
+        names.append(_unused("<space>", labels))  # a column that no frame has
+    return names
+
+
+def _silence(alphabet: Alphabet, tokens: Tokens) -> str:
+    return tokens[alphabet.labels.index(SPACE) if SPACE in alphabet.labels else len(tokens) - 1]
+
+
+def _unused(name: str, labels: Collection[str]) -> str:
+    return _unused(f"<{name}>", labels) if name in labels else name
+
+
+def _words_of_pieces(hypothesis: Hypothesis) -> list[tuple[str, tuple[int, int]]]:
+    """A piece with `▁` in front begins a word; one with `▁` behind ends it."""
+    words: list[tuple[str, tuple[int, int]]] = []
+    ended = True
+    for token in hypothesis.tokens:
+        text = token.text.strip(PIECE)
+        if ended or token.text.startswith(PIECE):
+            words.append((text, (token.start, token.end)))
+        else:
+            said, (start, _) = words.pop()
+            words.append((said + text, (start, token.end)))
+        ended = len(token.text) > 1 and token.text.endswith(PIECE)
+    return [(word, frames) for word, frames in words if word]
+
+
+def _size(pool: Any) -> int:
+    return max(getattr(pool, "_processes", 1), 1)

@@ -1,0 +1,257 @@
+"""A language model of words with pyctcdecode's weights and files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.decoding.custom_models import BatchedLanguageModel
+from sestina.decoding.language_models import NgramModel, read_lm
+
+__all__ = ["LanguageModel", "State", "Wrapped", "arpa_words"]
+
+LN10: Final = math.log(10.0)
+_ATTRIBUTES: Final = {
+    "alpha": float,
+    "beta": float,
+    "unk_score_offset": float,
+    "score_boundary": bool,
+}
+_ATTRIBUTES_FILE: Final = "attrs.json"
+_UNIGRAMS_FILE: Final = "unigrams.txt"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a model remembers of what was said; it pickles."""
+
+    words: tuple[str, ...]
+    """The last ones, as many as the model's order asks for."""
+    begin: bool
+    """Whether a sentence began right before them."""
+
+
+class LanguageModel:
+    """An n-gram model, the words that count as known, and the weights of both.
+
+    Args:
+        kenlm_model: what `read_lm` gives, or an object whose `path` is that of a model's file, as
+            `kenlm.Model` has it.
+        unigrams: the words that are known; those that the model lacks are left out.
+        alpha: what natural logarithms of the model's probabilities are multiplied with.
+        beta: added for each word.
+        unk_score_offset: added, in log10, to the score of a word that is not known.
+        score_boundary: whether a result is a sentence, with its begin and its end.
+    """
+
+    def __init__(
+        self,
+        kenlm_model: Any,
+        unigrams: Collection[str] | None = None,
+        alpha: float = 0.5,
+        beta: float = 1.5,
+        unk_score_offset: float = -10.0,
+        score_boundary: bool = True,  # noqa: FBT001, FBT002  as theirs
+    ) -> None:
+        self._model = _read(kenlm_model)
+        if unigrams is None:
+            _logger.warning("without unigrams all words that the model knows count as known")
+        self._unigrams = frozenset(word for word in unigrams or () if word in self._model)
+        self.alpha = alpha
+        self.beta = beta
+        self.unk_score_offset = unk_score_offset
+        self.score_boundary = score_boundary
+
+    @property
+    def order(self) -> int:
+        """The longest n-gram it knows."""
+        return self._model.order
+
+    @property
+    def model(self) -> NgramModel:
+        """The n-grams."""
+        return self._model
+
+    @property
+    def unigrams(self) -> frozenset[str]:
+        """The words that are known; if there are none, all that the model knows."""
+        return self._unigrams
+
+    def is_known(self, word: str) -> bool:
+        """Whether a word costs no `unk_score_offset`."""
+        return word in (self._unigrams or self._model)
+
+    def get_start_state(self) -> State:
+        """The state before the first word."""
+        return State((), self.score_boundary)
+
+    def after(self, state: State, words: Sequence[str]) -> State:
+        """The state after these words."""
+        said = (*state.words, *words)
+        kept = said[max(len(said) - self.order + 1, 0) :]
+        return State(kept, state.begin and len(kept) == len(said))
+
+    def total(self, state: State, words: Sequence[str]) -> float:
+        """Alpha and beta times what these words, all that follow `state`, are worth."""
+        if not words:
+            log10 = sum(self._scores(state, ()))
+        else:
+            log10 = sum(self._scores(state, words))
+            log10 += self.unk_score_offset * sum(not self.is_known(word) for word in words)
+        return self.alpha * LN10 * log10 + self.beta * len(words)
+
+    def _scores(self, state: State, words: Sequence[str]) -> list[float]:
+        said = [*state.words, *words]
+        scores = self._model.scores(said, begin=state.begin, end=self.score_boundary)
+        return scores[len(state.words) :]
+
+    def reset_params(self, **params: Any) -> None:
+        """Changes alpha, beta, unk_score_offset or score_boundary; None leaves one as it is.
+
+        Raises:
+            InvalidValueError: if one is no float, or score_boundary no bool; then all stay.
+        """
+        given = {name: params[name] for name in _ATTRIBUTES if params.get(name) is not None}
+        for name, value in given.items():
+            if not isinstance(value, _ATTRIBUTES[name]):
+                raise InvalidValueError(
+                    name, value, expected=f"a {_ATTRIBUTES[name].__name__}", remedy="convert it"
+                )
+        for name, value in given.items():
+            setattr(self, name, value)
+
+    def save_to_dir(self, filepath: str | Path, unigram_encoding: str | None = None) -> None:
+        """Writes the weights and unigrams, and copies the model's file, into a directory.
+
+        Raises:
+            InvalidValueError: if the model was not read from a file.
+        """
+        source = self._model.source
+        if source is None:
+            raise InvalidValueError(
+                "lm", self._model, expected="a model of a file", remedy="read one with read_lm"
+            )
+        folder = Path(filepath)
+        attributes = {name: getattr(self, name) for name in _ATTRIBUTES}
+        (folder / _ATTRIBUTES_FILE).write_text(json.dumps(attributes))
+        lines = "".join(f"{word}\n" for word in sorted(self._unigrams))
+        (folder / _UNIGRAMS_FILE).write_text(lines, encoding=unigram_encoding or "utf-8")
+        shutil.copy2(source.path, folder / source.path.name)
+
+    @classmethod
+    def load_from_dir(
+        cls, filepath: str | Path, unigram_encoding: str | None = None
+    ) -> LanguageModel:
+        """What `save_to_dir`, here or there, has written.
+
+        Raises:
+            FileFormatError: if a file is missing or there is one too many, or the weights are others.
+        """
+        folder = Path(filepath)
+        found = {file.name for file in folder.iterdir() if not file.name.startswith((".", "__"))}
+        models = found - {_ATTRIBUTES_FILE, _UNIGRAMS_FILE}
+        if len(found) != 3 or len(models) != 1:  # noqa: PLR2004  the two and the model's
+            raise FileFormatError(
+                folder,
+                f"it has {sorted(found)}, expected {_ATTRIBUTES_FILE}, {_UNIGRAMS_FILE} and a model",
+                remedy="save the decoder anew",
+            )
+        name = models.pop()
+        if Path(name).suffix not in {".arpa", ".bin", ".binary"}:
+            raise FileFormatError(
+                folder / name, "expected a name in .arpa, .bin or .binary", remedy="rename it"
+            )
+        attributes = json.loads((folder / _ATTRIBUTES_FILE).read_text())
+        if set(attributes) != set(_ATTRIBUTES):
+            raise FileFormatError(
+                folder / _ATTRIBUTES_FILE,
+                f"it has {sorted(attributes)}, expected {sorted(_ATTRIBUTES)}",
+                remedy="save the decoder anew",
+            )
+        text = (folder / _UNIGRAMS_FILE).read_text(encoding=unigram_encoding or "utf-8")
+        return cls(read_lm(folder / name), text.splitlines(), **attributes)
+
+
+class Wrapped(BatchedLanguageModel):
+    """The model from any state on, with or without ends of sentences, unknown words priced in.
+
+    The compiled search asks the n-grams themselves where none of this is needed.
+    """
+
+    def __init__(self, lm: LanguageModel, state: State, *, price_unknown: bool) -> None:
+        self._walk = lm.model.native.walk()
+        self._lm = lm
+        self._start = self._walk.start(state.begin)
+        for word in state.words:
+            self._start = self._walk.step(self._start, _bytes_of(word))[1]
+        self._ends = lm.score_boundary
+        self._offset = lm.unk_score_offset if price_unknown else 0.0
+        self.highest_score = max(self._offset, 0.0)
+
+    def start(self) -> int:
+        """Where the state that it was made with leads."""
+        return self._start
+
+    def score_batch(
+        self, states: list[Any], words: list[str]
+    ) -> tuple[Sequence[float], Sequence[Hashable]]:
+        """Word by word."""
+        scores, after = [], []
+        for state, word in zip(states, words, strict=True):
+            score, following = self._walk.step(state, _bytes_of(word))
+            scores.append(score + (0.0 if self._lm.is_known(word) else self._offset))
+            after.append(following)
+        return scores, after
+
+    def finish_batch(self, states: list[Any]) -> list[float]:
+        """The end of the sentence, where that counts."""
+        return [self._walk.finish(state) if self._ends else 0.0 for state in states]
+
+    def __contains__(self, word: str) -> bool:
+        """Whether the n-grams know it."""
+        return word in self._lm.model
+
+
+def arpa_words(path: str | Path) -> list[str]:
+    """The 1-grams of an ARPA file.
+
+    Raises:
+        FileFormatError: if there are none.
+    """
+    words = []
+    with Path(path).open(encoding="utf-8", errors="surrogateescape") as lines:
+        within = False
+        for line in lines:
+            text = line.strip()
+            if text.startswith("\\"):
+                if within:
+                    break
+                within = text == "\\1-grams:"
+            elif within and text:
+                words.append(text.split()[1])
+    if not words:
+        raise FileFormatError(path, "it has no 1-grams", remedy="pass unigrams")
+    return words
+
+
+def _read(model: Any) -> NgramModel:
+    if isinstance(model, NgramModel):
+        return model
+    path = getattr(model, "path", None)
+    if not isinstance(path, str | bytes):
+        raise InvalidValueError(
+            "kenlm_model", model, expected="a model of a file", remedy="read one with read_lm"
+        )
+    return read_lm(path.decode() if isinstance(path, bytes) else path)
+
+
+def _bytes_of(word: str) -> bytes:
+    return word.encode(errors="surrogateescape")
