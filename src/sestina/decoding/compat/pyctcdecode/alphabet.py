@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 class Alphabet:
     """Labels by column of the logits; `build_alphabet` brings those of a model into this form."""
 
-    def __init__(self, labels: Sequence[str], is_bpe: bool) -> None:  # noqa: FBT001  as theirs
+    def __init__(self, labels: Sequence[str], is_bpe: bool) -> None:
         self._labels = list(labels)
         self._is_bpe = is_bpe
 

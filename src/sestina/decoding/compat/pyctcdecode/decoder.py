@@ -107,7 +107,7 @@ class BeamSearchDecoderCTC:
         alpha: float | None = None,
         beta: float | None = None,
         unk_score_offset: float | None = None,
-        lm_score_boundary: bool | None = None,  # noqa: FBT001  as theirs
+        lm_score_boundary: bool | None = None,
     ) -> None:
         """Changes the weights of the language model, if there is one.
 
@@ -161,7 +161,7 @@ class BeamSearchDecoderCTC:
         beam_width: int = 100,
         beam_prune_logp: float = -10.0,
         token_min_logp: float = -5.0,
-        prune_history: bool = False,  # noqa: FBT001, FBT002  as theirs
+        prune_history: bool = False,
         hotwords: Iterable[str] | None = None,
         hotword_weight: float = 10.0,
         lm_start_state: State | None = None,
@@ -226,7 +226,7 @@ class BeamSearchDecoderCTC:
         beam_width: int = 100,
         beam_prune_logp: float = -10.0,
         token_min_logp: float = -5.0,
-        prune_history: bool = False,  # noqa: FBT001, FBT002  as theirs
+        prune_history: bool = False,
         hotwords: Iterable[str] | None = None,
         hotword_weight: float = 10.0,
     ) -> list[list[OutputBeamMPSafe]]:
@@ -404,7 +404,7 @@ class BeamSearchDecoderCTC:
     def _emissions(self, given: ArrayLike, token_min_logp: float) -> NDArray[np.float32]:
         logits_tn = np.asarray(given, dtype=np.float64)
         num_labels = len(self._alphabet.labels)
-        if logits_tn.ndim != 2 or logits_tn.shape[1] != num_labels:  # noqa: PLR2004  two axes
+        if logits_tn.ndim != 2 or logits_tn.shape[1] != num_labels:
             raise ShapeError(
                 "logits",
                 logits_tn.shape,
@@ -435,7 +435,7 @@ def build_ctcdecoder(
     alpha: float = 0.5,
     beta: float = 1.5,
     unk_score_offset: float = -10.0,
-    lm_score_boundary: bool = True,  # noqa: FBT001, FBT002  as theirs
+    lm_score_boundary: bool = True,
 ) -> BeamSearchDecoderCTC:
     """A decoder of a model's labels, with the language model of a file.
 

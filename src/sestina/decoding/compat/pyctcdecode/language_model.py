@@ -59,7 +59,7 @@ class LanguageModel:
         alpha: float = 0.5,
         beta: float = 1.5,
         unk_score_offset: float = -10.0,
-        score_boundary: bool = True,  # noqa: FBT001, FBT002  as theirs
+        score_boundary: bool = True,
     ) -> None:
         self._model = _read(kenlm_model)
         if unigrams is None:
@@ -101,11 +101,8 @@ class LanguageModel:
 
     def total(self, state: State, words: Sequence[str]) -> float:
         """Alpha and beta times what these words, all that follow `state`, are worth."""
-        if not words:
-            log10 = sum(self._scores(state, ()))
-        else:
-            log10 = sum(self._scores(state, words))
-            log10 += self.unk_score_offset * sum(not self.is_known(word) for word in words)
+        log10 = sum(self._scores(state, words))
+        log10 += self.unk_score_offset * sum(not self.is_known(word) for word in words)
         return self.alpha * LN10 * log10 + self.beta * len(words)
 
     def _scores(self, state: State, words: Sequence[str]) -> list[float]:
@@ -153,15 +150,15 @@ class LanguageModel:
         """What `save_to_dir`, here or there, has written.
 
         Raises:
-            FileFormatError: if a file is missing or there is one too many, or the weights are others.
+            FileFormatError: if the files are others, or the weights.
         """
         folder = Path(filepath)
         found = {file.name for file in folder.iterdir() if not file.name.startswith((".", "__"))}
         models = found - {_ATTRIBUTES_FILE, _UNIGRAMS_FILE}
-        if len(found) != 3 or len(models) != 1:  # noqa: PLR2004  the two and the model's
+        if len(found) != 3 or len(models) != 1:
             raise FileFormatError(
                 folder,
-                f"it has {sorted(found)}, expected {_ATTRIBUTES_FILE}, {_UNIGRAMS_FILE} and a model",
+                f"it has {sorted(found)}, expected a model, {_ATTRIBUTES_FILE}, {_UNIGRAMS_FILE}",
                 remedy="save the decoder anew",
             )
         name = models.pop()
