@@ -365,11 +365,12 @@ class BeamSearchDecoderCTC:
         if self._alphabet.is_bpe:
             return Decoder(self._tokens, None, options)
         if self._known is None:
-            known = sorted(filter(self._can_spell, lm.unigrams if lm is not None else ()))
-            spellings = {word: " ".join([*word, self._silence]) for word in known}
-            self._known = Lexicon.from_spellings(spellings, self._tokens)
+            unigrams = lm.unigrams if lm is not None else ()
+            self._known = self._lexicon_of(filter(self._can_spell, unigrams))
+        # A decoder would spell its hotwords itself, but an empty lexicon tells not how words end.
+        known = self._known if len(self._known) else self._lexicon_of(worth)
         if lm is None or start is None or lm.alpha == 0.0:
-            return Decoder(self._known, None, options, hotwords=worth)
+            return Decoder(known, None, options, hotwords=worth)
         if lm.unigrams:
             # Hotwords are in the decoder's lexicon, so what unknown ones cost is theirs to bear.
             worth = {
@@ -380,7 +381,11 @@ class BeamSearchDecoderCTC:
         model: language_models.LanguageModel = (
             lm.model if plain else Wrapped(lm, start, price_unknown=not lm.unigrams)
         )
-        return Decoder(self._known, model, options, hotwords=worth)
+        return Decoder(known, model, options, hotwords=worth)
+
+    def _lexicon_of(self, words: Iterable[str]) -> Lexicon:
+        spellings = {word: " ".join([*word, self._silence]) for word in sorted(words)}
+        return Lexicon.from_spellings(spellings, self._tokens)
 
     def _can_spell(self, word: str) -> bool:
         return all(letter in self._tokens for letter in word)
