@@ -419,7 +419,9 @@ class BeamSearchDecoderCTC:
         if not len(logits_tn):
             return np.zeros((0, len(self._tokens)), dtype=np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):  # the search checks for numbers
-            if math.isclose(logits_tn.sum(axis=1).mean(), 1.0):
+            mean = logits_tn.sum(axis=1).mean()
+            # float32 probabilities add up to 1 but for their last digits.
+            if math.isclose(mean, 1.0, rel_tol=1e-5) and logits_tn.min() >= 0.0:
                 logp_tn = np.log(np.clip(logits_tn, _LEAST_P, 1.0))
             else:
                 shifted_tn = logits_tn - logits_tn.max(axis=1, keepdims=True)

@@ -1,0 +1,228 @@
+"""The face of pyctcdecode, beside what pyctcdecode 0.5.0 found on the same input."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from multiprocessing.pool import ThreadPool
+
+import numpy as np
+import pytest
+
+from sestina.core.errors import FileFormatError, NonFiniteError, OptionError, ShapeError
+from sestina.decoding.compat.pyctcdecode import (
+    Alphabet,
+    BeamSearchDecoderCTC,
+    LanguageModel,
+    build_ctcdecoder,
+)
+
+LABELS = [" ", "b", "g", "n", "s", "u", "y", ""]
+
+
+def frames_of(labels, names=LABELS, p=0.8):
+    """Probabilities that prefer these labels, one a frame."""
+    found = np.full((len(labels), len(names)), (1 - p) / (len(names) - 1))
+    found[np.arange(len(labels)), [names.index(label) for label in labels]] = p
+    return found
+
+
+BUNNIES = frames_of([*"bun", "", *"ny bun", "", *"ny"])
+
+
+@pytest.fixture
+def arpa(shared_data):
+    path = shared_data / "decoding" / "bugs_bunny_kenlm.arpa"
+    if not path.is_file():
+        pytest.skip(f"no test data: {path} does not exist")
+    return str(path)
+
+
+def test_without_a_model_the_beams_are_those_of_pyctcdecode():
+    beams = build_ctcdecoder(LABELS).decode_beams(BUNNIES)
+    found = [(beam.text, beam.text_frames, round(beam.logit_score, 3)) for beam in beams[:3]]
+    assert found == [  # pyctcdecode 0.5.0's
+        ("bunny bunny", [("bunny", (0, 6)), ("bunny", (7, 13))], -2.901),
+        ("buny bunny", [("buny", (0, 6)), ("bunny", (7, 13))], -4.565),
+        ("bunny buny", [("bunny", (0, 6)), ("buny", (7, 13))], -4.573),
+    ]
+    assert all(beam.lm_score == pytest.approx(beam.logit_score) for beam in beams)
+    assert all(beam.last_lm_state is None for beam in beams)
+
+
+def test_a_model_turns_bunny_bunny_into_bugs_bunny(arpa):
+    beam = build_ctcdecoder(LABELS, arpa).decode_beams(BUNNIES)[0]
+    assert beam.text == "bugs bunny"
+    # pyctcdecode 0.5.0 has -10.956 and -7.956; its beam held less of the paths of this text.
+    assert beam.lm_score == pytest.approx(-7.956, abs=0.01)
+    assert beam.lm_score - beam.logit_score == pytest.approx(2 * 1.5, abs=1e-5)
+
+
+def test_weights_change_through_reset_params_and_through_the_container(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa)
+    decoder.reset_params(alpha=0.0, unk_score_offset=0.0)
+    assert decoder.decode(BUNNIES) == "bunny bunny"
+    BeamSearchDecoderCTC.model_container[decoder._model_key].alpha = 0.5
+    assert decoder.decode(BUNNIES) == "bugs bunny"
+    for wrong in ({"alpha": 1}, {"beta": "1"}, {"lm_score_boundary": 1.0}):
+        with pytest.raises(ValueError, match="expected a"):
+            decoder.reset_params(beta=2.0, **wrong) if "beta" not in wrong else (
+                decoder.reset_params(**wrong)
+            )
+    assert decoder._language_model.beta == 1.5
+
+
+def test_scores_are_the_sum_of_logits_words_and_hotwords(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa, alpha=0.7, beta=0.3, unk_score_offset=-2.0)
+    text, _, _, logit, total = decoder.decode_beams(
+        BUNNIES, hotwords=["bunny bun"], hotword_weight=20.0
+    )[0]
+    assert text == "bunny bunny"
+    # ARPA: bunny after <s> -10, bunny after bunny 0 by backing off, </s> after bunny 0.
+    assert total - logit == pytest.approx(0.7 * np.log(10) * -10 + 2 * 0.3 + 2 * 20.0, abs=1e-4)
+
+
+def test_an_unknown_hotword_still_costs_what_unknown_words_do(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa, alpha=0.5, beta=0.0, unk_score_offset=-4.0)
+    sung = frames_of([*"sung"], p=0.97)
+    beam = decoder.decode_beams(sung, hotwords=["sung"], hotword_weight=60.0)[0]
+    assert beam.text == "sung"
+    # <unk> -10 and the offset -4, then </s> 0.
+    assert beam.lm_score - beam.logit_score == pytest.approx(0.5 * np.log(10) * -14 + 60, abs=1e-4)
+    assert beam.logit_score == pytest.approx(4 * np.log(0.97), abs=0.01)
+
+
+def test_words_of_hotwords_count_whole_only():
+    decoder = build_ctcdecoder(LABELS)
+    beam = decoder.decode_beams(BUNNIES, hotwords=["bun", "qqq"], hotword_weight=2.0)[0]
+    assert (beam.text, round(beam.lm_score, 3)) == ("bunny bunny", -2.901)
+
+
+def test_the_state_of_one_half_leads_into_the_other(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa, lm_score_boundary=False)
+    first = decoder.decode_beams(frames_of([*"bugs"]))[0]
+    assert first.text == "bugs"
+    state = pickle.loads(pickle.dumps(first.last_lm_state))
+    second = decoder.decode_beams(frames_of([*"bun", "", *"ny"]), lm_start_state=state)[0]
+    fresh = decoder.decode_beams(frames_of([*"bun", "", *"ny"]))[0]
+    assert (second.text, fresh.text) == ("bunny", "bunny")
+    # "bunny" after "bugs" and as a 1-gram are both 10^0 there.
+    assert second.lm_score - second.logit_score == pytest.approx(1.5, abs=1e-5)
+    assert state.words == ("bugs",)
+    assert not state.begin
+
+
+def test_without_unigrams_words_that_the_model_lacks_cost_the_offset(arpa):
+    from sestina.decoding import read_lm  # noqa: PLC0415  one test only
+
+    alphabet = Alphabet.build_alphabet(LABELS)
+    lm = LanguageModel(read_lm(arpa), None, alpha=0.5, beta=0.0, unk_score_offset=-4.0)
+    beams = BeamSearchDecoderCTC(alphabet, lm).decode_beams(
+        frames_of([*"sung"], p=0.99), beam_prune_logp=-60.0
+    )
+    beam = next(beam for beam in beams if beam.text == "sung")
+    assert beam.logit_score == pytest.approx(4 * np.log(0.99), abs=0.01)
+    assert beam.lm_score - beam.logit_score == pytest.approx(0.5 * np.log(10) * -14, abs=1e-4)
+
+
+def test_batches_are_their_parts_with_any_pool(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa)
+    many = [BUNNIES, BUNNIES[:5], np.log(BUNNIES[5:])]
+    with ThreadPool(2) as pool:
+        assert decoder.decode_batch(pool, many) == [decoder.decode(one) for one in many]
+        batched = decoder.decode_beams_batch(pool, many)
+    single = [decoder.decode_beams(one) for one in many]
+    assert [[tuple(beam) for beam in beams] for beams in batched] == [
+        [(beam[0], *beam[2:]) for beam in beams] for beams in single
+    ]
+    assert decoder.decode_batch(None, []) == []
+
+
+def test_probabilities_logarithms_and_logits_are_the_same_input():
+    decoder = build_ctcdecoder(LABELS)
+    best = decoder.decode_beams(BUNNIES)[0]
+    for same in (np.log(BUNNIES), np.log(BUNNIES) + 3.0, BUNNIES.astype(np.float32)):
+        found = decoder.decode_beams(same)[0]
+        assert found.text == best.text
+        assert found.logit_score == pytest.approx(best.logit_score, abs=1e-4)
+    assert decoder.decode(np.zeros((0, 8))) == ""
+
+
+def test_bad_input_is_an_error_and_leaves_the_decoder_usable():
+    decoder = build_ctcdecoder(LABELS)
+    for wrong in (np.zeros((3, 7)), np.zeros(8), np.zeros((1, 3, 8))):
+        with pytest.raises(ShapeError, match="logits"):
+            decoder.decode(wrong)
+    with pytest.raises(NonFiniteError):
+        decoder.decode(np.full((2, 8), np.nan))
+    with pytest.raises(OptionError, match="beam_size"):
+        decoder.decode(BUNNIES, beam_width=0)
+    assert decoder.decode(BUNNIES) == "bunny bunny"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "is_bpe"),
+    [
+        (["a", "|", "_"], ["a", " ", ""], False),
+        (["<pad>", "a", "|", "[UNK]"], ["", "a", " ", "⁇"], False),
+        ([" ", "|", "a"], [" ", "|", "a", ""], False),
+        (["", "_", " "], ["", "_", " "], False),
+        (["[PAD]", "ab", "##c", "[UNK]"], ["", "▁ab", "c", "▁⁇▁"], True),
+        (["▁ab", "c"], ["▁ab", "c", ""], True),
+    ],
+)
+def test_labels_are_named_as_pyctcdecode_names_them(labels, expected, is_bpe):
+    alphabet = Alphabet.build_alphabet(labels)
+    assert (alphabet.labels, alphabet.is_bpe) == (expected, is_bpe)
+    assert Alphabet.loads(alphabet.dumps()).labels == expected
+
+
+def test_labels_that_do_not_fit_are_errors():
+    for wrong in (["a", "a"], ["▁a", " "]):
+        with pytest.raises(ValueError, match="labels"):
+            Alphabet.build_alphabet(wrong)
+    with pytest.raises(ValueError, match="alphabet"):
+        Alphabet.loads(json.dumps({"labels": []}))
+
+
+def test_pieces_make_words():
+    decoder = build_ctcdecoder(["▁bu", "gs", "▁n", "<unk>", ""])
+    names = decoder._alphabet.labels
+    said = frames_of(["▁bu", "", "gs", "▁⁇▁", "gs", "▁n"], names, p=0.96)
+    beam = decoder.decode_beams(said)[0]
+    assert beam.text == "bugs ⁇ gs n"
+    assert [word for word, _ in beam.text_frames] == ["bugs", "⁇", "gs", "n"]
+    with pytest.raises(ValueError, match="hotwords"):
+        decoder.decode(said, hotwords=["bugs"])
+
+
+def test_a_label_for_spaces_is_not_needed():
+    decoder = build_ctcdecoder(["a", "b", "_"])
+    assert decoder.decode(frames_of([*"ab"], ["a", "b", ""])) == "ab"
+
+
+def test_a_saved_decoder_loads_again(arpa, tmp_path):
+    decoder = build_ctcdecoder(LABELS, arpa, alpha=0.4)
+    decoder.save_to_dir(tmp_path)
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == [
+        "alphabet.json",
+        "language_model/attrs.json",
+        "language_model/bugs_bunny_kenlm.arpa",
+        "language_model/unigrams.txt",
+    ]
+    again = BeamSearchDecoderCTC.load_from_dir(tmp_path)
+    assert again.decode_beams(BUNNIES) == decoder.decode_beams(BUNNIES)
+    assert again._language_model.alpha == 0.4
+    (tmp_path / "language_model" / "more.txt").touch()
+    with pytest.raises(FileFormatError, match=r"more\.txt"):
+        BeamSearchDecoderCTC.load_from_dir(tmp_path)
+    (tmp_path / "alphabet.json").unlink()
+    with pytest.raises(FileFormatError, match=r"alphabet\.json"):
+        BeamSearchDecoderCTC.load_from_dir(tmp_path)
+
+
+def test_a_decoder_without_a_model_saves_its_alphabet_alone(tmp_path):
+    build_ctcdecoder(LABELS).save_to_dir(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["alphabet.json"]
+    assert BeamSearchDecoderCTC.load_from_dir(tmp_path).decode(BUNNIES) == "bunny bunny"
