@@ -37,6 +37,11 @@ def test_old_import_lines_work_after_install_and_no_more_after_uninstall(run):
         from flashlight.lib.text.decoder import LexiconDecoder, Trie
         from flashlight.lib.text.decoder.kenlm import KenLM
         from flashlight.lib.text.dictionary import Dictionary, load_words
+        from pyctcdecode import BeamSearchDecoderCTC, build_ctcdecoder
+        from pyctcdecode.alphabet import Alphabet
+        from sestina.decoding.compat import pyctcdecode
+        assert build_ctcdecoder is pyctcdecode.build_ctcdecoder
+        assert Alphabet is pyctcdecode.Alphabet
         import flashlight.lib.text.decoder as decoder
         import sestina.decoding.compat.torchaudio as ours
         assert ctc_decoder is ours.ctc_decoder
@@ -124,6 +129,7 @@ def test_installing_loads_no_torch_until_the_face_that_needs_it_is_imported(run)
         from sestina.decoding import compat
         compat.install()
         import flashlight.lib.text.decoder
+        import pyctcdecode
         print("torch" in sys.modules)
         import torchaudio.models.decoder
         print("torch" in sys.modules)
