@@ -9,14 +9,23 @@ from collections.abc import Sequence
 
 from sestina.core.errors import InvalidValueError
 
-__all__ = ["BLANK", "PIECE", "SPACE", "Alphabet"]
+__all__ = [
+    "BLANK",
+    "BLANK_TOKEN_PTN",
+    "PIECE",
+    "SPACE",
+    "UNK_TOKEN",
+    "UNK_TOKEN_PTN",
+    "Alphabet",
+]
 
 BLANK = ""
 SPACE = " "
 PIECE = "▁"  # begins a word
-_UNKNOWN = "⁇"
-_PAD = re.compile(r"[<\[]pad[>\]]", re.IGNORECASE)
-_UNK = re.compile(r"[<\[]unk[>\]]", re.IGNORECASE)
+UNK_TOKEN = "⁇"
+# Hugging Face imports these two and matches labels with them.
+BLANK_TOKEN_PTN = re.compile(r"^[<\[]pad[>\]]$", re.IGNORECASE)
+UNK_TOKEN_PTN = re.compile(r"^[<\[]unk[>\]]$", re.IGNORECASE)
 _SPECIAL = re.compile(r"[<\[].+[>\]]")
 _logger = logging.getLogger(__name__)
 
@@ -84,16 +93,16 @@ class Alphabet:
 
 
 def _of_letters(labels: Sequence[str]) -> list[str]:
-    named = [BLANK if _PAD.fullmatch(label) else label for label in labels]
+    named = [BLANK if BLANK_TOKEN_PTN.fullmatch(label) else label for label in labels]
     if SPACE not in named:
         named = [SPACE if label == "|" else label for label in named]
     if BLANK not in named:
         named = [BLANK if label == "_" else label for label in named]
-    return [_UNKNOWN if _UNK.fullmatch(label) else label for label in named]
+    return [UNK_TOKEN if UNK_TOKEN_PTN.fullmatch(label) else label for label in named]
 
 
 def _of_pieces(labels: Sequence[str]) -> list[str]:
-    unknown = f"{PIECE}{_UNKNOWN}{PIECE}"
+    unknown = f"{PIECE}{UNK_TOKEN}{PIECE}"
     named = list(labels)
     if any(label.startswith("##") for label in labels):
         kept = {BLANK, PIECE, unknown}
@@ -103,5 +112,5 @@ def _of_pieces(labels: Sequence[str]) -> list[str]:
             else PIECE + label
             for label in labels
         ]
-    named = [BLANK if _PAD.fullmatch(label) else label for label in named]
-    return [unknown if _UNK.fullmatch(label) else label for label in named]
+    named = [BLANK if BLANK_TOKEN_PTN.fullmatch(label) else label for label in named]
+    return [unknown if UNK_TOKEN_PTN.fullmatch(label) else label for label in named]

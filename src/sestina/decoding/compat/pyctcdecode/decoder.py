@@ -15,6 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from sestina.core.errors import FileFormatError, InvalidValueError, ShapeError
 from sestina.decoding import language_models
 from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, PIECE, SPACE, Alphabet
+from sestina.decoding.compat.pyctcdecode.constants import (
+    DEFAULT_ALPHA,
+    DEFAULT_BEAM_WIDTH,
+    DEFAULT_BETA,
+    DEFAULT_HOTWORD_WEIGHT,
+    DEFAULT_MIN_TOKEN_LOGP,
+    DEFAULT_PRUNE_LOGP,
+    DEFAULT_UNK_LOGP_OFFSET,
+    MIN_TOKEN_CLIP_P,
+)
 from sestina.decoding.compat.pyctcdecode.language_model import (
     LN10,
     LanguageModel,
@@ -32,7 +42,6 @@ __all__ = ["BeamSearchDecoderCTC", "OutputBeam", "OutputBeamMPSafe", "build_ctcd
 
 _ALPHABET_FILE: Final = "alphabet.json"
 _MODEL_FOLDER: Final = "language_model"
-_LEAST_P: Final = 1e-15
 _MOST_DECODERS: Final = 8  # kept ready, of which each has other weights or hotwords
 
 
@@ -134,11 +143,11 @@ class BeamSearchDecoderCTC:
     def decode(
         self,
         logits: ArrayLike,
-        beam_width: int = 100,
-        beam_prune_logp: float = -10.0,
-        token_min_logp: float = -5.0,
+        beam_width: int = DEFAULT_BEAM_WIDTH,
+        beam_prune_logp: float = DEFAULT_PRUNE_LOGP,
+        token_min_logp: float = DEFAULT_MIN_TOKEN_LOGP,
         hotwords: Iterable[str] | None = None,
-        hotword_weight: float = 10.0,
+        hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
         lm_start_state: State | None = None,
     ) -> str:
         """The best text; see `decode_beams`, which is asked with `prune_history=True`."""
@@ -158,12 +167,12 @@ class BeamSearchDecoderCTC:
     def decode_beams(
         self,
         logits: ArrayLike,
-        beam_width: int = 100,
-        beam_prune_logp: float = -10.0,
-        token_min_logp: float = -5.0,
+        beam_width: int = DEFAULT_BEAM_WIDTH,
+        beam_prune_logp: float = DEFAULT_PRUNE_LOGP,
+        token_min_logp: float = DEFAULT_MIN_TOKEN_LOGP,
         prune_history: bool = False,
         hotwords: Iterable[str] | None = None,
-        hotword_weight: float = 10.0,
+        hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
         lm_start_state: State | None = None,
     ) -> list[OutputBeam]:
         """The best readings of one utterance, best first.
@@ -199,11 +208,11 @@ class BeamSearchDecoderCTC:
         self,
         pool: Any,
         logits_list: Iterable[ArrayLike],
-        beam_width: int = 100,
-        beam_prune_logp: float = -10.0,
-        token_min_logp: float = -5.0,
+        beam_width: int = DEFAULT_BEAM_WIDTH,
+        beam_prune_logp: float = DEFAULT_PRUNE_LOGP,
+        token_min_logp: float = DEFAULT_MIN_TOKEN_LOGP,
         hotwords: Iterable[str] | None = None,
-        hotword_weight: float = 10.0,
+        hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
     ) -> list[str]:
         """The best text of each; threads do the work, as many as the pool has processes."""
         found = self._found(
@@ -223,12 +232,12 @@ class BeamSearchDecoderCTC:
         self,
         pool: Any,
         logits_list: Iterable[ArrayLike],
-        beam_width: int = 100,
-        beam_prune_logp: float = -10.0,
-        token_min_logp: float = -5.0,
+        beam_width: int = DEFAULT_BEAM_WIDTH,
+        beam_prune_logp: float = DEFAULT_PRUNE_LOGP,
+        token_min_logp: float = DEFAULT_MIN_TOKEN_LOGP,
         prune_history: bool = False,
         hotwords: Iterable[str] | None = None,
-        hotword_weight: float = 10.0,
+        hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
     ) -> list[list[OutputBeamMPSafe]]:
         """The readings of each; threads do the work, as many as the pool has processes."""
         found = self._found(
@@ -422,11 +431,11 @@ class BeamSearchDecoderCTC:
             mean = logits_tn.sum(axis=1).mean()
             # float32 probabilities add up to 1 but for their last digits.
             if math.isclose(mean, 1.0, rel_tol=1e-5) and logits_tn.min() >= 0.0:
-                logp_tn = np.log(np.clip(logits_tn, _LEAST_P, 1.0))
+                logp_tn = np.log(np.clip(logits_tn, MIN_TOKEN_CLIP_P, 1.0))
             else:
                 shifted_tn = logits_tn - logits_tn.max(axis=1, keepdims=True)
                 logp_tn = shifted_tn - np.log(np.exp(shifted_tn).sum(axis=1, keepdims=True))
-                logp_tn = np.clip(logp_tn, math.log(_LEAST_P), 0.0)
+                logp_tn = np.clip(logp_tn, math.log(MIN_TOKEN_CLIP_P), 0.0)
         low_tn = logp_tn < token_min_logp
         low_tn[np.arange(len(low_tn)), logp_tn.argmax(axis=1)] = False
         logp_tn[low_tn] = -np.inf
@@ -439,9 +448,9 @@ def build_ctcdecoder(
     labels: Sequence[str],
     kenlm_model_path: str | None = None,
     unigrams: Collection[str] | None = None,
-    alpha: float = 0.5,
-    beta: float = 1.5,
-    unk_score_offset: float = -10.0,
+    alpha: float = DEFAULT_ALPHA,
+    beta: float = DEFAULT_BETA,
+    unk_score_offset: float = DEFAULT_UNK_LOGP_OFFSET,
     lm_score_boundary: bool = True,
 ) -> BeamSearchDecoderCTC:
     """A decoder of a model's labels, with the language model of a file.

@@ -1,0 +1,27 @@
+"""pyctcdecode's defaults, by the names under which others import them."""
+
+from typing import Final
+
+__all__ = [
+    "DEFAULT_ALPHA",
+    "DEFAULT_BEAM_WIDTH",
+    "DEFAULT_BETA",
+    "DEFAULT_HOTWORD_WEIGHT",
+    "DEFAULT_MIN_TOKEN_LOGP",
+    "DEFAULT_PRUNE_BEAMS",
+    "DEFAULT_PRUNE_LOGP",
+    "DEFAULT_SCORE_LM_BOUNDARY",
+    "DEFAULT_UNK_LOGP_OFFSET",
+    "MIN_TOKEN_CLIP_P",
+]
+
+DEFAULT_ALPHA: Final = 0.5
+DEFAULT_BETA: Final = 1.5
+DEFAULT_UNK_LOGP_OFFSET: Final = -10.0
+DEFAULT_BEAM_WIDTH: Final = 100
+DEFAULT_HOTWORD_WEIGHT: Final = 10.0
+DEFAULT_PRUNE_LOGP: Final = -10.0
+DEFAULT_PRUNE_BEAMS: Final = False
+DEFAULT_MIN_TOKEN_LOGP: Final = -5.0
+DEFAULT_SCORE_LM_BOUNDARY: Final = True
+MIN_TOKEN_CLIP_P: Final = 1e-15
