@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
+import textwrap
 from multiprocessing.pool import ThreadPool
 
 import numpy as np
@@ -226,3 +229,38 @@ def test_a_decoder_without_a_model_saves_its_alphabet_alone(tmp_path):
     build_ctcdecoder(LABELS).save_to_dir(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["alphabet.json"]
     assert BeamSearchDecoderCTC.load_from_dir(tmp_path).decode(BUNNIES) == "bunny bunny"
+
+
+def test_hugging_faces_processor_takes_it(arpa, tmp_path):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    program = f"""
+        import json
+        import numpy as np
+        from sestina.decoding import compat
+        compat.install()
+        from pyctcdecode import build_ctcdecoder
+        from transformers import (
+            Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ProcessorWithLM
+        )
+        labels = ["<pad>", "<s>", "</s>", "<unk>", "|", "b", "g", "n", "s", "u", "y"]
+        with open("vocab.json", "w") as file:
+            json.dump({{label: n for n, label in enumerate(labels)}}, file)
+        tokenizer = Wav2Vec2CTCTokenizer("vocab.json")
+        processor = Wav2Vec2ProcessorWithLM(
+            Wav2Vec2FeatureExtractor(), tokenizer, build_ctcdecoder(labels, {arpa!r})
+        )
+        said = [*"bun", "<pad>", *"ny|bun", "<pad>", *"ny"]
+        p = np.full((len(said), len(labels)), 0.02)
+        p[np.arange(len(said)), [labels.index(label) for label in said]] = 0.8
+        found = processor.decode(p, output_word_offsets=True)
+        assert found.text == "bugs bunny", found
+        assert [word["word"] for word in found.word_offsets] == ["bugs", "bunny"]
+        assert processor.batch_decode(np.stack([p, p]), num_processes=1).text == ["bugs bunny"] * 2
+        assert processor.decode(p, alpha=0.0, unk_score_offset=0.0).text == "bunny bunny"
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        check=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )

@@ -1,5 +1,6 @@
 """pyctcdecode's defaults, by the names under which others import them."""
 
+import math
 from typing import Final
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_PRUNE_LOGP",
     "DEFAULT_SCORE_LM_BOUNDARY",
     "DEFAULT_UNK_LOGP_OFFSET",
+    "LOG_BASE_CHANGE_FACTOR",
     "MIN_TOKEN_CLIP_P",
 ]
 
@@ -25,3 +27,4 @@ DEFAULT_PRUNE_BEAMS: Final = False
 DEFAULT_MIN_TOKEN_LOGP: Final = -5.0
 DEFAULT_SCORE_LM_BOUNDARY: Final = True
 MIN_TOKEN_CLIP_P: Final = 1e-15
+LOG_BASE_CHANGE_FACTOR: Final = math.log(10.0)  # from log10 to natural logarithms

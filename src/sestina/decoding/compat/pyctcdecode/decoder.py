@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sestina.core.errors import FileFormatError, InvalidValueError, ShapeError
+from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import language_models
-from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, PIECE, SPACE, Alphabet
+from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, SPACE, Alphabet
+from sestina.decoding.compat.pyctcdecode.beams import (
+    OutputBeam,
+    OutputBeamMPSafe,
+    words_of_pieces,
+)
 from sestina.decoding.compat.pyctcdecode.constants import (
     DEFAULT_ALPHA,
     DEFAULT_BEAM_WIDTH,
@@ -23,47 +26,26 @@ from sestina.decoding.compat.pyctcdecode.constants import (
     DEFAULT_MIN_TOKEN_LOGP,
     DEFAULT_PRUNE_LOGP,
     DEFAULT_UNK_LOGP_OFFSET,
-    MIN_TOKEN_CLIP_P,
+    LOG_BASE_CHANGE_FACTOR,
 )
 from sestina.decoding.compat.pyctcdecode.language_model import (
-    LN10,
     LanguageModel,
     State,
     Wrapped,
     arpa_words,
 )
+from sestina.decoding.compat.pyctcdecode.logits import log_probabilities, with_columns
 from sestina.decoding.decoder import Decoder
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.results import Hypothesis
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["BeamSearchDecoderCTC", "OutputBeam", "OutputBeamMPSafe", "build_ctcdecoder"]
+__all__ = ["BeamSearchDecoderCTC", "build_ctcdecoder"]
 
 _ALPHABET_FILE: Final = "alphabet.json"
 _MODEL_FOLDER: Final = "language_model"
 _MOST_DECODERS: Final = 8  # kept ready, of which each has other weights or hotwords
-
-
-class OutputBeam(NamedTuple):
-    """One reading of an utterance."""
-
-    text: str
-    last_lm_state: State | None
-    text_frames: list[tuple[str, tuple[int, int]]]
-    """Each word with its first frame and the one after its last."""
-    logit_score: float
-    lm_score: float
-    """What it was ranked by: the sum of logit_score and what the words are worth."""
-
-
-class OutputBeamMPSafe(NamedTuple):
-    """One reading of an utterance, of a batch."""
-
-    text: str
-    text_frames: list[tuple[str, tuple[int, int]]]
-    logit_score: float
-    lm_score: float
 
 
 class BeamSearchDecoderCTC:
@@ -318,7 +300,11 @@ class BeamSearchDecoderCTC:
         most: int | None = None,
         threads: int = 1,
     ) -> list[list[OutputBeam]]:
-        emissions = [self._emissions(logits, token_min_logp) for logits in logits_list]
+        num_labels, num_tokens = len(self._alphabet.labels), len(self._tokens)
+        emissions = [
+            with_columns(log_probabilities(logits, num_labels, token_min_logp), num_tokens)
+            for logits in logits_list
+        ]
         start = lm_start_state
         if start is None and self._lm is not None:
             start = self._lm.get_start_state()
@@ -340,13 +326,17 @@ class BeamSearchDecoderCTC:
         self, beam_width: int, beam_prune_logp: float, *, prune_history: bool
     ) -> DecoderOptions:
         lm = self._lm
-        priced = lm is not None and bool(lm.unigrams)
+        weight = lm.alpha * LOG_BASE_CHANGE_FACTOR if lm is not None else 1.0
+        # Without unigrams the model itself prices what it does not know.
+        offset = lm.unk_score_offset if lm is not None and lm.unigrams else 0.0
         return DecoderOptions(
             beam_size=beam_width,
             beam_threshold=-beam_prune_logp,
-            lm_weight=lm.alpha * LN10 if lm is not None else 1.0,
+            lm_weight=weight,
             word_score=lm.beta if lm is not None else 0.0,
-            unk_score=lm.alpha * LN10 * lm.unk_score_offset if lm is not None and priced else 0.0,
+            unk_score=lm.alpha * LOG_BASE_CHANGE_FACTOR * lm.unk_score_offset
+            if lm is not None and priced
+            else 0.0,
             open_vocabulary=not self._alphabet.is_bpe,
             log_add=True,
             merge="context" if prune_history and lm is not None else "history",
@@ -403,7 +393,7 @@ class BeamSearchDecoderCTC:
         self, hypothesis: Hypothesis, start: State | None, worth: dict[str, float]
     ) -> OutputBeam:
         if self._alphabet.is_bpe:
-            frames = _words_of_pieces(hypothesis)
+            frames = words_of_pieces(hypothesis)
         else:
             frames = [(word.text, (word.start, word.end)) for word in hypothesis.words]
         words = [word for word, _ in frames]
@@ -414,34 +404,6 @@ class BeamSearchDecoderCTC:
             after = self._lm.after(start, words)
         score = hypothesis.score
         return OutputBeam(" ".join(words), after, frames, score - gained, score)
-
-    def _emissions(self, given: ArrayLike, token_min_logp: float) -> NDArray[np.float32]:
-        logits_tn = np.asarray(given, dtype=np.float64)
-        num_labels = len(self._alphabet.labels)
-        if logits_tn.ndim != 2 or logits_tn.shape[1] != num_labels:
-            raise ShapeError(
-                "logits",
-                logits_tn.shape,
-                expected=f"(frame, label) of {num_labels} labels",
-                remedy="pass one utterance, with a column for each label, the blank's included",
-            )
-        if not len(logits_tn):
-            return np.zeros((0, len(self._tokens)), dtype=np.float32)
-        with np.errstate(divide="ignore", invalid="ignore"):  # the search checks for numbers
-            mean = logits_tn.sum(axis=1).mean()
-            # float32 probabilities add up to 1 but for their last digits.
-            if math.isclose(mean, 1.0, rel_tol=1e-5) and logits_tn.min() >= 0.0:
-                logp_tn = np.log(np.clip(logits_tn, MIN_TOKEN_CLIP_P, 1.0))
-            else:
-                shifted_tn = logits_tn - logits_tn.max(axis=1, keepdims=True)
-                logp_tn = shifted_tn - np.log(np.exp(shifted_tn).sum(axis=1, keepdims=True))
-                logp_tn = np.clip(logp_tn, math.log(MIN_TOKEN_CLIP_P), 0.0)
-        low_tn = logp_tn < token_min_logp
-        low_tn[np.arange(len(low_tn)), logp_tn.argmax(axis=1)] = False
-        logp_tn[low_tn] = -np.inf
-        made_tn = np.full((len(logp_tn), len(self._tokens)), -np.inf, dtype=np.float32)
-        made_tn[:, :num_labels] = logp_tn
-        return made_tn
 
 
 def build_ctcdecoder(
@@ -506,21 +468,6 @@ def _silence(alphabet: Alphabet, tokens: Tokens) -> str:
 
 def _unused(name: str, labels: Collection[str]) -> str:
     return _unused(f"<{name}>", labels) if name in labels else name
-
-
-def _words_of_pieces(hypothesis: Hypothesis) -> list[tuple[str, tuple[int, int]]]:
-    """A piece with `▁` in front begins a word; one with `▁` behind ends it."""
-    words: list[tuple[str, tuple[int, int]]] = []
-    ended = True
-    for token in hypothesis.tokens:
-        text = token.text.strip(PIECE)
-        if ended or token.text.startswith(PIECE):
-            words.append((text, (token.start, token.end)))
-        else:
-            said, (start, _) = words.pop()
-            words.append((said + text, (start, token.end)))
-        ended = len(token.text) > 1 and token.text.endswith(PIECE)
-    return [(word, frames) for word, frames in words if word]
 
 
 def _size(pool: Any) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.decoding.compat.pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
 from sestina.decoding.custom_models import BatchedLanguageModel
 from sestina.decoding.language_models import NgramModel, read_lm
 
 __all__ = ["LanguageModel", "State", "Wrapped", "arpa_words"]
 
-LN10: Final = math.log(10.0)
 _ATTRIBUTES: Final = {
     "alpha": float,
     "beta": float,
@@ -103,7 +102,7 @@ class LanguageModel:
         """Alpha and beta times what these words, all that follow `state`, are worth."""
         log10 = sum(self._scores(state, words))
         log10 += self.unk_score_offset * sum(not self.is_known(word) for word in words)
-        return self.alpha * LN10 * log10 + self.beta * len(words)
+        return self.alpha * LOG_BASE_CHANGE_FACTOR * log10 + self.beta * len(words)
 
     def _scores(self, state: State, words: Sequence[str]) -> list[float]:
         said = [*state.words, *words]
