@@ -6,6 +6,8 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "decoding/decoder.hpp"
@@ -74,7 +76,9 @@ void test(std::int32_t num_tokens) {
   options.unk_word = spellings.words().size();
   const std::shared_ptr<NgramModel> model = NgramModel::parse_arpa(arpa);
   const Trie trie(spellings);
-  const Decoder decoder(spellings, trie, model, Smearing::max, num_tokens, options);
+  // Only a model of tokens asks for their names.
+  const std::vector<std::string_view> names(static_cast<std::size_t>(num_tokens));
+  const Decoder decoder(spellings, trie, model, names, Smearing::max, options, {}, {}, nullptr);
   const std::vector<std::byte> block = pack(decoder.parts());
 
   const auto open = [&](const std::vector<std::byte>& bytes) {
