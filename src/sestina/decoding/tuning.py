@@ -179,7 +179,7 @@ def tune(
         >>> from sestina.decoding import Decoder, Lexicon, Tokens
         >>> lexicon = Lexicon.from_spellings({"ab": "a b |"}, Tokens(["-", "|", "a", "b"]))
         >>> emissions_tn = np.log(np.eye(4)[[2, 3, 1]] + 0.01)
-        >>> found = tune(partial(Decoder, lexicon), [emissions_tn], ["ab"])
+        >>> found = tune(partial(Decoder, lexicon, None), [emissions_tn], ["ab"])
         >>> found.chosen.word_error_rate
         0.0
     """

@@ -334,9 +334,7 @@ class BeamSearchDecoderCTC:
             beam_threshold=-beam_prune_logp,
             lm_weight=weight,
             word_score=lm.beta if lm is not None else 0.0,
-            unk_score=lm.alpha * LOG_BASE_CHANGE_FACTOR * lm.unk_score_offset
-            if lm is not None and priced
-            else 0.0,
+            unk_score=weight * offset,
             open_vocabulary=not self._alphabet.is_bpe,
             log_add=True,
             merge="context" if prune_history and lm is not None else "history",

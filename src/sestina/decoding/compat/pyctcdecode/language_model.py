@@ -15,7 +15,7 @@ from sestina.decoding.compat.pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
 from sestina.decoding.custom_models import BatchedLanguageModel
 from sestina.decoding.language_models import NgramModel, read_lm
 
-__all__ = ["LN10", "LanguageModel", "State", "Wrapped", "arpa_words"]
+__all__ = ["LanguageModel", "State", "Wrapped", "arpa_words"]
 
 _ATTRIBUTES: Final = {
     "alpha": float,
