@@ -14,24 +14,7 @@ import pytest
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import Decoder, DecoderOptions, LanguageModel, Lexicon, Tokens, read_arpa
 from sestina.decoding.sources import Source
-
-ARPA = """\\data\\
-ngram 1=5
-ngram 2=2
-
-\\1-grams:
--1.0 <unk>
--0.7 </s>
--0.5 ab -0.3
--0.9 ba -0.2
--1.5 OWN
-
-\\2-grams:
--0.2 ab ba
--0.4 ba ab
-
-\\end\\
-"""
+from tests.decoding.small_model import ARPA
 
 
 @pytest.fixture

@@ -30,8 +30,6 @@ def test_all_beams_without_a_model_are_the_same():
 
 def test_with_a_model_scores_differ_by_the_empty_word_alone(shared_data):
     path = shared_data / "decoding" / "bugs_bunny_kenlm.arpa"
-    if not path.is_file():
-        pytest.skip(f"no test data: {path} does not exist")
     decoder = build_ctcdecoder(LABELS, str(path), alpha=0.3, beta=0.7)
     same = different = 0
     for number in range(NUM_PROBLEMS):

@@ -197,8 +197,8 @@ class Decoder:
             setattr(made, name, getattr(options, name))
         made.lm_weight = self._lm_weight
         made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
-        # Without words and a model all contexts would be one.
-        merges = "history" if self._lexicon is None and self._lm is None else options.merge
+        # Without a model all contexts would be one.
+        merges = "history" if self._lm is None else options.merge
         made.merge = getattr(_native.Merge, merges)
         made.flashlight = options.semantics == "flashlight"
         made.asg = options.criterion == "asg"

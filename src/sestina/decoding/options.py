@@ -56,7 +56,7 @@ class DecoderOptions:
     """How a part of a word foresees the language model's scores of the words it can become."""
     merge: Literal["context", "history"] = "context"
     """Hypotheses become one if the language model cannot tell them apart any more (`context`), or
-    only if all their words are the same (`history`, as Flashlight does)."""
+    only if all their words are the same (`history`, as Flashlight does, and always without one)."""
     semantics: Literal["ctc", "flashlight"] = "ctc"
     """`flashlight` repeats its departures from CTC, for equal results."""
     blank: str = "-"
