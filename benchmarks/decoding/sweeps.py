@@ -1,4 +1,4 @@
-"""Settings of a peer, each decoded once and kept as a line of JSON, and the best of them.
+"""Settings of a decoder, each decoded once and kept as a line of JSON, and the best of them.
 
 A line has the setting, `wer_percent` on the tune set, and `us_per_frame`: CPU microseconds of one
 run on a machine that may do other things as well. The times say which settings are worth
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,15 +48,22 @@ class Sweep:
 
     Args:
         log: the file of lines; what it has is not measured again.
-        peer: a module of `peers/`; its `Decoder` is built of `WORKLOAD`.
+        peer: a module of `peers/`, whose `Decoder` is built of `WORKLOAD`; or such a class.
         utterances: how many of the tune set are decoded; default all.
     """
 
-    def __init__(self, log: Path, peer: str, *, utterances: int | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        peer: str | Callable[[dict[str, str]], Decoder],
+        *,
+        utterances: int | None = None,
+    ) -> None:
         self.log = log
-        # By name, since it imports what only the environment of the peers has.
-        module = importlib.import_module(f"benchmarks.decoding.peers.{peer}")
-        self._decoder: Decoder = module.Decoder(WORKLOAD)
+        if isinstance(peer, str):
+            # By name, since it imports what only the environment of the peers has.
+            peer = importlib.import_module(f"benchmarks.decoding.peers.{peer}").Decoder
+        self._decoder: Decoder = peer(WORKLOAD)
         emissions = Emissions.load(WORKLOAD["set"])
         self._references = emissions.texts[:utterances]
         self._inputs = [emissions.log_probs(n) for n in range(len(self._references))]
