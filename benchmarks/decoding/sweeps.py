@@ -60,10 +60,13 @@ class Sweep:
         utterances: int | None = None,
     ) -> None:
         self.log = log
-        if isinstance(peer, str):
-            # By name, since it imports what only the environment of the peers has.
-            peer = importlib.import_module(f"benchmarks.decoding.peers.{peer}").Decoder
-        self._decoder: Decoder = peer(WORKLOAD)
+        # A peer by name, since it imports what only the environment of the peers has.
+        made = (
+            importlib.import_module(f"benchmarks.decoding.peers.{peer}").Decoder
+            if isinstance(peer, str)
+            else peer
+        )
+        self._decoder: Decoder = made(WORKLOAD)
         emissions = Emissions.load(WORKLOAD["set"])
         self._references = emissions.texts[:utterances]
         self._inputs = [emissions.log_probs(n) for n in range(len(self._references))]
