@@ -26,7 +26,7 @@ tokens, lexicon, arpa, emissions, merge, what = sys.argv[1:]
 options = DecoderOptions(beam_threshold=12, beam_size_token=8, merge=merge, log_add=True)
 decoder = Decoder(Lexicon.read(lexicon, Tokens.read(tokens)), read_lm(arpa), options)
 loaded = Emissions.load(emissions)
-inputs = [loaded.log_probs(n) for n in range(len(loaded))]
+inputs = [loaded.log_probs(n).copy() for n in range(len(loaded))]  # all of it in memory
 if what == "stream":
     stream, frames, first = decoder.stream(), 0, None
     while frames < 61 * MINUTE:

@@ -451,23 +451,29 @@ bool BeamSearch<P>::skip(const float* emissions) {
 // Forgets what no hypothesis needs any more, so that memory does not grow with the input.
 template <Policy P>
 void BeamSearch<P>::collect() {
-  constexpr std::size_t enough = 1U << 16;
-  const std::size_t limit = std::max(enough, 64 * beam_.size());
-  if (records_.size() > limit + 2 * kept_records_) {
+  // A megabyte or two of each; answers just before their table would grow.
+  constexpr std::size_t enough_records = 1U << 15;
+  constexpr std::size_t enough_answers = (1U << 15) - 2048;
+  const std::size_t beam_needs = 64 * beam_.size();
+  if (!beam_.empty() &&
+      records_.size() > std::max(enough_records, beam_needs) + 2 * kept_records_) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
-      live.push_back(&p.blank_record);
-      live.push_back(&p.token_record);
-    }
-    // The record of paths that do not exist any more keeps nothing alive.
-    for (Prefix& p : beam_) {
-      p.blank_record = p.blank == minus_infinity ? 0 : p.blank_record;
-      p.token_record = p.token == minus_infinity ? 0 : p.token_record;
+      // The record of paths that do not exist any more keeps nothing alive.
+      for (const auto& [score, record] :
+           {std::pair{p.blank, &p.blank_record}, std::pair{p.token, &p.token_record}}) {
+        if (score > minus_infinity) {
+          live.push_back(record);
+        } else {
+          *record = 0;
+        }
+      }
     }
     records_.keep(live);
     kept_records_ = records_.size();
   }
-  if (contexts_.used() > limit || spelled_.size() > limit) {
+  const std::size_t answers = std::max(enough_answers, beam_needs);
+  if (contexts_.used() > answers || spelled_.size() > answers) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       live.push_back(&p.context);

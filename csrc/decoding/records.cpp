@@ -9,6 +9,8 @@ void Records::begin(std::int32_t token) {
   frame_ = 0;
   std::fill(running_.begin(), running_.end(), 0.0);
   records_.assign(1, {0, -1, token, -1, 0.0F, 0.0});
+  settled_.clear();
+  settled_language_ = 0.0;
 }
 
 void Records::advance(const float* emissions) {
@@ -39,7 +41,7 @@ std::uint32_t Records::add(std::uint32_t parent, std::int32_t token, std::int32_
 }
 
 Hypothesis Records::trace(std::uint32_t record, double score) const {
-  Hypothesis hypothesis{score, acoustic(records_[record]), 0.0, {}};
+  Hypothesis hypothesis{score, acoustic(records_[record]), settled_language_, settled_};
   for (std::uint32_t at = record;; at = records_[at].parent) {
     const Record& r = records_[at];
     hypothesis.language += r.language;
@@ -48,53 +50,64 @@ Hypothesis Records::trace(std::uint32_t record, double score) const {
       break;
     }
   }
-  std::reverse(hypothesis.path.begin(), hypothesis.path.end());
+  std::reverse(hypothesis.path.begin() + static_cast<std::ptrdiff_t>(settled_.size()),
+               hypothesis.path.end());
   return hypothesis;
+}
+
+std::uint32_t Records::shared(std::span<const std::uint32_t> last) const {
+  // Parents have smaller numbers, so the larger of two that differ can't be the other's ancestor.
+  std::uint32_t common = last.empty() ? 0 : last.front();
+  for (std::uint32_t at : last) {
+    while (at != common) {
+      std::uint32_t& later = at > common ? at : common;
+      later = records_[later].parent;
+    }
+  }
+  return common;
 }
 
 std::size_t Records::common(std::span<const std::uint32_t> last) const {
   if (last.empty()) {
     return 0;
   }
-  // The deepest record seen from all: parents have smaller numbers, so the largest of two that
-  // differ can't be an ancestor of the other.
-  std::uint32_t shared = last.front();
-  for (std::uint32_t at : last) {
-    while (at != shared) {
-      if (at > shared) {
-        at = records_[at].parent;
-      } else {
-        shared = records_[shared].parent;
-      }
-    }
-  }
-  std::size_t length = 1;
-  for (; shared != 0; shared = records_[shared].parent) {
+  std::size_t length = settled_.size() + 1;
+  for (std::uint32_t at = shared(last); at != 0; at = records_[at].parent) {
     ++length;
   }
   return length;
 }
 
 void Records::keep(std::span<std::uint32_t* const> last) {
-  constexpr std::uint32_t dead = 0;
-  std::vector<std::uint32_t> names(records_.size(), dead);
-  names[0] = 1;
+  std::vector<std::uint32_t> ends;
   for (const std::uint32_t* record : last) {
-    for (std::uint32_t at = *record; names[at] == dead; at = records_[at].parent) {
+    ends.push_back(*record);
+  }
+  // What all have in common is put by, without what a search needs to go on from there.
+  const std::uint32_t root = shared(ends);
+  const std::size_t settled = settled_.size();
+  for (std::uint32_t at = root; at != 0;) {
+    at = records_[at].parent;
+    settled_.push_back({records_[at].token, records_[at].frame, records_[at].word});
+    settled_language_ += records_[at].language;
+  }
+  std::reverse(settled_.begin() + static_cast<std::ptrdiff_t>(settled), settled_.end());
+  constexpr std::uint32_t dead = 0;
+  std::vector<std::uint32_t> names(records_.size(), dead);  // one more than the new numbers
+  names[root] = 1;
+  for (std::uint32_t at : ends) {
+    for (; names[at] == dead; at = records_[at].parent) {
       names[at] = 1;
     }
   }
   std::uint32_t kept = 0;
-  for (std::size_t at = 0; at < records_.size(); ++at) {
+  for (std::size_t at = root; at < records_.size(); ++at) {
     if (names[at] == dead) {
       continue;
     }
     Record record = records_[at];
-    record.parent = names[record.parent] - 1;  // named before, as it comes before
     names[at] = kept + 1;
-    if (at == 0) {
-      record.parent = 0;
-    }
+    record.parent = kept == 0 ? 0 : names[record.parent] - 1;  // named before, as it comes before
     records_[kept++] = record;
   }
   records_.resize(kept);

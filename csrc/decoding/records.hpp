@@ -27,7 +27,8 @@ class Records {
   // How many of the last records' ancestors, from the first on, all of these have in common.
   std::size_t common(std::span<const std::uint32_t> last) const;
   std::size_t size() const noexcept { return records_.size(); }
-  // Forgets all records that lead to none of these, and puts in each one's place its new number.
+  // Forgets all records that lead to none of these, and puts in each one's place its new number. At
+  // least one is given.
   void keep(std::span<std::uint32_t* const> last);
 
  private:
@@ -40,6 +41,8 @@ class Records {
     double acoustic_base;  // plus the token's running sum of emissions: the sum along the path
   };
 
+  // The last record that all of these come from.
+  std::uint32_t shared(std::span<const std::uint32_t> last) const;
   double running(std::int32_t token) const noexcept {
     return token < 0 ? 0.0 : running_[static_cast<std::size_t>(token)];
   }
@@ -55,6 +58,9 @@ class Records {
   // By token, the sum of the emissions of all frames before this one (and of transitions to itself).
   std::vector<double> running_;
   std::vector<Record> records_;
+  // What came before record 0.
+  std::vector<Stretch> settled_;
+  double settled_language_ = 0.0;
   std::int32_t frame_ = 0;
 };
 
