@@ -223,6 +223,7 @@ NB_MODULE(_native, m) {
       .def_rw("asg", &SearchOptions::asg)
       .def_rw("token_lm", &SearchOptions::token_lm)
       .def_rw("open", &SearchOptions::open)
+      .def_rw("enough", &SearchOptions::enough)
       // All of it, fields that are yet to come included; for processes of the same build.
       .def("__getstate__",
            [](const SearchOptions& options) {

@@ -451,12 +451,8 @@ bool BeamSearch<P>::skip(const float* emissions) {
 // Forgets what no hypothesis needs any more, so that memory does not grow with the input.
 template <Policy P>
 void BeamSearch<P>::collect() {
-  // A megabyte or two of each; answers just before their table would grow.
-  constexpr std::size_t enough_records = 1U << 15;
-  constexpr std::size_t enough_answers = (1U << 15) - 2048;
-  const std::size_t beam_needs = 64 * beam_.size();
-  if (!beam_.empty() &&
-      records_.size() > std::max(enough_records, beam_needs) + 2 * kept_records_) {
+  const std::size_t enough = std::max(options_.enough, options_.enough / 512 * beam_.size());
+  if (!beam_.empty() && records_.size() > enough + 2 * kept_records_) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       // The record of paths that do not exist any more keeps nothing alive.
@@ -472,20 +468,25 @@ void BeamSearch<P>::collect() {
     records_.keep(live);
     kept_records_ = records_.size();
   }
-  const std::size_t answers = std::max(enough_answers, beam_needs);
-  if (contexts_.used() > answers || spelled_.size() > answers) {
+  if (contexts_.used() > enough || spelled_.size() > enough) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       live.push_back(&p.context);
     }
-    contexts_.keep(live);
-    live.clear();
-    for (Prefix& p : beam_) {
-      if (spelled_.holds(p.node)) {
-        live.push_back(&p.node);
+    const std::vector<std::int32_t> words = contexts_.keep(live);
+    if constexpr (P.kind == Kind::open) {
+      std::vector<std::uint32_t> needed;
+      for (const Prefix& p : beam_) {
+        needed.push_back(p.node);
       }
+      for (const std::int32_t word : words) {  // those spelled out are numbered by their nodes
+        if (word > options_.unk_word) {
+          needed.push_back(static_cast<std::uint32_t>(word - options_.unk_word - 1));
+        }
+      }
+      std::erase_if(needed, [&](std::uint32_t node) { return !spelled_.holds(node); });
+      spelled_.keep(needed);
     }
-    spelled_.keep(live);
   }
 }
 
@@ -914,10 +915,13 @@ template <Policy P>
 void BeamSearch<P>::resolve_moves() {
   // A new prefix needs a contribution near the bound; for sums, several may reach it together.
   const double new_floor = P.sum && !probing_ ? std::max(cut_, bound_ - margin_) : bound_;
+  // Where other words may lead to a context that there is, only the model knows which.
+  const bool asks_all = P.sum && !probing_ && options_.merge == Merge::context;
+  const double asked = asks_all ? floor_ : new_floor;
   requests_.clear();
   for (const Move& move : moves_) {
     const double source = move.guarded ? beam_[move.prefix].blank : totals_[move.prefix];
-    if (source + move.shift + ceiling_ >= new_floor) {
+    if (source + move.shift + ceiling_ >= asked) {
       requests_.push_back({beam_[move.prefix].context, move.symbol});
     }
   }

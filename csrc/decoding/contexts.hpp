@@ -55,8 +55,9 @@ class Contexts {
   std::size_t size() const noexcept { return states_.size(); }
   // How many answers are remembered.
   std::size_t used() const noexcept { return used_; }
-  // Forgets all contexts but these, and puts in each one's place its new number.
-  void keep(std::span<std::uint32_t* const> live);
+  // Forgets what is not needed to go on from these contexts, and puts in each one's place its new
+  // number. Returns which words are still remembered to lead somewhere.
+  std::vector<std::int32_t> keep(std::span<std::uint32_t* const> live);
 
  private:
   struct Slot {
@@ -74,12 +75,14 @@ class Contexts {
   void insert(std::uint64_t key, Transition transition);
   void reset();
   void grow();
-  std::uint32_t context_of(std::int32_t state);
+  std::uint32_t context_of(std::int32_t state, std::uint32_t parent);
+  std::vector<std::uint32_t> needed(std::span<std::uint32_t* const> live) const;
 
   Session& session_;
   std::span<const std::int32_t> model_words_;
   Merge merge_;
-  std::vector<std::int32_t> states_;  // of the language model, by context
+  std::vector<std::int32_t> states_;    // of the language model, by context
+  std::vector<std::uint32_t> parents_;  // the context that each was first reached from
   std::vector<Slot> slots_;
   std::vector<Slot> spare_;  // what slots_ were before they grew
   std::size_t used_ = 0;

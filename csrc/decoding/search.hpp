@@ -37,6 +37,9 @@ struct SearchOptions {
   std::int32_t unk_word = -1;  // the word that stands for all that the lexicon lacks
   bool token_lm = false;       // the language model is one of tokens
   bool open = false;           // words may leave the lexicon; the silence ends those that do
+  // Records, and answers of the language model, that a search gathers before it looks for those it
+  // needs no more: a megabyte or two of each, and just before the answers' table would grow.
+  std::size_t enough = (1U << 15) - 2048;
   float unknown_smear = 0.0F;  // then: log10 of an unknown word at the start of a sentence
   bool record = false;  // keep the trellis, which takes memory for every frame
 };

@@ -2,39 +2,50 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <span>
+#include <stdexcept>
 #include <unordered_map>
-#include <vector>
 
 namespace sestina::decoding {
 
 class Spelled {
  public:
-  // Numbers of nodes begin with `first`; those below are others' own, which any node may follow.
-  explicit Spelled(std::uint32_t first) : first_(first) {}
+  // Numbers of nodes begin with `first`; those below are others' own, which any node may follow. A
+  // node keeps its number, and no other one gets it.
+  explicit Spelled(std::uint32_t first) : first_(first), next_(first) {}
 
   void clear() {
     nodes_.clear();
     numbers_.clear();
+    next_ = first_;
   }
-  // The node of one token more.
+  // The node of one token more. Throws std::length_error beyond 2^30 nodes.
   std::uint32_t child(std::uint32_t parent, std::int32_t token) {
-    const std::uint64_t key = (std::uint64_t{parent} << 32) | static_cast<std::uint32_t>(token);
-    const auto [at, is_new] =
-        numbers_.try_emplace(key, first_ + static_cast<std::uint32_t>(nodes_.size()));
+    const auto [at, is_new] = numbers_.try_emplace(key_of({parent, token}), next_);
     if (is_new) {
-      nodes_.push_back({parent, token});
+      if (next_ - first_ >= (1U << 30)) {
+        throw std::length_error("the stream is too long for an open vocabulary; restart it");
+      }
+      nodes_.emplace(next_++, Node{parent, token});
     }
     return at->second;
   }
   bool holds(std::uint32_t node) const noexcept { return node >= first_; }
   std::size_t size() const noexcept { return nodes_.size(); }
 
-  // Forgets all nodes that lead to none of these, and puts in each one's place its new number.
-  void keep(std::vector<std::uint32_t*>& live) {
-    const std::vector<Node> old = std::move(nodes_);
-    clear();
-    for (std::uint32_t* node : live) {
-      *node = copy(old, *node);
+  // Forgets all nodes that lead to none of these.
+  void keep(std::span<const std::uint32_t> needed) {
+    const std::unordered_map<std::uint32_t, Node> old = std::move(nodes_);
+    nodes_ = {};
+    numbers_.clear();
+    for (std::uint32_t node : needed) {
+      while (holds(node) && !nodes_.contains(node)) {
+        const Node kept = old.at(node);
+        nodes_.emplace(node, kept);
+        numbers_.emplace(key_of(kept), node);
+        node = kept.parent;
+      }
     }
   }
 
@@ -44,19 +55,13 @@ class Spelled {
     std::int32_t token;
   };
 
-  std::uint32_t copy(const std::vector<Node>& old, std::uint32_t node) {
-    std::vector<std::int32_t> tokens;
-    for (; node >= first_; node = old[node - first_].parent) {
-      tokens.push_back(old[node - first_].token);
-    }
-    for (; !tokens.empty(); tokens.pop_back()) {
-      node = child(node, tokens.back());
-    }
-    return node;
+  static std::uint64_t key_of(const Node& node) noexcept {
+    return (std::uint64_t{node.parent} << 32) | static_cast<std::uint32_t>(node.token);
   }
 
   std::uint32_t first_;
-  std::vector<Node> nodes_;
+  std::uint32_t next_;
+  std::unordered_map<std::uint32_t, Node> nodes_;
   std::unordered_map<std::uint64_t, std::uint32_t> numbers_;
 };
 

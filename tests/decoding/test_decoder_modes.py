@@ -350,3 +350,52 @@ def test_pieces_make_words():
     names = ["<b>", "he", "##llo", "world", "##s"]
     best = Decoder(Tokens(names), None, DecoderOptions(blank="<b>", silence="")).decode(scores)[0]
     assert best.text == "hello world"
+
+
+@pytest.mark.parametrize("merge", ["history", "context"])
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("vocabulary", ["lexicon", "free", "open", "hotwords", "segments"])
+def test_what_is_forgotten_on_the_way_is_not_missed(
+    vocabulary, log_add, merge, token_lm, monkeypatch
+):
+    """Searches that forget at every frame find what those do that never do."""
+    rng = np.random.default_rng(3)
+    tokens = Tokens(NAMES)
+    lexicon = Lexicon.from_spellings({**LEXICON, "cab": "c a b |", "bc": "b c |"}, tokens)
+    options = DecoderOptions(
+        beam_size=30,
+        log_add=log_add,
+        merge=merge,
+        unk_score=-2.0,
+        open_vocabulary=vocabulary == "open",
+        criterion="asg" if vocabulary == "segments" else "ctc",
+    )
+    lm = read_arpa(token_lm.source.path)
+    decoders = []
+    for enough in (1_000_000, 1):
+        given = Decoder._native_options
+
+        def forgetting(self, given=given, enough=enough):
+            made = given(self)
+            made.enough = enough
+            return made
+
+        monkeypatch.setattr(Decoder, "_native_options", forgetting)
+        decoders.append(
+            Decoder(
+                tokens if vocabulary == "free" else lexicon,
+                lm,
+                options,
+                hotwords={"ab a": 2.0, "ca": 1.0} if vocabulary == "hotwords" else None,
+            )
+        )
+        monkeypatch.undo()
+    for _ in range(5):
+        scores = random_scores(rng, 60, len(NAMES))
+        never, often = (decoder.decode(scores, nbest=20) for decoder in decoders)
+        assert [one.text for one in never] == [one.text for one in often]
+        assert [one.tokens for one in never] == [one.tokens for one in often]
+        for name in ("score", "acoustic_score", "language_score"):
+            assert [getattr(one, name) for one in often] == pytest.approx(
+                [getattr(one, name) for one in never], abs=1e-6
+            )
