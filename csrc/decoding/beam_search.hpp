@@ -122,6 +122,7 @@ class BeamSearch final : public Search {
     frame_ = 0;
     spread_ = 0.0;
     spelled_.clear();
+    kept_records_ = kept_spelled_ = 0;
     const std::int32_t first = P.flashlight || options_.asg ? options_.silence : options_.blank;
     records_.begin(first);
     beam_.clear();
@@ -337,6 +338,7 @@ class BeamSearch final : public Search {
   std::ptrdiff_t frame_ = 0;
   Records records_;
   std::size_t kept_records_ = 0;  // when they were last collected
+  std::size_t kept_spelled_ = 0;
   std::vector<Prefix> beam_;
   std::vector<Prefix> next_beam_;
 
@@ -468,7 +470,8 @@ void BeamSearch<P>::collect() {
     records_.keep(live);
     kept_records_ = records_.size();
   }
-  if (contexts_.used() > enough || spelled_.size() > enough) {
+  if (contexts_.used() > enough + 2 * contexts_.kept() ||
+      spelled_.size() > enough + 2 * kept_spelled_) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       live.push_back(&p.context);
@@ -486,6 +489,7 @@ void BeamSearch<P>::collect() {
       }
       std::erase_if(needed, [&](std::uint32_t node) { return !spelled_.holds(node); });
       spelled_.keep(needed);
+      kept_spelled_ = spelled_.size();
     }
   }
 }

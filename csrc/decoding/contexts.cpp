@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <unordered_map>
 
 namespace sestina::decoding {
 
@@ -11,6 +10,7 @@ namespace {
 constexpr std::size_t first_capacity = 4096;
 // Words are at least 0; this one stands for "the context of this state" (see context_of).
 constexpr std::int32_t no_word = -1;
+constexpr std::uint32_t gone = 0xFFFFFFFFU;
 
 }  // namespace
 
@@ -33,6 +33,7 @@ void Contexts::reset() {
   slots_.assign(first_capacity, Slot{free_slot, {}});  // the memory stays, for the next utterance
   shift_ = 64 - std::countr_zero(first_capacity);
   used_ = 0;
+  kept_ = 0;
 }
 
 std::vector<std::uint32_t> Contexts::needed(std::span<std::uint32_t* const> live) const {
@@ -70,35 +71,43 @@ std::vector<std::uint32_t> Contexts::needed(std::span<std::uint32_t* const> live
 
 std::vector<std::int32_t> Contexts::keep(std::span<std::uint32_t* const> live) {
   const std::vector<std::uint32_t> kept = needed(live);
+  std::vector<std::uint32_t> names(states_.size(), gone);  // for now the places in `kept`
   std::vector<std::int32_t> states;
+  std::vector<std::uint32_t> parents;
   for (const std::uint32_t context : kept) {
+    names[context] = static_cast<std::uint32_t>(states.size());
     states.push_back(states_[context]);
+    parents.push_back(names[parents_[context]]);
   }
-  session_.keep(states);
-  const std::vector<Slot> old_slots = std::move(slots_);
-  const std::vector<std::uint32_t> old_parents = std::move(parents_);
-  reset();
-  std::unordered_map<std::uint32_t, std::uint32_t> names;
-  for (std::size_t k = 0; k < kept.size(); ++k) {
-    const auto parent = names.find(old_parents[kept[k]]);
-    names[kept[k]] = context_of(states[k], parent == names.end() ? 0 : parent->second);
-  }
+  std::vector<Slot> answers;
   std::vector<std::int32_t> words;
-  for (const Slot& slot : old_slots) {
+  for (const Slot& slot : slots_) {
     const auto word = static_cast<std::int32_t>(slot.key & 0xFFFFFFFFU);
-    if (slot.key == free_slot || word < 0) {
+    if (slot.key == free_slot || word == no_word) {
       continue;
     }
-    const auto from = names.find(static_cast<std::uint32_t>(slot.key >> 32));
-    const auto to = names.find(slot.transition.context);
-    if (from != names.end() && to != names.end()) {
-      insert(key_of(from->second, word), {slot.transition.score, to->second});
+    const std::uint32_t from = names[slot.key >> 32];
+    const std::uint32_t to = names[slot.transition.context];
+    if (from != gone && to != gone) {
+      answers.push_back({key_of(from, word), {slot.transition.score, to}});
       words.push_back(word);
     }
   }
-  for (std::uint32_t* const context : live) {
-    *context = names[*context];
+  session_.keep(states);
+  reset();
+  std::vector<std::uint32_t> made;
+  for (std::size_t k = 0; k < states.size(); ++k) {
+    made.push_back(context_of(states[k], parents[k] < k ? made[parents[k]] : 0));
   }
+  for (const Slot& slot : answers) {
+    const auto word = static_cast<std::int32_t>(slot.key & 0xFFFFFFFFU);
+    insert(key_of(made[slot.key >> 32], word),
+           {slot.transition.score, made[slot.transition.context]});
+  }
+  for (std::uint32_t* const context : live) {
+    *context = made[names[*context]];
+  }
+  kept_ = used_;
   return words;
 }
 

@@ -55,6 +55,8 @@ class Contexts {
   std::size_t size() const noexcept { return states_.size(); }
   // How many answers are remembered.
   std::size_t used() const noexcept { return used_; }
+  // And how many were left when they were last gone through.
+  std::size_t kept() const noexcept { return kept_; }
   // Forgets what is not needed to go on from these contexts, and puts in each one's place its new
   // number. Returns which words are still remembered to lead somewhere.
   std::vector<std::int32_t> keep(std::span<std::uint32_t* const> live);
@@ -86,6 +88,7 @@ class Contexts {
   std::vector<Slot> slots_;
   std::vector<Slot> spare_;  // what slots_ were before they grew
   std::size_t used_ = 0;
+  std::size_t kept_ = 0;
   int shift_ = 0;
   // Merging by context: (~state, context) pairs live in the same table under a key of their own.
   std::vector<Request> unknown_;
