@@ -454,7 +454,7 @@ bool BeamSearch<P>::skip(const float* emissions) {
 template <Policy P>
 void BeamSearch<P>::collect() {
   const std::size_t enough = std::max(options_.enough, options_.enough / 512 * beam_.size());
-  if (!beam_.empty() && records_.size() > enough + 2 * kept_records_) {
+  if (!beam_.empty() && records_.size() > enough + kept_records_) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       // The record of paths that do not exist any more keeps nothing alive.
@@ -470,8 +470,8 @@ void BeamSearch<P>::collect() {
     records_.keep(live);
     kept_records_ = records_.size();
   }
-  if (contexts_.used() > enough + 2 * contexts_.kept() ||
-      spelled_.size() > enough + 2 * kept_spelled_) {
+  if (contexts_.used() > enough + contexts_.kept() ||
+      spelled_.size() > enough + kept_spelled_) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       live.push_back(&p.context);

@@ -120,7 +120,7 @@ void Contexts::finish_all(std::span<const std::uint32_t> contexts, std::span<flo
 }
 
 void Contexts::grow() {
-  spare_.assign(slots_.size() * 4, Slot{free_slot, {}});
+  spare_.assign(slots_.size() * 2, Slot{free_slot, {}});
   spare_.swap(slots_);
   shift_ = 64 - std::countr_zero(slots_.size());
   used_ = 0;

@@ -36,6 +36,12 @@ std::uint32_t Records::add(std::uint32_t parent, std::int32_t token, std::int32_
     const double stay = transition(token, token);
     base += transition(token, from.token) - (std::isinf(stay) ? 0.0 : stay);
   }
+  if (records_.size() == records_.capacity()) {
+    // By a quarter once they are many: a stream that waits for an early word to be settled keeps
+    // what came since.
+    const std::size_t size = records_.size();
+    records_.reserve(size < 4096 ? 2 * size + 64 : size + size / 4);
+  }
   records_.push_back({parent, frame_, token, word, language, base});
   return static_cast<std::uint32_t>(records_.size() - 1);
 }
