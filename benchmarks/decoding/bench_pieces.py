@@ -1,4 +1,4 @@
-"""Word-pieces: 1,024 of them, 200,000 words, beside Flashlight with the same semantics and settings.
+"""Word-pieces: 1,024 of them, 200,000 words, beside Flashlight with its semantics.
 
 Settings are Flashlight's defaults, and two prunings under which it errs less on the tune set; the
 weights are the best of eight pairs there. Under Flashlight's semantics both find the same words, so

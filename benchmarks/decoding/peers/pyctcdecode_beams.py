@@ -7,6 +7,7 @@
     tokens, lexicon, lm     paths: the words of the lexicon (gzipped or not) are its unigrams
     alpha, beta             default 0.5 and 1.5; unk_score_offset: -10
     beam_width              default 100; beam_prune_logp: -10; token_min_logp: -5
+    hotwords                default none; hotword_weight: 10
 
 alpha multiplies natural logarithms: Flashlight's lm_weight is 2.3026 times as large.
 """
@@ -45,6 +46,8 @@ class Decoder:
             "beam_width": workload.get("beam_width", 100),
             "beam_prune_logp": float(workload.get("beam_prune_logp", -10)),
             "token_min_logp": float(workload.get("token_min_logp", -5)),
+            "hotwords": workload.get("hotwords"),
+            "hotword_weight": float(workload.get("hotword_weight", 10)),
         }
 
     def text(self, log_probs_tn):
