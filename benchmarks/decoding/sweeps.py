@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from benchmarks.decoding.emissions import Emissions
 from benchmarks.decoding.scoring import word_error_rate
 from benchmarks.workers import ROOT
 
-__all__ = ["WORKLOAD", "Sweep"]
+__all__ = ["WORKLOAD", "Sweep", "decoded"]
 
 _DATA = ROOT.parent / "shared" / "data" / "decoding"
 WORKLOAD = {
@@ -41,6 +41,30 @@ class Decoder(Protocol):
 
     def text(self, log_probs_tn: NDArray[np.float32]) -> str:
         """The text of one utterance."""
+
+
+def decoded(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
+    """A set decoded with each of `settings`: rows of `us_per_frame` and `texts`, in their order.
+
+    Keys of the workload: decoder (module:class, built of the workload), settings, set, last.
+    """
+    module, _, name = workload["decoder"].partition(":")
+    decoder: Decoder = getattr(importlib.import_module(module), name)(workload)
+    emissions = Emissions.load(workload["set"])
+    inputs = [emissions.log_probs(n) for n in range(workload["last"])]
+    num_frames = sum(map(len, inputs))
+
+    def run() -> dict[str, Any]:
+        rows = []
+        for setting in workload["settings"]:
+            decoder.configure(setting)
+            start = time.process_time()
+            texts = [decoder.text(log_probs_tn) for log_probs_tn in inputs]
+            cost_s = time.process_time() - start
+            rows.append({"us_per_frame": 1e6 * cost_s / num_frames, "texts": texts})
+        return {"rows": rows}
+
+    return run
 
 
 class Sweep:
