@@ -89,12 +89,17 @@ def _workload(units: Units, options: Mapping[str, Any], *, with_lm: bool) -> dic
     }
 
 
-def bench(report: Report) -> None:
-    """One row for each setting."""
+def write_letters() -> None:
+    """Writes the 5-gram of letters, unless it is there."""
     if not LETTERS.exists():
         BUILT.mkdir(parents=True, exist_ok=True)
         spelled = [" ".join(f"{text} ".replace(" ", "|")) for text in texts("tune")]
         write_arpa(LETTERS, estimate(spelled, 5))
+
+
+def bench(report: Report) -> None:
+    """One row for each setting."""
+    write_letters()
     device = torch.cuda.get_device_name() if GPU else "cpu"
     for units, with_lm, options in SETTINGS:
         workload = _workload(units, options, with_lm=with_lm)
