@@ -4,13 +4,11 @@ Its model is one of tokens: so letters, a 5-gram of letters of the tune set's te
 with a model of words NeMo's decoders are Flashlight and pyctcdecode, which have their own benches.
 Ours sums paths, too, with the same beams and threshold. Both get a batch, NeMo's in one tensor.
 
-NeMo isn't among the peers that `make bench` installs. An environment for it takes 900 MB:
+NeMo isn't among the peers that `make bench` installs. It has an environment of its own, of 1.5 GB;
+torch from the index of CPU builds, for PyPI's brings CUDA:
 
     python -m venv .venv-bench-nemo
-    .venv-bench-nemo/bin/pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
-    .venv-bench-nemo/bin/pip install --no-deps nemo_toolkit==3.0.0 "lightning<=2.4.0"
-
-and, without dependencies, what its import then names. torchaudio isn't needed.
+    .venv-bench-nemo/bin/pip install --no-deps -r benchmarks/decoding/requirements-nemo.txt
 """
 
 from __future__ import annotations

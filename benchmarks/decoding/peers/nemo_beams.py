@@ -24,16 +24,27 @@ _OFFSET = 100  # NeMo names the token of a column by the character of that numbe
 
 
 def _search():
-    """NeMo's classes, without the models, data sets and losses that its package imports."""
-    name = "nemo.collections.asr"
+    """NeMo's classes, without the models and data sets that its packages import on their way.
+
+    Those need torchaudio and what the wheel of 3.0.0 lacks (nemo.utils.webdataset).
+    """
+    asr = "nemo.collections.asr"
+    _bare(asr)
+    biasing = _bare(f"{asr}.parts.context_biasing")
+    boosting = importlib.import_module(f"{asr}.parts.context_biasing.boosting_graph_batched")
+    biasing.GPUBoostingTreeModel = boosting.GPUBoostingTreeModel
+    search = importlib.import_module(f"{asr}.parts.submodules.ctc_batched_beam_decoding")
+    models = importlib.import_module(f"{asr}.parts.submodules.ngram_lm")
+    return search.BatchedBeamCTCComputer, models.NGramGPULanguageModel
+
+
+def _bare(name):
+    """A package whose own file is not run."""
     [root] = importlib.util.find_spec("nemo").submodule_search_locations
     package = types.ModuleType(name)
-    package.__path__ = [str(Path(root, "collections", "asr"))]
-    sys.modules.setdefault(name, package)
-    parts = f"{name}.parts.submodules"
-    search = importlib.import_module(f"{parts}.ctc_batched_beam_decoding")
-    models = importlib.import_module(f"{parts}.ngram_lm")
-    return search.BatchedBeamCTCComputer, models.NGramGPULanguageModel
+    package.__path__ = [str(Path(root, *name.split(".")[1:]))]
+    sys.modules[name] = package
+    return package
 
 
 def beam_batch(workload):
