@@ -55,7 +55,7 @@ NUM_THREADS = 2
 BEAMS = (50, 100, 200, 400)
 SCORES = (4.0, 6.0, 8.0, 9.0, 10.0, 11.0, 12.0, 14.0)
 FREE_SCORES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
-PEER_WEIGHTS = (5.0, 10.0, 20.0)
+PEER_WEIGHTS = (2.0, 5.0, 10.0)
 # Of its frontier the best that takes no more for a frame; it takes some five times as long with the
 # list, and the first utterances of the sets must do.
 PEER_MOST_US, PEER_UTTERANCES = 250, 60
