@@ -250,8 +250,8 @@ NB_MODULE(_native, m) {
             new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), names, smearing,
                                options, copy(transitions), copy(bonuses), std::move(rider));
           },
-          "lexicon"_a, "model"_a, "tokens"_a, "smearing"_a, "options"_a, "transitions"_a,
-          "bonuses"_a, "rider"_a.none())
+          nb::keep_alive<1, 2>(), "lexicon"_a, "model"_a, "tokens"_a, "smearing"_a, "options"_a,
+          "transitions"_a, "bonuses"_a, "rider"_a.none())
       .def(
           "__init__",
           [](Decoder* self, std::shared_ptr<LanguageModel> model,

@@ -1,6 +1,7 @@
 // Lattices of sestina.decoding._native.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/tuple.h>
@@ -8,6 +9,8 @@
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -16,6 +19,7 @@
 #include "decoding/consensus.hpp"
 #include "decoding/lattice.hpp"
 #include "decoding/lm/model.hpp"
+#include "decoding/open_vocabulary.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -28,6 +32,8 @@ template <typename T>
 using Column = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
 template <typename T>
 using Given = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+// (token, frame, word) of each stretch of a path.
+using Rows = nb::ndarray<const std::int32_t, nb::shape<-1, 3>, nb::c_contig, nb::device::cpu>;
 // Word (-1: none), posterior, and the frames between which it was said, on average.
 using Said = std::tuple<std::int32_t, double, double, double>;
 
@@ -94,6 +100,27 @@ void bind_lattices(nb::module_& m) {
       .def_prop_ro("num_arcs", [](const Lattice& l) { return l.arcs().size(); })
       .def_prop_ro("lm_weight", &Lattice::lm_weight)
       .def("words", &Lattice::words)
+      .def(
+          "words_of",
+          [](const Lattice& l, const Rows& path) {
+            std::vector<Stretch> stretches;
+            for (std::size_t k = 0; k < path.shape(0); ++k) {
+              stretches.push_back({path(k, 0), path(k, 1), path(k, 2)});
+            }
+            return l.words_of(stretches);
+          },
+          "path"_a.noconvert())
+      .def(
+          "text",
+          [](const Lattice& l, std::int32_t word) -> std::optional<nb::bytes> {
+            const OpenVocabulary* const vocabulary = l.vocabulary();
+            if (vocabulary == nullptr || !vocabulary->has(word)) {
+              return std::nullopt;
+            }
+            const std::string_view text = vocabulary->text(word);
+            return nb::bytes(text.data(), text.size());
+          },
+          "word"_a, "Of a word that no lexicon has; None of others.")
       .def("frames",
            [](const Lattice& l) {
              return column(std::vector<std::int32_t>(l.frames().begin(), l.frames().end()));

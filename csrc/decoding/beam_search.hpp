@@ -316,6 +316,9 @@ class BeamSearch final : public Search {
   void add_final(std::vector<Final>& finals, const Prefix& p, std::uint32_t context,
                  std::uint32_t node, double shift, double language, std::int32_t word);
   void close_words(std::vector<Final>& finals);
+  template <typename Visit>
+  void each_open_word(const Visit& visit) const;
+  void end_open_words(std::vector<Trellis::Final>& finals);
   void add_ends(std::vector<Final>& finals);
 
   const LexiconGraph* const graph_;  // none if the search is free
@@ -1131,7 +1134,8 @@ void BeamSearch<P>::record_token(std::uint32_t target, std::uint32_t index, doub
 template <Policy P>
 const Trellis& BeamSearch<P>::trellis() {
   std::vector<Trellis::Final> finals;
-  const bool complete = std::any_of(beam_.begin(), beam_.end(),
+  const bool complete = P.kind == Kind::open ||
+                        std::any_of(beam_.begin(), beam_.end(),
                                     [&](const Prefix& p) { return is_root(p.node); });
   for (std::size_t k = 0; options_.record && k < beam_.size(); ++k) {
     const Prefix& p = beam_[k];
@@ -1140,9 +1144,14 @@ const Trellis& BeamSearch<P>::trellis() {
       const TrellisRecorder::States states = recorder_.states(k);
       for (const std::uint32_t state : {states.blank, states.token}) {
         if (state != TrellisRecorder::none) {
-          finals.push_back({state, last});
+          finals.push_back({state, last, static_cast<std::uint32_t>(k)});
         }
       }
+    }
+  }
+  if constexpr (P.kind == Kind::open) {
+    if (options_.record) {
+      end_open_words(finals);
     }
   }
   return recorder_.finish(std::move(finals));
@@ -1222,34 +1231,61 @@ void BeamSearch<P>::add_ends(std::vector<Final>& finals) {
   std::erase_if(finals, [](const Final& final) { return !(final.score > minus_infinity); });
 }
 
+// The words that the end of the input ends, with their prefixes, bonuses, and symbols.
+template <Policy P>
+template <typename Visit>
+void BeamSearch<P>::each_open_word(const Visit& visit) const {
+  for (const Prefix& p : beam_) {
+    if (is_root(p.node)) {
+      continue;
+    }
+    const std::uint32_t child = child_of(p, options_.silence);
+    if (child != 0 && !graph_->words_at(child).empty()) {
+      for (const Word& word : graph_->words_at(child)) {
+        visit(p, options_.word_score + word.bonus, word.id);
+      }
+    } else {
+      visit(p, options_.word_score + (spelled_.holds(p.node) ? 0.0 : options_.unk_score),
+            spelled_symbol(p.node));
+    }
+  }
+}
+
 template <Policy P>
 void BeamSearch<P>::close_words(std::vector<Final>& finals) {
   requests_.clear();
-  const auto each_word = [&](const auto& visit) {
-    for (const Prefix& p : beam_) {
-      if (is_root(p.node)) {
-        continue;
-      }
-      const std::uint32_t child = child_of(p, options_.silence);
-      const double shift = options_.word_score - options_.lm_weight * p.smear;
-      if (child != 0 && !graph_->words_at(child).empty()) {
-        for (const Word& word : graph_->words_at(child)) {
-          visit(p, shift + word.bonus, word.id, word.id);
-        }
-      } else {
-        visit(p, shift + (spelled_.holds(p.node) ? 0.0 : options_.unk_score),
-              spelled_symbol(p.node), options_.unk_word);
-      }
-    }
-  };
-  each_word([&](const Prefix& p, double, std::int32_t symbol, std::int32_t) {
+  each_open_word([&](const Prefix& p, double, std::int32_t symbol) {
     requests_.push_back({p.context, symbol});
   });
   contexts_.resolve(requests_);
-  each_word([&](const Prefix& p, double shift, std::int32_t symbol, std::int32_t word) {
+  each_open_word([&](const Prefix& p, double bonus, std::int32_t symbol) {
     const Contexts::Transition step = *contexts_.find(p.context, symbol);
-    add_final(finals, p, step.context, Trie::root, shift + options_.lm_weight * step.score,
-              step.score, word);
+    add_final(finals, p, step.context, Trie::root,
+              bonus + options_.lm_weight * (static_cast<double>(step.score) - p.smear), step.score,
+              std::min(symbol, options_.unk_word));
+  });
+}
+
+// The same for the trellis.
+template <Policy P>
+void BeamSearch<P>::end_open_words(std::vector<Trellis::Final>& finals) {
+  requests_.clear();
+  each_open_word([&](const Prefix& p, double, std::int32_t symbol) {
+    requests_.push_back({p.context, symbol});
+  });
+  contexts_.resolve(requests_);
+  auto place = static_cast<std::uint32_t>(beam_.size());
+  each_open_word([&](const Prefix& p, double bonus, std::int32_t symbol) {
+    const Contexts::Transition step = *contexts_.find(p.context, symbol);
+    const double end = contexts_.finish(step.context);
+    const auto index = static_cast<std::size_t>(&p - beam_.data());
+    const TrellisRecorder::States states = recorder_.states(index);
+    for (const std::uint32_t state : {states.blank, states.token}) {
+      if (state != TrellisRecorder::none) {
+        finals.push_back({state, end, place, symbol, step.score, bonus});
+      }
+    }
+    ++place;
   });
 }
 
@@ -1299,7 +1335,7 @@ std::vector<Hypothesis> BeamSearch<P>::finish(std::int32_t count) {
     if (final.word >= 0) {
       // It ends with the last token there is.
       const auto last = std::find_if(found.path.rbegin(), found.path.rend(), [&](const Stretch& s) {
-        return s.token != options_.blank;
+        return options_.asg || s.token != options_.blank;
       });
       last->word = final.word;
     }

@@ -204,16 +204,6 @@ class Aligner {
 
 }  // namespace
 
-std::vector<std::int32_t> words_of(const Hypothesis& hypothesis) {
-  std::vector<std::int32_t> words;
-  for (const Stretch& stretch : hypothesis.path) {
-    if (stretch.word >= 0) {
-      words.push_back(stretch.word);
-    }
-  }
-  return words;
-}
-
 Alignment align(const Lattice& lattice, std::span<const std::int32_t> words, double scale) {
   return Aligner(lattice, scale).align(words);
 }

@@ -18,8 +18,6 @@
 
 namespace sestina::decoding {
 
-std::vector<std::int32_t> words_of(const Hypothesis& hypothesis);
-
 // A word that the lattice has at some place of a sequence.
 struct Candidate {
   std::int32_t word;  // -1: none

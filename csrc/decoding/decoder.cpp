@@ -31,7 +31,7 @@ std::shared_ptr<const LanguageModel> ridden(std::shared_ptr<const LanguageModel>
 
 void add_confidences(std::span<Hypothesis> hypotheses, const Lattice& lattice, double scale) {
   for (Hypothesis& hypothesis : hypotheses) {
-    const std::vector<std::int32_t> words = words_of(hypothesis);
+    const std::vector<std::int32_t> words = lattice.words_of(hypothesis.path);
     const Alignment alignment = align(lattice, words, scale);
     for (std::size_t k = 0; k < words.size(); ++k) {
       hypothesis.confidences.push_back(candidate_of(alignment, k, words[k]).posterior);
@@ -57,6 +57,12 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
       options.token_lm ? ids_in_model(*model, names) : ids_in_model(*model, spellings);
   model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, names);
   model_symbols_ = own_model_symbols_;
+  if (options.open) {
+    words_ = &spellings.words();
+    detokenizer_ = std::make_shared<const Detokenizer>(
+        token_names, Detokenizer::Style::letters, options.asg ? -1 : options.blank,
+        options.silence);
+  }
   if (options.token_lm) {
     const std::vector<float> none(words.size(), 0.0F);
     graph_.emplace(trie, look_ahead(trie, {}, Smearing::none), none, num_tokens_, bonuses);
@@ -82,6 +88,9 @@ Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
       options_(options),
       ridden_(rider != nullptr) {
   model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, token_names);
+  detokenizer_ = std::make_shared<const Detokenizer>(
+      token_names, Detokenizer::style_of(token_names), options.asg ? -1 : options.blank,
+      options.silence);
 }
 
 Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
@@ -207,8 +216,17 @@ std::optional<Lattice> Decoder::lattice(const Utterance& utterance, double beam)
 }
 
 Lattice Decoder::lattice_of(Search& search, double beam) const {
-  return make_lattice(search.trellis(), {beam, options_.lm_weight, options_.log_add,
-                                         options_.asg ? -1 : options_.blank, options_.silence});
+  LatticeOptions options{beam, options_.lm_weight, options_.log_add,
+                         options_.asg ? -1 : options_.blank, options_.silence};
+  if (detokenizer_) {
+    options.vocabulary = std::make_shared<OpenVocabulary>(
+        detokenizer_, graph_ ? options_.unk_word : -1, words_);
+  }
+  Lattice made = make_lattice(search.trellis(), options);
+  if (options.vocabulary) {
+    options.vocabulary->close();
+  }
+  return made;
 }
 
 }  // namespace sestina::decoding

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "decoding/detokenizer.hpp"
 #include "decoding/graph.hpp"
 #include "decoding/lattice.hpp"
 #include "decoding/lm/phrases.hpp"
@@ -33,7 +34,7 @@ struct Posteriors {
 
 class Decoder {
  public:
-  // In a lexicon. `transitions` (token × token before it) and `bonuses` (by word) are natural
+  // In a lexicon, which an open vocabulary needs as long as this lasts. `transitions` (token × token before it) and `bonuses` (by word) are natural
   // logarithms, or empty. A model of tokens knows these by their names. `rider` is none, or rides on
   // the model.
   Decoder(const Spellings& spellings, const Trie& trie,
@@ -97,6 +98,9 @@ class Decoder {
   std::vector<float> transitions_;
   SearchOptions options_;
   bool ridden_ = false;
+  // Of words that no lexicon has, and what the lexicon has: for lattices.
+  std::shared_ptr<const Detokenizer> detokenizer_;
+  const WordTable* words_ = nullptr;
   // Searches between two utterances: their memory is at hand, where new one would cost page faults.
   mutable std::mutex idle_lock_;
   mutable std::vector<std::unique_ptr<Search>> idle_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "decoding/log_add.hpp"
+#include "decoding/open_vocabulary.hpp"
 
 namespace sestina::decoding {
 
@@ -18,12 +19,13 @@ constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 }  // namespace
 
 Lattice::Lattice(std::vector<std::int32_t> frames, std::vector<LatticeArc> arcs, double lm_weight,
-                 bool sums, Stretches stretches)
+                 bool sums, Stretches stretches, Vocabulary vocabulary)
     : frames_(std::move(frames)),
       arcs_(std::move(arcs)),
       lm_weight_(lm_weight),
       sums_(sums),
-      stretches_(std::move(stretches)) {
+      stretches_(std::move(stretches)),
+      vocabulary_(std::move(vocabulary)) {
   check();
   drop_dead_ends();
 }
@@ -119,6 +121,19 @@ std::vector<std::int32_t> Lattice::words() const {
   return found;
 }
 
+std::vector<std::int32_t> Lattice::words_of(std::span<const Stretch> path) const {
+  if (vocabulary_) {
+    return vocabulary_->words_of(path);
+  }
+  std::vector<std::int32_t> words;
+  for (const Stretch& stretch : path) {
+    if (stretch.word >= 0) {
+      words.push_back(stretch.word);
+    }
+  }
+  return words;
+}
+
 LatticeSums Lattice::sums(double scale, bool sums) const {
   LatticeSums result{std::vector<double>(num_nodes(), minus_infinity),
                      std::vector<double>(num_nodes(), minus_infinity), 0.0};
@@ -158,7 +173,7 @@ Lattice Lattice::prune(double beam) const {
       kept.push_back(arc);
     }
   }
-  return {frames_, std::move(kept), lm_weight_, sums_, stretches_};
+  return {frames_, std::move(kept), lm_weight_, sums_, stretches_, vocabulary_};
 }
 
 Lattice Lattice::rescore(const LanguageModel& model, std::span<const std::int32_t> model_words,
@@ -236,7 +251,7 @@ Lattice Lattice::rescore(const LanguageModel& model, std::span<const std::int32_
     arc.from = number[arc.from];
     arc.to = number[arc.to];
   }
-  return {std::move(frames), std::move(made), lm_weight, sums_, stretches_};
+  return {std::move(frames), std::move(made), lm_weight, sums_, stretches_, vocabulary_};
 }
 
 }  // namespace sestina::decoding

@@ -16,6 +16,8 @@
 
 namespace sestina::decoding {
 
+class OpenVocabulary;
+
 struct LatticeArc {
   std::uint32_t from;
   std::uint32_t to;
@@ -40,13 +42,14 @@ struct LatticeSums {
 class Lattice {
  public:
   using Stretches = std::shared_ptr<const std::vector<Stretch>>;
+  using Vocabulary = std::shared_ptr<const OpenVocabulary>;
 
   // `frames`: how many frames have passed at each node. Nodes are numbered so that arcs lead to
   // higher ones; node 0 is the first, the last one has the highest number. Arcs that are on no path
   // between these are dropped, and so are their nodes. Throws std::invalid_argument if there is no
-  // path or an arc cannot be.
+  // path or an arc cannot be. `vocabulary` has the words that are in no lexicon, if there are such.
   Lattice(std::vector<std::int32_t> frames, std::vector<LatticeArc> arcs, double lm_weight, bool sums,
-          Stretches stretches = nullptr);
+          Stretches stretches = nullptr, Vocabulary vocabulary = nullptr);
 
   std::uint32_t num_nodes() const noexcept { return static_cast<std::uint32_t>(frames_.size()); }
   std::span<const std::int32_t> frames() const noexcept { return frames_; }
@@ -63,6 +66,9 @@ class Lattice {
   std::span<const Stretch> stretches(const LatticeArc& arc) const noexcept;
   // The words that occur, each once, in rising order.
   std::vector<std::int32_t> words() const;
+  // Those of a path of tokens, by the lattice's numbers.
+  std::vector<std::int32_t> words_of(std::span<const Stretch> path) const;
+  const OpenVocabulary* vocabulary() const noexcept { return vocabulary_.get(); }
 
   // Scores times `scale`; of competing paths the best one counts, or all if `sums`.
   LatticeSums sums(double scale, bool sums) const;
@@ -86,6 +92,7 @@ class Lattice {
   double lm_weight_;
   bool sums_;
   Stretches stretches_;
+  Vocabulary vocabulary_;
 };
 
 // The best `count` sequences of words, each once, best first: exact. Expands histories of words in

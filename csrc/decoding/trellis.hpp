@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decoding/lattice.hpp"
+#include "decoding/open_vocabulary.hpp"
 
 namespace sestina::decoding {
 
@@ -25,7 +26,11 @@ class Trellis {
   };
   struct Final {
     std::uint32_t state;
-    double language;  // log10 of ending there
+    double language;      // log10 of ending there
+    std::uint32_t place;  // where what follows is the same; those of one place lie side by side
+    std::int32_t word = -1;      // that the end of the input ends, or -1
+    float word_language = 0.0F;  // its log10
+    double bonus = 0.0;          // and whatever else it scores
   };
 
   explicit Trellis(std::int32_t first_token = 0) { begin(first_token); }
@@ -83,11 +88,16 @@ struct LatticeOptions {
   bool sums;  // paths that differ in their tokens' times only add up; else the best one counts
   std::int32_t blank;
   std::int32_t silence;  // -1: there is none
+  // Of the words that the search does not number; none if there are none. Filled.
+  std::shared_ptr<OpenVocabulary> vocabulary = nullptr;
 };
 
 // The words of a trellis. A node is the first frame of a word's last token in some state of the
 // search; between two nodes, all paths of tokens become one arc for each word. No node is shared by
-// what the search told apart. Throws std::invalid_argument if no path leads to the end.
+// what the search told apart. Words that are read off the tokens end with the first frame of a
+// separator, or before that of a token that begins the next one; as the search does not tell apart
+// what they may have been so far, their number may grow with that of all sequences of tokens.
+// Throws std::invalid_argument if no path leads to the end.
 Lattice make_lattice(const Trellis& trellis, const LatticeOptions& options);
 
 }  // namespace sestina::decoding

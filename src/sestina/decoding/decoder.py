@@ -315,11 +315,9 @@ class Decoder:
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
-            InvalidValueError: if no reading has a probability above 0, `beam` is negative, or the
-                decoder has no lexicon.
+            InvalidValueError: if no reading has a probability above 0, or `beam` is negative.
         """
         checked = self._checked(emissions_tn)
-        self._check_lattice()
         if not beam >= 0:
             raise InvalidValueError(
                 "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
@@ -328,15 +326,6 @@ class Decoder:
         if native is None:
             raise _no_reading("emissions", len(checked))
         return Lattice(native, self._naming)
-
-    def _check_lattice(self) -> None:
-        if self._lexicon is None or self._options.open_vocabulary:
-            raise InvalidValueError(
-                "vocabulary",
-                repr(self.vocabulary),
-                expected="a lexicon and no open vocabulary, for lattices and confidences",
-                remedy="make a decoder with a lexicon",
-            )
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -358,7 +347,6 @@ class Decoder:
         nbest, threads = min(nbest, _MOST), min(threads, len(utterances) or 1)
         found: list[list[tuple[Any, ...]]]
         if confidence:
-            self._check_lattice()
             sure = self._native.decode_with_confidences(
                 utterances, nbest, threads, LATTICE_BEAM, POSTERIOR_SCALE
             )

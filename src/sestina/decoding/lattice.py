@@ -123,7 +123,8 @@ class Lattice:
 
     def word(self, number: int) -> str:
         """The word of an arc's number."""
-        return self._naming.word(number)
+        own = self._native.text(number)
+        return self._naming.word(number) if own is None else own.decode(errors="surrogateescape")
 
     def nbest(self, count: int, *, confidence: bool = False) -> list[Hypothesis]:
         """The best readings, best first: exact, no text twice.
@@ -167,8 +168,7 @@ class Lattice:
             InvalidValueError: if `scale` is negative or not finite, or the lattice too large.
         """
         _check_scale(scale)
-        ended = hypothesis.path[:, 2]
-        words = ended[ended >= 0].tolist()
+        words = self._native.words_of(np.ascontiguousarray(hypothesis.path, dtype=np.int32))
         try:
             shares, _ = self._native.confidences(words, scale)
         except ValueError as error:

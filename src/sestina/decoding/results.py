@@ -111,13 +111,10 @@ class Hypothesis:
             if stretch.text != self.naming.silence:
                 spoken.append(stretch)
             if word >= 0:
-                first, last = (spoken or [stretch])[0], (spoken or [stretch])[-1]
                 text = self.naming.word(word)
                 if word == self.naming.unknown:
                     text = "".join(token.text for token in spoken)
-                sure = self.confidences[len(words)] if self.confidences is not None else None
-                said = Timed(text=text, start=first.start, end=last.end, confidence=sure)
-                words.append((said, place))
+                words.append((self._said(text, spoken or [stretch], len(words)), place))
                 spoken = []
         return words
 
@@ -133,12 +130,16 @@ class Hypothesis:
             if (parts or begins) and spoken:
                 text = "".join(token.text.lstrip("▁").removeprefix("##") for token in spoken)
                 if text:
-                    word = Timed(text=text, start=spoken[0].start, end=spoken[-1].end)
+                    word = self._said(text, spoken, len(words))
                     words.append((word, place))
                 spoken = []
             if not parts:
                 spoken.append(stretch)
         return words
+
+    def _said(self, text: str, spoken: list[Timed], number: int) -> Timed:
+        sure = self.confidences[number] if self.confidences is not None else None
+        return Timed(text=text, start=spoken[0].start, end=spoken[-1].end, confidence=sure)
 
     def _stretches(self) -> list[tuple[int, Timed, int]]:
         """Each token with its place in the path, its frames, and the word that it ends, or -1."""
