@@ -214,6 +214,7 @@ NB_MODULE(_native, m) {
       .def_rw("sil_score", &SearchOptions::sil_score)
       .def_rw("log_add", &SearchOptions::log_add)
       .def_rw("merge", &SearchOptions::merge)
+      .def_rw("recorded_merge", &SearchOptions::recorded_merge)
       .def_rw("flashlight", &SearchOptions::flashlight)
       .def_rw("blank", &SearchOptions::blank)
       .def_rw("silence", &SearchOptions::silence)
@@ -304,12 +305,12 @@ NB_MODULE(_native, m) {
       .def(
           "decode_with_confidences",
           [](const Decoder& decoder, const std::vector<Scores>& utterances, std::int32_t count,
-             int threads, double beam, double scale) {
+             int threads, double beam, double scale, std::size_t most_texts) {
             const std::vector<Utterance> views = views_of(utterances, decoder.num_tokens());
             std::vector<std::vector<Hypothesis>> results;
             {
               const nb::gil_scoped_release release;
-              const Posteriors posteriors{beam, scale};
+              const Posteriors posteriors{beam, scale, most_texts};
               results = decoder.decode(views, count, threads, &posteriors);
             }
             using Sure = nb::typed<nb::tuple, Found, std::vector<double>>;
@@ -323,16 +324,16 @@ NB_MODULE(_native, m) {
             }
             return lists;
           },
-          "utterances"_a, "count"_a, "threads"_a, "beam"_a, "scale"_a)
+          "utterances"_a, "count"_a, "threads"_a, "beam"_a, "scale"_a, "most_texts"_a)
       .def(
           "lattice",
-          [](const Decoder& decoder, const Scores& scores, double beam) {
+          [](const Decoder& decoder, const Scores& scores, double beam, std::size_t most_texts) {
             check_width(scores, decoder.num_tokens());
             const nb::gil_scoped_release release;
             return decoder.lattice({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))},
-                                   beam);
+                                   beam, most_texts);
           },
-          "scores"_a, "beam"_a, "None if no path leads to the end.")
+          "scores"_a, "beam"_a, "most_texts"_a, "None if no path leads to the end.")
       .def("search", [](std::shared_ptr<Decoder> decoder) {
         return std::make_unique<Running>(std::move(decoder));
       });

@@ -162,16 +162,27 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
   std::exception_ptr failure;
   const auto work = [&] {
     try {
-      std::unique_ptr<Search> one = confidences ? recording_search() : borrow();
+      const std::unique_ptr<Search> recording = confidences ? recording_search() : nullptr;
+      // One search does for both, if it merges as it would have without confidences.
+      const bool searches_once = recording && options_.merge == options_.recorded_merge;
+      std::unique_ptr<Search> one = searches_once ? nullptr : borrow();
+      const auto run = [&](Search& search, const Utterance& utterance) {
+        search.begin();
+        search.step(utterance.scores, utterance.frames);
+      };
       for (std::size_t k = next++; k < utterances.size(); k = next++) {
-        one->begin();
-        one->step(utterances[k].scores, utterances[k].frames);
-        results[k] = one->finish(count);
+        Search& searching = searches_once ? *recording : *one;
+        run(searching, utterances[k]);
+        results[k] = searching.finish(count);
         if (confidences && !results[k].empty()) {
-          add_confidences(results[k], lattice_of(*one, confidences->beam), confidences->scale);
+          if (!searches_once) {
+            run(*recording, utterances[k]);
+          }
+          const auto& [beam, scale, most_texts] = *confidences;
+          add_confidences(results[k], lattice_of(*recording, beam, most_texts), scale);
         }
       }
-      if (!confidences) {
+      if (one) {
         give_back(std::move(one));
       }
     } catch (...) {
@@ -203,24 +214,27 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
 std::unique_ptr<Search> Decoder::recording_search() const {
   SearchOptions options = options_;
   options.record = true;
+  options.merge = options.recorded_merge;
   return search(options);
 }
 
-std::optional<Lattice> Decoder::lattice(const Utterance& utterance, double beam) const {
+std::optional<Lattice> Decoder::lattice(const Utterance& utterance, double beam,
+                                        std::size_t most_texts) const {
   const std::unique_ptr<Search> one = recording_search();
   one->step(utterance.scores, utterance.frames);
   if (one->trellis().finals().empty()) {
     return std::nullopt;
   }
-  return lattice_of(*one, beam);
+  return lattice_of(*one, beam, most_texts);
 }
 
-Lattice Decoder::lattice_of(Search& search, double beam) const {
+Lattice Decoder::lattice_of(Search& search, double beam, std::size_t most_texts) const {
   LatticeOptions options{beam, options_.lm_weight, options_.log_add,
                          options_.asg ? -1 : options_.blank, options_.silence};
   if (detokenizer_) {
     options.vocabulary = std::make_shared<OpenVocabulary>(
         detokenizer_, graph_ ? options_.unk_word : -1, words_);
+    options.most_texts = most_texts;
   }
   Lattice made = make_lattice(search.trellis(), options);
   if (options.vocabulary) {

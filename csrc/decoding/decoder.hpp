@@ -30,6 +30,7 @@ struct Utterance {
 struct Posteriors {
   double beam;
   double scale;
+  std::size_t most_texts;  // see LatticeOptions
 };
 
 class Decoder {
@@ -67,8 +68,9 @@ class Decoder {
                                               std::int32_t count, int threads,
                                               const Posteriors* confidences = nullptr) const;
   // All that the search kept and that scores within `beam` of the best; nothing if no path leads to
-  // the end.
-  std::optional<Lattice> lattice(const Utterance& utterance, double beam) const;
+  // the end. For `most_texts` see LatticeOptions.
+  std::optional<Lattice> lattice(const Utterance& utterance, double beam,
+                                 std::size_t most_texts) const;
 
   // Whether it consists of nothing but what `parts` gives.
   bool has_parts() const noexcept {
@@ -87,7 +89,7 @@ class Decoder {
                        options);
   }
   std::unique_ptr<Search> recording_search() const;
-  Lattice lattice_of(Search& search, double beam) const;
+  Lattice lattice_of(Search& search, double beam, std::size_t most_texts) const;
 
   std::shared_ptr<const LanguageModel> model_;
   std::vector<std::int32_t> own_model_symbols_;  // empty if they lie elsewhere

@@ -42,6 +42,8 @@ struct SearchOptions {
   std::size_t enough = (1U << 15) - 2048;
   float unknown_smear = 0.0F;  // then: log10 of an unknown word at the start of a sentence
   bool record = false;  // keep the trellis, which takes memory for every frame
+  // How a search merges that records: its trellis tells apart what that makes one.
+  Merge recorded_merge = Merge::context;
 };
 
 // Where a search walks, and whom it asks.

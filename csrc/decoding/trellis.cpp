@@ -93,6 +93,7 @@ class Contraction {
   void step();
   void end_words_before_beginnings();
   void step_state(std::span<const Trellis::Way> ways);
+  void drop_unlikely_texts(std::vector<Item>& items);
   void extend(std::vector<Item>& items, const Trellis::Way& way);
   void extend(std::vector<Item>& items, const Trellis::Way& way, const Item& item);
   void end_word(const Trellis::Way& way);
@@ -137,6 +138,11 @@ class Contraction {
   std::vector<std::uint32_t> ends_;  // by state after the frame before: the node of words that end in it
   PrefixTable places_;               // of items of one state
   std::unordered_map<std::int32_t, std::int32_t> spelled_;  // what a number of the search's stands for
+  struct Text {
+    std::uint32_t text;
+    double best;  // score up to there of a path with it
+  };
+  std::vector<Text> texts_;   // of one state
   std::vector<Ended> ended_;  // arcs into one node
   std::vector<Node> nodes_;
   std::vector<LatticeArc> arcs_;
@@ -239,10 +245,40 @@ void Contraction::step_state(std::span<const Trellis::Way> ways) {
       end_word(way);
     }
   }
+  if (reads_ && items.size() > options_.most_texts) {
+    drop_unlikely_texts(items);
+  }
   if (!ended_.empty()) {
     const std::uint32_t node = end_arcs(state, frame_ + 1);
     items.push_back({node, OpenVocabulary::no_text, none});
   }
+}
+
+// Keeps the items of the texts with the best paths.
+void Contraction::drop_unlikely_texts(std::vector<Item>& items) {
+  texts_.clear();
+  for (const Item& item : items) {
+    texts_.push_back({item.text, before_[nodes_[item.entry].state] + item.weight});
+  }
+  std::sort(texts_.begin(), texts_.end(), [](const Text& a, const Text& b) {
+    return a.text != b.text ? a.text < b.text : a.best > b.best;
+  });
+  texts_.erase(std::unique(texts_.begin(), texts_.end(),
+                           [](const Text& a, const Text& b) { return a.text == b.text; }),
+               texts_.end());
+  if (texts_.size() <= options_.most_texts) {
+    return;
+  }
+  const auto last = texts_.begin() + static_cast<std::ptrdiff_t>(options_.most_texts);
+  std::nth_element(texts_.begin(), last - 1, texts_.end(), [](const Text& a, const Text& b) {
+    return a.best != b.best ? a.best > b.best : a.text < b.text;
+  });
+  std::sort(texts_.begin(), last, [](const Text& a, const Text& b) { return a.text < b.text; });
+  std::erase_if(items, [&](const Item& item) {
+    const auto at = std::lower_bound(texts_.begin(), last, item.text,
+                                     [](const Text& a, std::uint32_t b) { return a.text < b; });
+    return at == last || at->text != item.text;
+  });
 }
 
 void Contraction::extend(std::vector<Item>& items, const Trellis::Way& way) {

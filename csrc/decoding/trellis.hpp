@@ -90,13 +90,16 @@ struct LatticeOptions {
   std::int32_t silence;  // -1: there is none
   // Of the words that the search does not number; none if there are none. Filled.
   std::shared_ptr<OpenVocabulary> vocabulary = nullptr;
+  // How many of the texts that a word may have had so far are kept in each state, the best ones, if
+  // words are read off the tokens. The best path through each state stays.
+  std::size_t most_texts = 4;
 };
 
 // The words of a trellis. A node is the first frame of a word's last token in some state of the
 // search; between two nodes, all paths of tokens become one arc for each word. No node is shared by
 // what the search told apart. Words that are read off the tokens end with the first frame of a
-// separator, or before that of a token that begins the next one; as the search does not tell apart
-// what they may have been so far, their number may grow with that of all sequences of tokens.
+// separator, or before that of a token that begins the next one. Where the search tells apart what
+// they have been so far, all are found, else `most_texts` in each state.
 // Throws std::invalid_argument if no path leads to the end.
 Lattice make_lattice(const Trellis& trellis, const LatticeOptions& options);
 

@@ -154,7 +154,7 @@ def problem(seed, kind, models, *, most_frames=5, **options):
 def test_without_a_beam_all_readings_are_there(seed, kind, merge, log_add, models):
     one = problem(seed, kind, models, merge=merge, log_add=log_add)
     expected = one.readings()
-    lattice = one.decoder.lattice(one.scores, beam=1e9)
+    lattice = one.decoder.lattice(one.scores, beam=1e9, max_spellings=100_000)
     found = lattice.nbest(100_000)
     texts = [tuple(word.text for word in reading.words) for reading in found]
     assert len(set(texts)) == len(texts)
@@ -201,7 +201,7 @@ def test_expected_errors_are_those_over_all_readings(seed, kind, models):
     def risk(words):
         return sum(chance * distance(words, other) for other, chance in chances.items())
 
-    lattice = one.decoder.lattice(one.scores, beam=1e9)
+    lattice = one.decoder.lattice(one.scores, beam=1e9, max_spellings=100_000)
     agreed = lattice.mbr(scale=1.0)
     words = tuple(word.text for word in agreed.words)
     assert agreed.expected_errors == pytest.approx(risk(words), abs=1e-5)
@@ -236,7 +236,7 @@ def test_confidence_changes_nothing_else(seed, log_add, kind, models):
 def test_tokens_and_parts_of_a_reading_are_those_it_scored_with(seed, merge, kind, models):
     one = problem(seed, kind, models, merge=merge)
     options, names = one.options, one.names
-    for found in one.decoder.lattice(one.scores, beam=1e9).nbest(50):
+    for found in one.decoder.lattice(one.scores, beam=1e9, max_spellings=100_000).nbest(50):
         ends = [*found.path[1:, 1], len(one.scores)]
         acoustic = 0.0
         for (token, start, _), end in zip(found.path, ends, strict=True):
@@ -292,7 +292,7 @@ def test_a_lattice_has_what_its_search_finds(seed, kind, searched, log_add, mode
         before = expected.get(reading.text, -math.inf)
         score = np.logaddexp(before, reading.score) if log_add else max(before, reading.score)
         expected[reading.text] = score
-    readings = decoder.lattice(scores, beam=1e9).nbest(100_000)
+    readings = decoder.lattice(scores, beam=1e9, max_spellings=100_000).nbest(100_000)
     found = {reading.text: reading.score for reading in readings}
     assert len(found) == len(readings)
     assert found == pytest.approx(expected, abs=1e-4)

@@ -15,7 +15,7 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
 from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
-from sestina.decoding.lattice import LATTICE_BEAM, POSTERIOR_SCALE, Lattice
+from sestina.decoding.lattice import LATTICE_BEAM, LATTICE_SPELLINGS, POSTERIOR_SCALE, Lattice
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
@@ -200,6 +200,9 @@ class Decoder:
         # Without a model all contexts would be one.
         merges = "history" if self._lm is None else options.merge
         made.merge = getattr(_native.Merge, merges)
+        # But without a lexicon either, lattices of few whole texts would say little.
+        merges = options.merge if self._lexicon is None else merges
+        made.recorded_merge = getattr(_native.Merge, merges)
         made.flashlight = options.semantics == "flashlight"
         made.asg = options.criterion == "asg"
         made.token_lm = self._lexicon is None or options.lm_level == "token"
@@ -304,7 +307,13 @@ class Decoder:
         cut = [one[:length] for one, length in zip(batch, frames, strict=True)]
         return self._decode(cut, nbest, threads=threads, confidence=confidence)
 
-    def lattice(self, emissions_tn: Any, *, beam: float = LATTICE_BEAM) -> Lattice:
+    def lattice(
+        self,
+        emissions_tn: Any,
+        *,
+        beam: float = LATTICE_BEAM,
+        max_spellings: int = LATTICE_SPELLINGS,
+    ) -> Lattice:
         """All readings of one utterance that the search kept.
 
         It takes memory for each frame, some 10 KiB at a beam of 50: for utterances, not for hours.
@@ -312,17 +321,21 @@ class Decoder:
         Args:
             emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
             beam: how far below the best path another may score (natural logarithm).
+            max_spellings: how many ways to spell a word so far are kept where the search does not
+                tell them apart: only without a lexicon, if it merges by the model's states.
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
-            InvalidValueError: if no reading has a probability above 0, or `beam` is negative.
+            InvalidValueError: if no reading has a probability above 0, `beam` is negative, or
+                `max_spellings` below 1.
         """
         checked = self._checked(emissions_tn)
         if not beam >= 0:
             raise InvalidValueError(
                 "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
             )
-        native = self._native.lattice(checked, beam)
+        _check_count("max_spellings", max_spellings)
+        native = self._native.lattice(checked, beam, min(max_spellings, _MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
         return Lattice(native, self._naming)
@@ -348,7 +361,7 @@ class Decoder:
         found: list[list[tuple[Any, ...]]]
         if confidence:
             sure = self._native.decode_with_confidences(
-                utterances, nbest, threads, LATTICE_BEAM, POSTERIOR_SCALE
+                utterances, nbest, threads, LATTICE_BEAM, POSTERIOR_SCALE, LATTICE_SPELLINGS
             )
             found = [[(*one, shares) for one, shares in hypotheses] for hypotheses in sure]
         else:

@@ -14,11 +14,14 @@ from sestina.decoding import _native
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.results import Hypothesis, Naming, Timed
 
-__all__ = ["LATTICE_BEAM", "POSTERIOR_SCALE", "Consensus", "Lattice"]
+__all__ = ["LATTICE_BEAM", "LATTICE_SPELLINGS", "POSTERIOR_SCALE", "Consensus", "Lattice"]
 
 LATTICE_BEAM = 20.0
 """How far below the best path the paths of a lattice score at most: by `POSTERIOR_SCALE`, what is
 further down has less than a thousandth of its probability."""
+
+LATTICE_SPELLINGS = 4
+"""How many ways to spell a word so far a lattice keeps where the search does not tell them apart."""
 
 POSTERIOR_SCALE = 0.35
 """What scores are multiplied with to be logarithms of probabilities. Neighbouring frames repeat one
