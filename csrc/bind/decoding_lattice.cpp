@@ -208,9 +208,8 @@ void bind_lattices(nb::module_& m) {
              const std::vector<std::int32_t>& model_words, double lm_weight,
              std::size_t most_arcs) {
             const nb::gil_scoped_release release;
-            // Some models know words by the search's own numbers.
-            return std::make_unique<Lattice>(l.rescore(
-                model, model.by_index() ? l.words() : model_words, lm_weight, most_arcs));
+            return std::make_unique<Lattice>(
+                l.rescore(model, model_words, lm_weight, most_arcs));
           },
           "model"_a, "model_words"_a, "lm_weight"_a, "most_arcs"_a);
 }

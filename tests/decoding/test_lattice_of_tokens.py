@@ -2,12 +2,21 @@
 
 import itertools
 import math
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+from sestina.core.errors import InvalidValueError
+from sestina.decoding import (
+    Decoder,
+    DecoderOptions,
+    Lexicon,
+    StepwiseLanguageModel,
+    Tokens,
+    read_arpa,
+)
 
 # Letters of which two make one text in two ways; and pieces with the same.
 TOKENS = {
@@ -296,3 +305,181 @@ def test_a_lattice_has_what_its_search_finds(seed, kind, searched, log_add, mode
     found = {reading.text: reading.score for reading in readings}
     assert len(found) == len(readings)
     assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["letters", "sentencepiece", "wordpiece"])
+@pytest.mark.parametrize("seed", range(8))
+def test_rescored_by_a_model_of_words_it_is_what_that_says(seed, kind, models):
+    one = problem(seed, kind, models, log_add=True)
+    other = Problem(kind, one.scores, {}, one.options, models["open"])
+    expected = {}
+    for words in one.readings():
+        expected[words] = sum(models["open"].scores(words))
+    lattice = one.decoder.lattice(one.scores, beam=1e9, max_spellings=100_000)
+    rescored = lattice.rescore(models["open"], lm_weight=0.9)
+    found = {tuple(h.text.split()): h for h in rescored.nbest(100_000)}
+    assert {words: h.language_score for words, h in found.items()} == pytest.approx(
+        expected, abs=1e-4
+    )
+    # With the weights of words alone, its scores are those of paths without a model of tokens.
+    silent = Decoder(Tokens(other.names), None, one.options)
+    plain = silent.lattice(one.scores, beam=1e9, max_spellings=100_000)
+    wanted = {
+        tuple(h.text.split()): h.score + 0.9 * expected[tuple(h.text.split())]
+        for h in plain.nbest(100_000)
+    }
+    again = plain.rescore(models["open"], lm_weight=0.9).nbest(100_000)
+    assert {tuple(h.text.split()): h.score for h in again} == pytest.approx(wanted, abs=1e-4)
+
+
+def spoken(said, names, *, width=None):
+    """Clear scores of tokens, a frame each."""
+    scores = np.full((len(said), width or len(names)), -9.0, np.float32)
+    scores[np.arange(len(said)), [names.index(token) for token in said]] = -0.1
+    return scores
+
+
+def test_times_of_words_are_those_of_their_tokens():
+    names = list("-|abc")
+    scores = spoken("--aa-bb||-cc--|-a-", names)
+    lattice = Decoder(Tokens(names)).lattice(scores)
+    found = lattice.mbr().words
+    assert [(w.text, w.start, w.end) for w in found] == [("ab", 2, 7), ("c", 10, 12), ("a", 16, 17)]
+    (best, *_) = lattice.nbest(1)
+    assert [(w.text, w.start, w.end) for w in best.words] == [
+        (w.text, w.start, w.end) for w in found
+    ]
+    assert lattice.num_frames == 18
+    pieces = ["-", "▁a", "▁b", "b"]
+    lattice = Decoder(Tokens(pieces), options=DecoderOptions(silence="")).lattice(
+        spoken(["-", "▁a", "▁a", "-", "b", "▁b", "-", "▁a"], pieces)
+    )
+    found = lattice.mbr().words
+    assert [(w.text, w.start, w.end) for w in found] == [("ab", 1, 5), ("b", 5, 6), ("a", 7, 8)]
+
+
+def test_nothing_said_is_a_reading_without_words():
+    lattice = Decoder(Tokens(list("-|a"))).lattice(np.zeros((0, 3), np.float32))
+    assert [(one.text, one.tokens, one.score) for one in lattice.nbest(5)] == [("", (), 0.0)]
+    assert lattice.mbr().words == ()
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("merge", ["context", "history"])
+def test_few_spellings_keep_the_best_reading(merge, log_add, models):
+    for seed in range(20):
+        one = problem(seed, "letters", models, merge=merge, log_add=log_add)
+        few = one.decoder.lattice(one.scores, beam=1e9, max_spellings=1)
+        all_of_them = one.decoder.lattice(one.scores, beam=1e9, max_spellings=100_000)
+        if not log_add:
+            assert few.nbest(1) == all_of_them.nbest(1)
+        elif merge == "history":  # which tells all apart
+            assert few.nbest(9) == all_of_them.nbest(9)
+        assert few.num_arcs <= all_of_them.num_arcs
+
+
+def long(seed, num_frames):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(num_frames, 5)) * 3
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+def test_a_search_that_forgets_has_the_same_lattice(log_add, models):
+    """A spelling that was forgotten and comes back gets another number, and stays one word."""
+    names = TOKENS["open"]
+    options = DecoderOptions(
+        beam_size=30, open_vocabulary=True, unk_score=0.0, word_score=1.0, log_add=log_add
+    )
+    lexicon = Lexicon.from_spellings(LEXICON, Tokens(names))
+    decoder = Decoder(lexicon, models["open"], options)
+    forgetful = Forgetful(lexicon, models["open"], options)
+    for seed in range(3):
+        scores = long(seed, 100)
+        wanted, found = (one.lattice(scores, beam=6) for one in (decoder, forgetful))
+        assert found.mbr().words == wanted.mbr().words
+        said, expected = (
+            [
+                (*arc[["source", "target", "start", "end"]], one.word(arc["word"]))
+                for arc in one.arcs
+                if arc["word"] >= 0
+            ]
+            for one in (found, wanted)
+        )
+        assert said == expected
+        assert len({text for *_, text in said}) == len(set(found.arcs["word"].tolist()) - {-1})
+
+
+class Forgetful(Decoder):
+    """Forgets what it need not know any more in every frame."""
+
+    def _native_options(self):
+        made = super()._native_options()
+        made.enough = 1
+        return made
+
+
+def test_confidence_is_high_where_the_scores_are_clear_and_low_where_they_are_not():
+    names = list("-|ab")
+    scores = np.full((4, 4), -20.0)
+    scores[[0, 1, 3], [2, 1, 1]] = 0.0
+    scores[2, 2:] = np.log([0.52, 0.48])
+    for decoder in (
+        Decoder(Tokens(names)),
+        Decoder(Tokens(names), options=DecoderOptions(open_vocabulary=True, unk_score=-1.0)),
+    ):
+        best = decoder.decode(scores, confidence=True)[0]
+        assert best.text == "a a"
+        clear, unclear = (word.confidence for word in best.words)
+        assert clear > 0.98
+        assert 0.45 < unclear < 0.55
+        again = pickle.loads(pickle.dumps(best))
+        assert again.words == best.words
+
+
+def test_bad_input_is_an_error_and_all_goes_on(models):
+    decoder = Decoder(Tokens(TOKENS["letters"]), models["letters"])
+    scores = long(1, 20)
+    lattice = decoder.lattice(scores)
+    before = lattice.nbest(3)
+    for count in (0, -3):
+        with pytest.raises(InvalidValueError, match="max_spellings is"):
+            decoder.lattice(scores, max_spellings=count)
+    with pytest.raises(InvalidValueError, match="beam is nan"):
+        decoder.lattice(scores, beam=math.nan)
+    bad = scores.copy()
+    bad[3] = -np.inf
+    with pytest.raises(InvalidValueError, match="20 frames, expected scores that leave"):
+        decoder.lattice(bad)
+    with pytest.raises(InvalidValueError, match="20 frames, expected scores that leave"):
+        decoder.decode(bad, confidence=True)
+    by_number = StepwiseLanguageModel(Counting())
+    with pytest.raises(InvalidValueError, match="knows words by their texts"):
+        lattice.rescore(by_number)
+    assert lattice.nbest(3) == before
+
+
+class Counting:
+    """A model in the way of TorchAudio's."""
+
+    def start(self, start_with_nothing):
+        return ()
+
+    def score(self, state, token_index):
+        return (*state, token_index), -1.0
+
+    def finish(self, state):
+        return state, -float(len(state))
+
+
+def test_a_model_that_knows_numbers_gets_those_of_the_lexicon(models):
+    names = TOKENS["open"]
+    lexicon = Lexicon.from_spellings(LEXICON, Tokens(names))
+    options = DecoderOptions(open_vocabulary=True, unk_score=-1.0, word_score=1.0)
+    lattice = Decoder(lexicon, models["open"], options).lattice(long(3, 30), beam=4.0)
+    seen = Counting()
+    numbers = set()
+    seen.finish = lambda state: (numbers.update(state), (state, -1.0))[1]
+    lattice.rescore(StepwiseLanguageModel(seen))
+    assert len(lexicon) in numbers
+    assert max(numbers) == len(lexicon)

@@ -15,7 +15,14 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
 from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
-from sestina.decoding.lattice import LATTICE_BEAM, LATTICE_SPELLINGS, POSTERIOR_SCALE, Lattice
+from sestina.decoding.lattice import (
+    LATTICE_BEAM,
+    LATTICE_BEAM_OF_TOKENS,
+    LATTICE_SPELLINGS,
+    POSTERIOR_SCALE,
+    POSTERIOR_SCALE_OF_TOKENS,
+    Lattice,
+)
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
@@ -311,7 +318,7 @@ class Decoder:
         self,
         emissions_tn: Any,
         *,
-        beam: float = LATTICE_BEAM,
+        beam: float | None = None,
         max_spellings: int = LATTICE_SPELLINGS,
     ) -> Lattice:
         """All readings of one utterance that the search kept.
@@ -320,7 +327,8 @@ class Decoder:
 
         Args:
             emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
-            beam: how far below the best path another may score (natural logarithm).
+            beam: how far below the best path another may score (natural logarithm); 20 if not
+                given, or 8 without a lexicon.
             max_spellings: how many ways to spell a word so far are kept where the search does not
                 tell them apart: only without a lexicon, if it merges by the model's states.
 
@@ -330,6 +338,7 @@ class Decoder:
                 `max_spellings` below 1.
         """
         checked = self._checked(emissions_tn)
+        beam = self._lattice_beam if beam is None else beam
         if not beam >= 0:
             raise InvalidValueError(
                 "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
@@ -338,7 +347,16 @@ class Decoder:
         native = self._native.lattice(checked, beam, min(max_spellings, _MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
-        return Lattice(native, self._naming)
+        return Lattice(native, self._naming, self._posterior_scale)
+
+    @property
+    def _lattice_beam(self) -> float:
+        return LATTICE_BEAM_OF_TOKENS if self._lexicon is None else LATTICE_BEAM
+
+    @property
+    def _posterior_scale(self) -> float:
+        only_tokens = self._lexicon is None and self._lm is None
+        return POSTERIOR_SCALE_OF_TOKENS if only_tokens else POSTERIOR_SCALE
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -360,8 +378,9 @@ class Decoder:
         nbest, threads = min(nbest, _MOST), min(threads, len(utterances) or 1)
         found: list[list[tuple[Any, ...]]]
         if confidence:
+            beam, scale = self._lattice_beam, self._posterior_scale
             sure = self._native.decode_with_confidences(
-                utterances, nbest, threads, LATTICE_BEAM, POSTERIOR_SCALE, LATTICE_SPELLINGS
+                utterances, nbest, threads, beam, scale, LATTICE_SPELLINGS
             )
             found = [[(*one, shares) for one, shares in hypotheses] for hypotheses in sure]
         else:

@@ -14,19 +14,33 @@ from sestina.decoding import _native
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.results import Hypothesis, Naming, Timed
 
-__all__ = ["LATTICE_BEAM", "LATTICE_SPELLINGS", "POSTERIOR_SCALE", "Consensus", "Lattice"]
+__all__ = [
+    "LATTICE_BEAM",
+    "LATTICE_BEAM_OF_TOKENS",
+    "LATTICE_SPELLINGS",
+    "POSTERIOR_SCALE",
+    "POSTERIOR_SCALE_OF_TOKENS",
+    "Consensus",
+    "Lattice",
+]
 
 LATTICE_BEAM = 20.0
 """How far below the best path the paths of a lattice score at most: by `POSTERIOR_SCALE`, what is
 further down has less than a thousandth of its probability."""
 
+LATTICE_BEAM_OF_TOKENS = 8.0
+"""The same without a lexicon, where far more is within a beam, and scores say more."""
+
 LATTICE_SPELLINGS = 4
-"""How many ways to spell a word so far a lattice keeps where the search does not tell them apart."""
+"""How many ways to spell a word so far a lattice keeps where the search tells none apart."""
 
 POSTERIOR_SCALE = 0.35
 """What scores are multiplied with to be logarithms of probabilities. Neighbouring frames repeat one
 another, so sums over frames are too sure of themselves; with this factor confidences explain best
 which words are right (fitted on 100 utterances by `benchmarks/decoding/bench_calibration.py`)."""
+
+POSTERIOR_SCALE_OF_TOKENS = 0.85
+"""The same with neither a lexicon nor a language model, whose weights make scores larger."""
 
 _MOST_ARCS = 20_000_000  # of a rescored lattice: about 1 GiB
 _MOST = 2**62
@@ -66,7 +80,8 @@ class Lattice:
     Nodes are ends of words, arcs are words (the last arc of a path is what follows the last word).
     A path scores the sum of its arcs; a reading scores as its best path or, with `log_add`, as the
     sum of its paths. Where the search merges hypotheses (`merge="context"`) the lattice keeps each:
-    its readings and their order are exact.
+    its readings and their order are exact. Without a lexicon words are read off the tokens (as
+    `Hypothesis.words` has them), and of what the search merges the likeliest texts are kept.
 
     Example:
         >>> import numpy as np
@@ -80,9 +95,17 @@ class Lattice:
         ('ab', 0.43)
     """
 
-    def __init__(self, native: _native.Lattice, naming: Naming) -> None:
+    def __init__(
+        self, native: _native.Lattice, naming: Naming, posterior_scale: float = POSTERIOR_SCALE
+    ) -> None:
         self._native = native
         self._naming = naming
+        self._posterior_scale = posterior_scale
+
+    @property
+    def posterior_scale(self) -> float:
+        """What scores are multiplied with to be logarithms of probabilities."""
+        return self._posterior_scale
 
     @property
     def num_nodes(self) -> int:
@@ -156,7 +179,7 @@ class Lattice:
         return self.nbest(1, confidence=True)[0]
 
     def confidences(
-        self, hypothesis: Hypothesis, *, scale: float = POSTERIOR_SCALE
+        self, hypothesis: Hypothesis, *, scale: float | None = None
     ) -> tuple[float, ...]:
         """How probable each word of a reading is to be right, from 0 to 1.
 
@@ -165,12 +188,12 @@ class Lattice:
 
         Args:
             hypothesis: of this lattice, or of the same decoder.
-            scale: readings are as probable as exp(scale · score); see `POSTERIOR_SCALE`.
+            scale: readings are as probable as exp(scale · score); `posterior_scale` if not given.
 
         Raises:
             InvalidValueError: if `scale` is negative or not finite, or the lattice too large.
         """
-        _check_scale(scale)
+        scale = self._checked_scale(scale)
         words = self._native.words_of(np.ascontiguousarray(hypothesis.path, dtype=np.int32))
         try:
             shares, _ = self._native.confidences(words, scale)
@@ -178,14 +201,14 @@ class Lattice:
             raise _too_large("hypothesis", hypothesis.text, error) from None
         return tuple(min(1.0, share) for share in shares)
 
-    def mbr(self, *, scale: float = POSTERIOR_SCALE) -> Consensus:
+    def mbr(self, *, scale: float | None = None) -> Consensus:
         """The words with the fewest expected word errors (minimum Bayes risk).
 
         From the best path on, each place takes the word that most of the probability has there,
         as long as that lowers the expected edit distance to all readings.
 
         Args:
-            scale: readings are as probable as exp(scale · score); see `POSTERIOR_SCALE`.
+            scale: readings are as probable as exp(scale · score); `posterior_scale` if not given.
 
         Raises:
             InvalidValueError: if `scale` is negative or not finite, or the lattice too large.
@@ -193,7 +216,7 @@ class Lattice:
         Source: Xu, Povey, Mangu and Zhu, "Minimum Bayes risk decoding and system combination based
         on a recursion for edit distance", Computer Speech & Language 25, 2011.
         """
-        _check_scale(scale)
+        scale = self._checked_scale(scale)
         try:
             found, errors = self._native.consensus(scale)
         except ValueError as error:
@@ -209,13 +232,13 @@ class Lattice:
         )
         return Consensus(words=words, expected_errors=errors)
 
-    def posteriors(self, *, scale: float = POSTERIOR_SCALE) -> NDArray[np.float64]:
+    def posteriors(self, *, scale: float | None = None) -> NDArray[np.float64]:
         """(arc,) How probable each arc is; over any cut of the lattice they sum to 1.
 
         Raises:
             InvalidValueError: if `scale` is negative or not finite.
         """
-        _check_scale(scale)
+        scale = self._checked_scale(scale)
         return self._native.posteriors(scale)
 
     def prune(self, beam: float) -> Lattice:
@@ -225,7 +248,7 @@ class Lattice:
             InvalidValueError: if `beam` is negative or NaN.
         """
         _check(beam >= 0, "beam", beam, "at least 0", "choose 5 to 20")
-        return Lattice(self._native.prune(beam), self._naming)
+        return Lattice(self._native.prune(beam), self._naming, self._posterior_scale)
 
     def rescore(self, lm: LanguageModel, *, lm_weight: float | None = None) -> Lattice:
         """The same readings with the scores of another language model.
@@ -234,27 +257,55 @@ class Lattice:
         the first search dropped stays dropped: prune less there.
 
         Args:
-            lm: the language model.
+            lm: the language model, of words: also where the search had one of tokens, or none.
             lm_weight: what its log10 scores are multiplied with; the lattice's own if not given.
 
         Raises:
-            InvalidValueError: if `lm` is no language model, `lm_weight` not finite, or the result
-                would have more than 20 million arcs.
+            InvalidValueError: if `lm` is no language model, or knows words only by their numbers
+                and there is no lexicon; if `lm_weight` is not finite, or the result would have
+                more than 20 million arcs.
         """
         _check(
             isinstance(lm, LanguageModel), "lm", lm, "a LanguageModel", "read one with read_arpa"
         )
         weight = self._native.lm_weight if lm_weight is None else lm_weight
         _check(math.isfinite(weight), "lm_weight", weight, "a number", "choose 0 to 5")
-        model_words = [
-            lm.native.word(self.word(number).encode(errors="surrogateescape"))
-            for number in self._native.words()
-        ]
+        model_words = self._words_by_index(lm) if lm.native.by_index else self._words_by_text(lm)
         try:
             made = self._native.rescore(lm.native, model_words, weight, _MOST_ARCS)
         except ValueError as error:
             raise _too_large("lattice", repr(self), error) from None
         return Lattice(made, self._naming)
+
+    def _words_by_text(self, lm: LanguageModel) -> list[int]:
+        texts = (self.word(number) for number in self._native.words())
+        return [lm.native.word(text.encode(errors="surrogateescape")) for text in texts]
+
+    def _words_by_index(self, lm: LanguageModel) -> list[int]:
+        numbers, unknown = self._native.words(), self._naming.unknown
+        own = [self._native.text(number) is not None for number in numbers]
+        _check(
+            unknown >= 0 or not any(own),
+            "lm",
+            lm,
+            "a model that knows words by their texts, as there is no lexicon",
+            "use an n-gram model or a BatchedLanguageModel",
+        )
+        return [
+            unknown if spelled else number for number, spelled in zip(numbers, own, strict=True)
+        ]
+
+    def _checked_scale(self, scale: float | None) -> float:
+        if scale is None:
+            return self._posterior_scale
+        _check(
+            math.isfinite(scale) and scale >= 0,
+            "scale",
+            scale,
+            "a number from 0 on",
+            "leave it out, or fit it on utterances whose texts are known",
+        )
+        return scale
 
     def _hypothesis(self, score: float, acoustic: float, language: float, path: Any) -> Hypothesis:
         return Hypothesis(
@@ -274,16 +325,6 @@ class Lattice:
 def _check(holds: bool, name: str, value: object, expected: str, remedy: str) -> None:  # noqa: FBT001  a claim
     if not holds:
         raise InvalidValueError(name, value, expected=expected, remedy=remedy)
-
-
-def _check_scale(scale: float) -> None:
-    _check(
-        math.isfinite(scale) and scale >= 0,
-        "scale",
-        scale,
-        "a number from 0 on",
-        "leave it out, or fit it on utterances whose texts are known",
-    )
 
 
 def _too_large(name: str, value: object, error: ValueError) -> InvalidValueError:
