@@ -1,10 +1,10 @@
 """Whether confidences are the shares of words that are right, and tokens where they were said.
 
 Confidences come from lattices, their scale from the tune set: the one of `SCALES` under which its
-right and wrong words are likeliest. The validation set is scored with the package's own scale,
-which was fitted so on the hard set. The expected calibration error is the mean distance of
-confidence from the share of right words, over ten bins of confidence of equal width, weighted by
-their words.
+right and wrong words are likeliest. The validation set is scored with the package's own scales,
+which were fitted so on the hard set; with a lexicon, and with letters alone. The expected
+calibration error is the mean distance of confidence from the share of right words, over ten bins of
+confidence of equal width, weighted by their words.
 
 The synthesiser knows the frames of each token. Counted are the tokens of words that are right: how
 many begin at most one frame from where they were put.
@@ -30,7 +30,6 @@ from sestina.decoding import (
     Tokens,
     read_arpa,
 )
-from sestina.decoding.lattice import POSTERIOR_SCALE
 
 SCALES = tuple(round(0.05 * k, 2) for k in range(2, 21))
 SETTINGS: dict[str, Any] = {
@@ -41,6 +40,8 @@ SETTINGS: dict[str, Any] = {
     "word_score": 2.0,
 }
 NUM_BINS = 10
+LETTERS: dict[str, Any] = {"beam_size": 50, "beam_size_token": 8, "beam_threshold": 15}
+"""Neither a lexicon nor a language model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +113,22 @@ def token_shifts(decoded: Decoded, blank: int, separator: int) -> list[int]:
     return shifts
 
 
+def named(workload: Mapping[str, Any]) -> str:
+    """What a row is about."""
+    letters = "letters alone, " if workload["words"] is None else ""
+    return f"{letters}{workload['set']}, {workload['merge']}"
+
+
 def calibration_row(
     report: Report, workload: Mapping[str, Any], tune: Decoded, validation: Decoded
 ) -> None:
     """The calibration error of the validation set."""
     fitted = min(SCALES, key=lambda scale: surprise(tune.judged(scale)))
-    judged = validation.judged(POSTERIOR_SCALE)
+    scale = validation.lattices[0].posterior_scale
+    judged = validation.judged(scale)
     report.row(
-        what=f"confidence of words, {workload['set']}, {workload['merge']}: calibration error",
-        workload=dict(workload) | {"scale": POSTERIOR_SCALE},
+        what=f"confidence of words, {named(workload)}: calibration error",
+        workload=dict(workload) | {"scale": scale},
         measured=Value(calibration_error(judged)),
         target=at_most(0.05),
         notes={
@@ -129,7 +137,7 @@ def calibration_row(
             "mean confidence, %": round(100 * sum(share for share, _ in judged) / len(judged), 2),
             "scale fitted on tune": fitted,
             "calibration error with that": round(calibration_error(validation.judged(fitted)), 4),
-            "calibration error on tune": round(calibration_error(tune.judged(POSTERIOR_SCALE)), 4),
+            "calibration error on tune": round(calibration_error(tune.judged(scale)), 4),
         },
     )
 
@@ -145,8 +153,8 @@ def consensus_row(report: Report, workload: Mapping[str, Any], decoded: Decoded)
         )
     }
     report.row(
-        what=f"consensus, {workload['set']}, {workload['merge']}: word error rate",
-        workload=dict(workload) | {"scale": POSTERIOR_SCALE},
+        what=f"consensus, {named(workload)}: word error rate",
+        workload=dict(workload) | {"scale": decoded.lattices[0].posterior_scale},
         measured=Value(rates["consensus"], unit="%"),
         notes={
             "best of the search, %": rates["search"],
@@ -174,7 +182,7 @@ def times_row(
 
 
 def bench(report: Report) -> None:
-    """Three rows for each kind of merge and difficulty."""
+    """Three rows for each kind of merge and difficulty, then two without a lexicon."""
     tokens = Tokens.read(DATA / "tokens.txt")
     lexicon = Lexicon.read(BENCH / "lexicon200k.txt.gz", tokens)
     model = read_arpa(BENCH / "lm3.arpa.gz")
@@ -193,6 +201,18 @@ def bench(report: Report) -> None:
             calibration_row(report, workload, tune, validation)
             consensus_row(report, workload, validation)
             times_row(report, workload, validation, tokens)
+        free = Decoder(tokens, None, DecoderOptions(**LETTERS, log_add=log_add))
+        for difficulty in difficulties:
+            workload = LETTERS | {
+                "set": difficulty,
+                "part": "validation",
+                "merge": "sums" if log_add else "max",
+                "words": None,
+            }
+            tune = Decoded.of(free, "tune", difficulty)
+            validation = Decoded.of(free, "validation", difficulty)
+            calibration_row(report, workload, tune, validation)
+            consensus_row(report, workload, validation)
 
 
 if __name__ == "__main__":
