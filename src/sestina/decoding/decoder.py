@@ -15,14 +15,7 @@ from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
 from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
-from sestina.decoding.lattice import (
-    LATTICE_BEAM,
-    LATTICE_BEAM_OF_TOKENS,
-    LATTICE_SPELLINGS,
-    POSTERIOR_SCALE,
-    POSTERIOR_SCALE_OF_TOKENS,
-    Lattice,
-)
+from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
@@ -98,6 +91,8 @@ class Decoder:
             grammar if isinstance(grammar, Grammar | None) else Grammar.of_phrases(grammar)
         )
         self._rider = self._made_rider()
+        has_lexicon = self._lexicon is not None
+        self._posteriors = usual_posteriors(has_lexicon=has_lexicon, has_lm=lm is not None)
         self._naming = Naming(
             tokens=self._tokens,
             # No method of this object, which would then live until cycles are looked for.
@@ -208,8 +203,8 @@ class Decoder:
         merges = "history" if self._lm is None else options.merge
         made.merge = getattr(_native.Merge, merges)
         # But without a lexicon either, lattices of few whole texts would say little.
-        merges = options.merge if self._lexicon is None else merges
-        made.recorded_merge = getattr(_native.Merge, merges)
+        recorded = options.merge if self._lexicon is None else merges
+        made.recorded_merge = getattr(_native.Merge, recorded)
         made.flashlight = options.semantics == "flashlight"
         made.asg = options.criterion == "asg"
         made.token_lm = self._lexicon is None or options.lm_level == "token"
@@ -327,18 +322,17 @@ class Decoder:
 
         Args:
             emissions_tn: (frame, token) natural logarithms of probabilities; see `as_emissions`.
-            beam: how far below the best path another may score (natural logarithm); 20 if not
-                given, or 8 without a lexicon.
+            beam: how far below the best path others may score; 20, or 8 without a lexicon.
             max_spellings: how many ways to spell a word so far are kept where the search does not
                 tell them apart: only without a lexicon, if it merges by the model's states.
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
-            InvalidValueError: if no reading has a probability above 0, `beam` is negative, or
-                `max_spellings` below 1.
+            InvalidValueError: if no reading is possible, `beam` is below 0 or `max_spellings` below 1.
         """
         checked = self._checked(emissions_tn)
-        beam = self._lattice_beam if beam is None else beam
+        usual_beam, scale = self._posteriors
+        beam = usual_beam if beam is None else beam
         if not beam >= 0:
             raise InvalidValueError(
                 "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
@@ -347,16 +341,7 @@ class Decoder:
         native = self._native.lattice(checked, beam, min(max_spellings, _MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
-        return Lattice(native, self._naming, self._posterior_scale)
-
-    @property
-    def _lattice_beam(self) -> float:
-        return LATTICE_BEAM_OF_TOKENS if self._lexicon is None else LATTICE_BEAM
-
-    @property
-    def _posterior_scale(self) -> float:
-        only_tokens = self._lexicon is None and self._lm is None
-        return POSTERIOR_SCALE_OF_TOKENS if only_tokens else POSTERIOR_SCALE
+        return Lattice(native, self._naming, scale)
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -378,9 +363,8 @@ class Decoder:
         nbest, threads = min(nbest, _MOST), min(threads, len(utterances) or 1)
         found: list[list[tuple[Any, ...]]]
         if confidence:
-            beam, scale = self._lattice_beam, self._posterior_scale
             sure = self._native.decode_with_confidences(
-                utterances, nbest, threads, beam, scale, LATTICE_SPELLINGS
+                utterances, nbest, threads, *self._posteriors, LATTICE_SPELLINGS
             )
             found = [[(*one, shares) for one, shares in hypotheses] for hypotheses in sure]
         else:

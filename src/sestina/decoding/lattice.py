@@ -22,6 +22,7 @@ __all__ = [
     "POSTERIOR_SCALE_OF_TOKENS",
     "Consensus",
     "Lattice",
+    "usual_posteriors",
 ]
 
 LATTICE_BEAM = 20.0
@@ -57,6 +58,13 @@ _ARC = np.dtype(
         ("score", np.float64),
     ]
 )
+
+
+def usual_posteriors(*, has_lexicon: bool, has_lm: bool) -> tuple[float, float]:
+    """The beam of lattices and the scale of scores, unless others are asked for."""
+    beam = LATTICE_BEAM if has_lexicon else LATTICE_BEAM_OF_TOKENS
+    scale = POSTERIOR_SCALE if has_lexicon or has_lm else POSTERIOR_SCALE_OF_TOKENS
+    return beam, scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
