@@ -328,7 +328,7 @@ class Decoder:
 
         Raises:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
-            InvalidValueError: if no reading is possible, `beam` is below 0 or `max_spellings` below 1.
+            InvalidValueError: if no reading is possible, `beam` negative, `max_spellings` below 1.
         """
         checked = self._checked(emissions_tn)
         usual_beam, scale = self._posteriors

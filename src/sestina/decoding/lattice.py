@@ -169,7 +169,8 @@ class Lattice:
 
         Raises:
             InvalidValueError: if `count` is below 1, or this takes more than some 2 GiB: readings
-                that are all alike, of a lattice that is too wide.
+                that are all alike, of a lattice that is too wide. Where paths add up and there is
+                no lexicon that is soon so; `mbr` and `prune` help.
         """
         _check(count >= 1, "count", count, "at least 1", "ask for one or more")
         try:
