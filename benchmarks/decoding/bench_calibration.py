@@ -3,8 +3,8 @@
 Confidences come from lattices, their scale from the tune set: the one of `SCALES` under which its
 right and wrong words are likeliest. The validation set is scored with the package's own scales:
 that with a lexicon was fitted so on the hard set, that for letters alone lies between those of the
-sets. The expected calibration error is the mean distance of confidence from the share of right words, over ten bins of
-confidence of equal width, weighted by their words.
+sets. The expected calibration error is the mean distance of confidence from the share of right
+words, over ten bins of confidence of equal width, weighted by their words.
 
 The synthesiser knows the frames of each token. Counted are the tokens of words that are right: how
 many begin at most one frame from where they were put.
