@@ -483,3 +483,14 @@ def test_a_model_that_knows_numbers_gets_those_of_the_lexicon(models):
     lattice.rescore(StepwiseLanguageModel(seen))
     assert len(lexicon) in numbers
     assert max(numbers) == len(lexicon)
+
+
+def test_the_scale_of_scores_is_that_of_what_made_them(models):
+    names = TOKENS["letters"]
+    scores = long(2, 20)
+    lattice = Decoder(Tokens(names)).lattice(scores)
+    assert lattice.posterior_scale == 0.85
+    assert lattice.prune(2.0).posterior_scale == 0.85
+    assert lattice.rescore(models["open"]).posterior_scale == 0.35
+    assert Decoder(Tokens(names), models["letters"]).lattice(scores).posterior_scale == 0.35
+    assert lattice.posteriors().tolist() == lattice.posteriors(scale=0.85).tolist()
