@@ -284,6 +284,25 @@ def test_bad_input_is_an_error_and_the_decoder_goes_on():
     assert decoder.decode(scores) == before
 
 
+def test_what_lies_beyond_the_lengths_is_not_looked_at():
+    lexicon, scores = realistic(4)
+    batch = np.stack([scores, scores])
+    batch[1, 50:] = np.nan
+    decoder = Decoder(lexicon)
+    found = decoder.decode_batch(batch, [len(scores), 50])
+    assert found == [decoder.decode(scores), decoder.decode(scores[:50])]
+    with pytest.raises(NonFiniteError, match=r"emissions\[1\]\[50, 0\] is nan"):
+        decoder.decode_batch(batch)
+    with pytest.raises(ShapeError, match=r"expected \(utterance, frame, token\)"):
+        decoder.decode_batch(scores)
+
+
+def test_lengths_of_a_sequence_are_refused_rather_than_forgotten():
+    lexicon, scores = realistic(4)
+    with pytest.raises(InvalidValueError, match="none for a sequence"):
+        Decoder(lexicon).decode_batch([scores, scores], [10, 20])
+
+
 def test_numbers_beyond_all_bounds_ask_for_all_there_is():
     lexicon, scores = realistic(5, num_frames=20)
     every = Decoder(lexicon).decode(scores, nbest=1000)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
-from sestina.decoding.emissions import as_emissions, as_lengths
+from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
 
 
 def read(emissions, num_axes=2):
@@ -28,8 +28,37 @@ def test_tensors_are_read_with_gradients_and_in_every_precision():
     for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         scores = torch.arange(6, dtype=dtype).reshape(2, 3).requires_grad_()
         assert read(scores).tolist() == [[0, 1, 2], [3, 4, 5]]
-    with pytest.raises(InvalidValueError, match="device is 'meta', expected the CPU"):
+    with pytest.raises(InvalidValueError, match="device of emissions is 'meta', expected the CPU"):
         read(torch.zeros(2, 3, device="meta"))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "complex64"])
+def test_tensors_of_other_numbers_are_no_scores(dtype):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(DtypeError, match=f"emissions has dtype {dtype}, expected floating"):
+        read(torch.zeros(2, 3, dtype=getattr(torch, dtype)))
+
+
+def test_what_is_sparse_or_masked_is_not_filled_silently():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InvalidValueError, match=r"layout of emissions is 'torch.sparse_coo'"):
+        read(torch.zeros(2, 3).to_sparse())
+    zeros = np.zeros((2, 3), np.float32)
+    with pytest.raises(InvalidValueError, match="without masked entries"):
+        read(np.ma.masked_array(zeros, mask=[[0, 0, 1], [0, 0, 0]]))
+    assert read(np.ma.masked_array(zeros)).tolist() == zeros.tolist()
+
+
+def test_dlpack_of_another_device_is_named_before_it_is_asked():
+    class Elsewhere:
+        def __dlpack__(self, **kwargs):
+            raise AssertionError("asked for")
+
+        def __dlpack_device__(self):
+            return 2, 0  # CUDA
+
+    with pytest.raises(InvalidValueError, match="DLPack's number 2.* expected the CPU"):
+        read(Elsewhere())
 
 
 def test_any_array_that_speaks_dlpack_is_read():
@@ -86,3 +115,12 @@ def test_lengths_are_counted_and_checked():
         as_lengths([0, 8], num_utterances=2, num_frames=7)
     with pytest.raises(ShapeError, match="one for each utterance"):
         as_lengths([1, 2, 3], num_utterances=2, num_frames=7)
+    with pytest.raises(DtypeError, match="lengths has dtype float64, expected integers"):
+        as_lengths([1.0, 2.0], num_utterances=2, num_frames=7)
+    assert as_lengths([], num_utterances=0, num_frames=7) == []
+
+
+def test_transitions_are_real_numbers():
+    assert as_transitions(np.zeros((2, 2), int), 2).dtype == np.float32
+    with pytest.raises(DtypeError, match="transitions has dtype complex128"):
+        as_transitions(np.zeros((2, 2), complex), 2)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.core.errors import InvalidValueError, OptionError
+from sestina.core.errors import InvalidValueError, OptionError, ShapeError
 from sestina.decoding import _native
-from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
+from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
@@ -293,6 +293,7 @@ class Decoder:
         Args:
             emissions_btn: (utterance, frame, token), or a sequence of (frame, token).
             lengths: (utterance,) frames of each one, for the former; all frames if not given.
+                What lies beyond is not looked at.
             nbest: how many readings of each at most.
             threads: how many work at once.
             confidence: whether their words come with it; see `Lattice.confidences`.
@@ -301,13 +302,27 @@ class Decoder:
             ShapeError, DtypeError, NonFiniteError: for emissions that can't be read.
             InvalidValueError: if an utterance has no reading with a probability above 0.
         """
-        if isinstance(emissions_btn, Sequence):
-            given = [self._checked(one) for one in emissions_btn]
-            return self._decode(given, nbest, threads=threads, confidence=confidence)
-        batch = as_emissions(emissions_btn, num_axes=3, num_tokens=len(self._tokens))
-        frames = as_lengths(lengths, num_utterances=batch.shape[0], num_frames=batch.shape[1])
-        cut = [one[:length] for one, length in zip(batch, frames, strict=True)]
-        return self._decode(cut, nbest, threads=threads, confidence=confidence)
+        utterances = emissions_btn
+        if not isinstance(emissions_btn, Sequence):
+            batch, width = as_array(emissions_btn), len(self._tokens)
+            if batch.ndim != 3:
+                raise ShapeError(
+                    "emissions",
+                    batch.shape,
+                    expected=f"(utterance, frame, token) with {width} tokens",
+                    remedy="a single utterance goes to decode",
+                )
+            frames = as_lengths(lengths, num_utterances=batch.shape[0], num_frames=batch.shape[1])
+            utterances = [one[:length] for one, length in zip(batch, frames, strict=True)]
+        elif lengths is not None:
+            raise InvalidValueError(
+                "lengths",
+                lengths,
+                expected="none for a sequence, whose utterances have lengths of their own",
+                remedy="leave them out, or stack the utterances to one array",
+            )
+        given = [self._checked(one, f"emissions[{k}]") for k, one in enumerate(utterances)]
+        return self._decode(given, nbest, threads=threads, confidence=confidence)
 
     def lattice(
         self,
@@ -347,8 +362,8 @@ class Decoder:
         """A search that takes its emissions in pieces."""
         return Stream(self, self._native.search())
 
-    def _checked(self, emissions_tn: Any) -> NDArray[np.float32]:
-        return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._tokens))
+    def _checked(self, emissions_tn: Any, name: str = "emissions") -> NDArray[np.float32]:
+        return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._tokens), name=name)
 
     def _decode(
         self,

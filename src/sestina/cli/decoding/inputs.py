@@ -247,7 +247,7 @@ def _split(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str
 def _padded(path: Path, scores: NDArray[Any], lengths: Any) -> list[NDArray[Any]]:
     try:
         frames = as_lengths(lengths, num_utterances=len(scores), num_frames=scores.shape[1])
-    except InvalidValueError as error:
+    except (InvalidValueError, DtypeError) as error:
         raise FileFormatError(path, error.problem, remedy=error.remedy) from error
     return [one[:length] for one, length in zip(scores, frames, strict=True)]
 
