@@ -94,7 +94,7 @@ def test_emissions_that_cannot_be_read_are_named(decoder, given, error, text):
         ([3], ShapeError),
         ([3, 5], InvalidValueError),
         ([-1, 3], InvalidValueError),
-        (torch.tensor([1.0, 2.0]), ShapeError),
+        (torch.tensor([1.0, 2.0]), DtypeError),
     ],
 )
 def test_lengths_that_do_not_fit_are_named(decoder, lengths, error):

@@ -323,6 +323,19 @@ def test_what_is_no_language_model_is_named():
         Decoder(lexicon, "lm.arpa")
 
 
+def test_arguments_of_another_kind_are_named():
+    lexicon, scores = realistic(4)
+    for given, match in (
+        ((["a"],), "vocabulary is .* expected a Lexicon or Tokens"),
+        ((lexicon, None, {"beam_size": 3}), "options is .* expected DecoderOptions"),
+    ):
+        with pytest.raises(InvalidValueError, match=match):
+            Decoder(*given)
+    for count in (2.5, "3", None):
+        with pytest.raises(InvalidValueError, match="nbest is .* expected an integer"):
+            Decoder(lexicon).decode(scores, nbest=count)
+
+
 def test_a_stream_serves_one_thread_at_a_time():
     lexicon, scores = realistic(6, num_words=3000, num_frames=20_000)
     stream = Decoder(lexicon, options=DecoderOptions(beam_size=300)).stream()

@@ -59,6 +59,11 @@ def test_bad_input_is_named():
         Grammar([(0, "a", 1), (0, "a", 2)], final={1})
     with pytest.raises(InvalidValueError, match="states from 0"):
         Grammar([(0, "a", -1)], final={1})
+    for word in ("", "a b"):
+        with pytest.raises(InvalidValueError, match="one word, without white space"):
+            Grammar([(0, word, 1)], final={1})
+    with pytest.raises(InvalidValueError, match="phrases is 'ab', expected several"):
+        Grammar.of_phrases("ab")
     tokens = Tokens("-|ab")
     lexicon = Lexicon.from_spellings({"ab": "a b |"}, tokens)
     with pytest.raises(OptionError, match="none beside a grammar"):
@@ -67,6 +72,21 @@ def test_bad_input_is_named():
         Decoder(lexicon, hotwords={" ": 1.0})
     with pytest.raises(InvalidValueError, match="letters that are tokens"):
         Decoder(lexicon, None, DecoderOptions(), hotwords={"xyz": 1.0})
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 1e39, "5"])
+@pytest.mark.parametrize("vocabulary", ["lexicon", "tokens"])
+def test_scores_of_hotwords_are_numbers(score, vocabulary):
+    tokens = Tokens("-|ab")
+    lexicon = Lexicon.from_spellings({"ab": "a b |"}, tokens)
+    with pytest.raises(OptionError, match=r"hotwords\['ab'\] is .* expected a score from"):
+        Decoder(lexicon if vocabulary == "lexicon" else tokens, hotwords={"ab": score})
+
+
+def test_hotwords_are_a_mapping_of_texts():
+    for given in (["ab"], {1: 1.0}):
+        with pytest.raises(InvalidValueError, match="hotwords"):
+            Decoder(Tokens("-|ab"), hotwords=given)
 
 
 def test_a_hotword_that_the_lexicon_lacks_is_found():

@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_tr
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
-from sestina.decoding.options import DecoderOptions
+from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
 from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
@@ -46,7 +47,7 @@ class Decoder:
 
     Raises:
         OptionError: if a token that the options name does not exist.
-        InvalidValueError: if `lm` is no language model.
+        InvalidValueError: if `lm` is no language model, or another argument is not what it is to be.
         ShapeError, NonFiniteError: for transitions that do not fit the tokens, or are no numbers.
 
     Example:
@@ -72,10 +73,9 @@ class Decoder:
         hotwords: Mapping[str, float] | None = None,
         grammar: Grammar | Collection[str] | None = None,
     ) -> None:
-        if not isinstance(lm, LanguageModel | None):
-            raise InvalidValueError(
-                "lm", lm, expected="a LanguageModel or None", remedy="read one with read_lm"
-            )
+        _check_kind("vocabulary", vocabulary, Lexicon | Tokens, "a Lexicon or Tokens")
+        _check_kind("lm", lm, LanguageModel | None, "a LanguageModel of read_lm, or None")
+        _check_kind("options", options, DecoderOptions | None, "DecoderOptions, or None")
         self._options = options or DecoderOptions()
         self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
@@ -86,7 +86,7 @@ class Decoder:
             self._lexicon = Lexicon.from_spellings({}, self._tokens)
         self._lm = lm
         self._transitions = _transitions(transitions, len(self._tokens))
-        self._hotwords = dict(hotwords or {})
+        self._hotwords = _hotwords(hotwords)
         self._grammar = (
             grammar if isinstance(grammar, Grammar | None) else Grammar.of_phrases(grammar)
         )
@@ -451,9 +451,29 @@ def _no_reading(name: str, num_frames: int) -> InvalidValueError:
     )
 
 
+def _hotwords(given: Mapping[str, float] | None) -> dict[str, float]:
+    _check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
+    for phrase, score in (given or {}).items():
+        _check_kind("hotwords", phrase, str, "phrases of text")
+        # Sums of these are kept in single precision, where infinity less infinity is no number.
+        if not isinstance(score, Real) or not abs(float(score)) <= LARGEST_SCORE:
+            raise OptionError(
+                f"hotwords[{phrase!r}]",
+                score,
+                expected="a score from -1e6 to 1e6",
+                remedy="start with 5, and double it until the phrase is found",
+            )
+    return dict(given or {})
+
+
+def _check_kind(name: str, value: object, kind: Any, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidValueError(name, value, expected=expected, remedy="make one, and pass it")
+
+
 def _check_count(name: str, value: int) -> None:
-    if value < 1:
-        raise InvalidValueError(name, value, expected="at least 1", remedy="ask for one or more")
+    if not isinstance(value, Integral) or value < 1:
+        raise InvalidValueError(name, value, expected="an integer from 1", remedy="ask for one or more")
 
 
 class Stream:

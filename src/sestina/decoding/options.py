@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from sestina.core.errors import OptionError
+from sestina.core.registry import nearest_name
 
-__all__ = ["DecoderOptions"]
+__all__ = ["LARGEST_SCORE", "DecoderOptions", "check_types"]
 
 # Far beyond what makes sense, and far from where sums of float64 lose their digits.
-_LARGEST = 1e6
+LARGEST_SCORE = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,8 @@ class DecoderOptions:
     """The word that stands for those that the lexicon lacks."""
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the types and ranges."""
+        check_types(self)
         self._check("beam_size", 1 <= self.beam_size <= 1_000_000, "1 to 1,000,000")
         self._check(
             "beam_size_token",
@@ -76,10 +80,10 @@ class DecoderOptions:
         )
         self._check("beam_threshold", self.beam_threshold >= 0, "at least 0")
         for name in ("lm_weight", "word_score", "sil_score", "token_score", "word_length_score"):
-            self._check(name, abs(getattr(self, name)) <= _LARGEST, "-1e6 to 1e6")
+            self._check(name, abs(getattr(self, name)) <= LARGEST_SCORE, "-1e6 to 1e6")
         self._check(
             "unk_score",
-            abs(self.unk_score) <= _LARGEST or self.unk_score == -math.inf,
+            abs(self.unk_score) <= LARGEST_SCORE or self.unk_score == -math.inf,
             "-1e6 to 1e6 or minus infinity",
         )
         self._check(
@@ -93,9 +97,62 @@ class DecoderOptions:
             or (self.unk_score > -math.inf and bool(self.silence) and self.lm_level == "word"),
             "with an unk_score above minus infinity, a silence, and a language model of words",
         )
+        self._check("blank", bool(self.blank) or self.criterion == "asg", "a token, with CTC")
+        self._check(
+            "silence",
+            not self.silence or self.silence != self.blank or self.criterion == "asg",
+            "another token than the blank, or empty for none",
+        )
 
     def _check(self, name: str, holds: bool, expected: str) -> None:  # noqa: FBT001  a claim
         if not holds:
             raise OptionError(
                 name, getattr(self, name), expected=expected, remedy="choose one in this range"
             )
+
+
+def check_types(options: Any) -> None:
+    """Nothing, if each field of a dataclass of options has the type that it says.
+
+    Numbers may be NumPy's. Those of files are checked by `sestina.core.options`; these come from
+    code.
+
+    Raises:
+        OptionError: if one has another type, or is none of its choices.
+    """
+    for name, hint in _hints(type(options)).items():
+        value = getattr(options, name)
+        kinds = (hint,) if get_origin(hint) is Literal else get_args(hint) or (hint,)
+        if any(_is_of(value, kind) for kind in kinds):
+            continue
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        nearest = nearest_name(str(value), choices)
+        raise OptionError(
+            name,
+            value,
+            expected=" or ".join(map(repr, choices)) or " or ".join(_TYPES[kind] for kind in kinds),
+            remedy=f"did you mean {nearest!r}?" if nearest else "choose one of these",
+        )
+
+
+_TYPES = {
+    bool: "True or False",
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    type(None): "None",
+}
+
+
+@lru_cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind in (int, float):  # which booleans are not, although Python says so
+        number = Integral if kind is int else Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    return isinstance(value, kind)

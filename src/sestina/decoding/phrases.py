@@ -44,6 +44,13 @@ class Grammar:
                 raise InvalidValueError(
                     "arc", (state, word, after), expected="states from 0", remedy="number them so"
                 )
+            if len(word.split()) != 1:
+                raise InvalidValueError(
+                    "arc",
+                    (state, word, after),
+                    expected="one word, without white space in it",
+                    remedy="give each word an arc of its own",
+                )
             if (state, word) in seen:
                 raise InvalidValueError(
                     "arc",
@@ -56,6 +63,10 @@ class Grammar:
     @classmethod
     def of_phrases(cls, phrases: Collection[str]) -> Grammar:
         """The one in which a result is exactly one of these phrases, words parted by spaces."""
+        if isinstance(phrases, str):
+            raise InvalidValueError(
+                "phrases", phrases, expected="several phrases", remedy="put it into a list"
+            )
         arcs: dict[tuple[int, str], int] = {}
         final = set()
         for phrase in phrases:

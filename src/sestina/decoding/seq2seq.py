@@ -33,6 +33,7 @@ from sestina.decoding import _native
 from sestina.decoding.emissions import as_array
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import check_types
 from sestina.decoding.results import spelling_of
 from sestina.decoding.tokens import Tokens
 
@@ -89,7 +90,8 @@ class Seq2SeqOptions:
     language model of tokens only the first of several words with one spelling is found."""
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the types and ranges."""
+        check_types(self)
         self._check("beam_size", 1 <= self.beam_size <= 1_000_000, "1 to 1,000,000")
         self._check(
             "beam_size_token",
