@@ -137,6 +137,14 @@ NB_MODULE(_native, m) {
           const nb::object made =
               type(nb::bytes(reason.data(), reason.size()), error.remedy(), error.line());
           PyErr_SetObject(type.ptr(), made.ptr());
+        } catch (const ScoreError& error) {
+          const nb::object type =
+              nb::module_::import_("sestina.core.errors").attr("NonFiniteError");
+          const nb::object made =
+              type("a score of the language model", error.score(),
+                   "expected"_a = "a number or minus infinity",
+                   "remedy"_a = "its file is damaged or its code is wrong: make it anew");
+          PyErr_SetObject(type.ptr(), made.ptr());
         }
       },
       nullptr);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "decoding/errors.hpp"
+
 namespace sestina::decoding {
 
 namespace {
@@ -111,12 +113,19 @@ std::vector<std::int32_t> Contexts::keep(std::span<std::uint32_t* const> live) {
   return words;
 }
 
+float Contexts::finish(std::uint32_t context) {
+  const float score = session_.finish(states_[context]);
+  check_score(score);
+  return score;
+}
+
 void Contexts::finish_all(std::span<const std::uint32_t> contexts, std::span<float> scores) {
   std::vector<std::int32_t> states;
   for (const std::uint32_t context : contexts) {
     states.push_back(states_[context]);
   }
   session_.finish_all(states, scores);
+  std::ranges::for_each(scores, check_score);
 }
 
 void Contexts::grow() {
@@ -126,6 +135,17 @@ void Contexts::grow() {
   used_ = 0;
   for (const Slot& slot : spare_) {
     if (slot.key != free_slot) {
+      insert(slot.key, slot.transition);
+    }
+  }
+}
+
+void Contexts::forget_unanswered() {
+  spare_.assign(slots_.size(), Slot{free_slot, {}});
+  spare_.swap(slots_);
+  used_ = 0;
+  for (const Slot& slot : spare_) {
+    if (slot.key != free_slot && slot.transition.context != gone) {
       insert(slot.key, slot.transition);
     }
   }
@@ -162,7 +182,7 @@ void Contexts::resolve(std::span<const Request> requests) {
   for (const Request& request : requests) {
     if (find(request.context, request.word) == nullptr) {
       // Entered at once, so that a second request for it is not asked again.
-      insert(key_of(request.context, request.word), {});
+      insert(key_of(request.context, request.word), {0.0F, gone});
       unknown_.push_back(request);
       const std::size_t word = std::min(static_cast<std::size_t>(request.word),
                                         model_words_.size() - 1);
@@ -172,8 +192,20 @@ void Contexts::resolve(std::span<const Request> requests) {
   if (unknown_.empty()) {
     return;
   }
+  try {
+    answer();
+  } catch (...) {
+    forget_unanswered();
+    throw;
+  }
+}
+
+void Contexts::answer() {
   steps_.resize(queries_.size());
   session_.score(queries_, steps_);
+  for (const Step& step : steps_) {
+    check_score(step.score);
+  }
   for (std::size_t k = 0; k < unknown_.size(); ++k) {
     const std::uint32_t context = context_of(steps_[k].state, unknown_[k].context);
     // The table may have grown since, so the slot is looked up again.

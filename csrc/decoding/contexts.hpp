@@ -46,9 +46,10 @@ class Contexts {
       }
     }
   }
-  // Asks the model where each of these leads, all at once. Those known already are skipped.
+  // Asks the model where each of these leads, all at once. Those known already are skipped. If the
+  // model fails or gives a score that is no number, which throws, none of them is known afterwards.
   void resolve(std::span<const Request> requests);
-  float finish(std::uint32_t context) { return session_.finish(states_[context]); }
+  float finish(std::uint32_t context);
   // The same for many, all at once.
   void finish_all(std::span<const std::uint32_t> contexts, std::span<float> scores);
   std::int32_t state(std::uint32_t context) const { return states_[context]; }
@@ -77,6 +78,8 @@ class Contexts {
   void insert(std::uint64_t key, Transition transition);
   void reset();
   void grow();
+  void forget_unanswered();
+  void answer();
   std::uint32_t context_of(std::int32_t state, std::uint32_t parent);
   std::vector<std::uint32_t> needed(std::span<std::uint32_t* const> live) const;
 

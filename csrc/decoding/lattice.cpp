@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "decoding/errors.hpp"
 #include "decoding/log_add.hpp"
 #include "decoding/open_vocabulary.hpp"
 
@@ -227,11 +228,13 @@ Lattice Lattice::rescore(const LanguageModel& model, std::span<const std::int32_
         LatticeArc copy = arc;
         copy.from = place.number;
         if (arc.word >= 0) {
+          check_score(step->score);
           copy.language = step->score;
           copy.to = place_at(arc.to, step->state);
           ++step;
         } else {
           copy.language = session->finish(place.state);
+          check_score(copy.language);
           copy.to = 1;
         }
         made.push_back(copy);

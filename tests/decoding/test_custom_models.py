@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import InvalidValueError, NonFiniteError
 from sestina.decoding import (
     BatchedLanguageModel,
     Decoder,
@@ -211,6 +211,38 @@ def test_a_stream_whose_model_raised_must_be_restarted(lexicon):
     stream.restart()
     stream.step(emissions_of(0))
     assert (stream.best()[0].text, stream.best()[0].score) == (expected.text, expected.score)
+
+
+def test_a_stream_whose_model_raised_at_its_end_goes_on(lexicon):
+    model = Failing(table_of(2))
+    options = DecoderOptions(smearing="none", open_vocabulary=True, unk_score=-1.0)
+    stream = Decoder(lexicon, model, options).stream()
+    stream.step(emissions_of(0)[:20])
+    expected = [(one.text, one.score) for one in stream.best(nbest=5)]
+    stream.restart()
+    stream.step(emissions_of(0)[:20])
+    model.calls_left = 0
+    with pytest.raises(LookupError, match="no more"):
+        stream.best()
+    model.calls_left = 10**9
+    assert [(one.text, one.score) for one in stream.best(nbest=5)] == expected
+
+
+def test_a_score_of_plus_infinity_is_named_before_it_is_searched_with(lexicon):
+    class Endless:
+        def start(self, start_with_nothing):
+            return 0
+
+        def score(self, state, index):
+            return 0, np.inf
+
+        def finish(self, state):
+            return 0, 0.0
+
+    model = StepwiseLanguageModel(Endless())
+    for options in (DecoderOptions(), DecoderOptions(smearing="none")):
+        with pytest.raises(NonFiniteError, match="a score of the language model is inf"):
+            Decoder(lexicon, model, options).decode(emissions_of(0))
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,24 @@
 import contextlib
 import gzip
 import random
+import string
+import struct
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from sestina.core.errors import FileFormatError, InvalidValueError
-from sestina.decoding import compile_lm, read_arpa, read_lm
+from sestina.core.errors import FileFormatError, InvalidValueError, NonFiniteError
+from sestina.decoding import (
+    Decoder,
+    DecoderOptions,
+    Lexicon,
+    Tokens,
+    compile_lm,
+    read_arpa,
+    read_lm,
+)
 
 ARPA = (
     "\\data\\\nngram 1=6\nngram 2=4\nngram 3=2\n\n\\1-grams:\n-1.3\t<unk>\n-99\t<s>\t-0.4\n"
@@ -133,6 +144,29 @@ def test_a_kenlm_file_that_is_none_or_another_is_an_error(at, value, reason, ken
     for load in ("memory", "mmap"):
         with pytest.raises(FileFormatError, match=f"lm.bin: .*{reason}.*; "):
             read_lm(path, load=load)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan"])
+def test_numbers_of_a_kenlm_file_that_are_none_are_errors_of_the_search(
+    number, shared_data, tmp_path
+):
+    # Its numbers are read when they are needed. One beyond the others made the search crash.
+    damaged = bytearray((shared_data / "decoding" / "lm3small.trie.bin").read_bytes())
+    order, num_words = damaged[ORDER_AT], int.from_bytes(damaged[COUNTS_AT:][:8], "little")
+    unigrams = (COUNTS_AT + 8 * order + 7) // 8 * 8 + 8 * (1 + num_words)
+    for word in range(num_words):  # of each the score, the back-off weight and a pointer
+        struct.pack_into("<f", damaged, unigrams + 16 * word + 4, float(number))
+    path = tmp_path / "lm.bin"
+    path.write_bytes(damaged)
+    tokens = Tokens(["-", "|", *string.ascii_lowercase])
+    lexicon = Lexicon.from_spellings(
+        {word: f"{' '.join(word)} |" for word in ("the", "and", "he", "an")}, tokens
+    )
+    emissions_tn = np.log(np.random.default_rng(0).dirichlet(np.ones(len(tokens)), 30))
+    for load in ("memory", "mmap"):
+        model = read_lm(path, load=load)
+        with pytest.raises(NonFiniteError, match="a score of the language model is"):
+            Decoder(lexicon, model, DecoderOptions(beam_threshold=1e3)).decode(emissions_tn)
 
 
 def test_a_cut_kenlm_file_is_an_error(kenlm, tmp_path):

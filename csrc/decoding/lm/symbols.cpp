@@ -3,6 +3,8 @@
 #include <memory>
 #include <numeric>
 
+#include "decoding/errors.hpp"
+
 namespace sestina::decoding {
 
 std::vector<std::int32_t> ids_in_model(const LanguageModel& model,
@@ -36,6 +38,7 @@ std::vector<float> first_scores(const LanguageModel& model, std::span<const std:
   session->score(queries, steps);
   std::vector<float> scores(ids.size());
   for (std::size_t k = 0; k < ids.size(); ++k) {
+    check_score(steps[k].score);
     scores[k] = steps[k].score;
   }
   return scores;
