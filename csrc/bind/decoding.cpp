@@ -1,5 +1,6 @@
 // sestina.decoding._native: checks, releases the GIL, calls csrc/decoding.
 #include "bind/decoding.hpp"
+#include "bind/python_model.hpp"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -88,7 +89,8 @@ class Use {
   explicit Use(Running& running) : running_(running) {
     if (running.in_use.exchange(true)) {
       throw std::runtime_error(
-          "the search is at work in another thread, expected one thread at a time; "
+          "the search is at work, in another thread or in the language model that it calls, "
+          "expected one call at a time; "
           "make a stream for each thread");
     }
   }
@@ -99,6 +101,9 @@ class Use {
  private:
   Running& running_;
 };
+
+// A model's own code that searches does it in its thread; the result does not depend on it.
+int allowed(int threads) noexcept { return is_calling_python() ? 1 : threads; }
 
 void check_whole(const Running& running) {
   if (running.failed) {
@@ -301,7 +306,7 @@ NB_MODULE(_native, m) {
             std::vector<std::vector<Hypothesis>> results;
             {
               const nb::gil_scoped_release release;
-              results = decoder.decode(views, count, threads);
+              results = decoder.decode(views, count, allowed(threads));
             }
             nb::typed<nb::list, AllFound> lists;
             for (const auto& hypotheses : results) {
@@ -318,8 +323,8 @@ NB_MODULE(_native, m) {
             std::vector<std::vector<Hypothesis>> results;
             {
               const nb::gil_scoped_release release;
-              const Posteriors posteriors{beam, scale, most_texts};
-              results = decoder.decode(views, count, threads, &posteriors);
+               const Posteriors posteriors{beam, scale, most_texts};
+               results = decoder.decode(views, count, allowed(threads), &posteriors);
             }
             using Sure = nb::typed<nb::tuple, Found, std::vector<double>>;
             nb::typed<nb::list, nb::typed<nb::list, Sure>> lists;
@@ -349,6 +354,7 @@ NB_MODULE(_native, m) {
   nb::class_<Running>(m, "Search")
       .def("begin", [](Running& running) {
              const Use use(running);
+             running.failed = true;
              running.search->begin();
              running.failed = false;
            })

@@ -13,7 +13,11 @@ namespace {
 
 using Scores = nb::ndarray<nb::numpy, const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
+thread_local int calls = 0;  // that this thread is within
+
 }  // namespace
+
+bool is_calling_python() noexcept { return calls > 0; }
 
 class PythonSession final : public Session {
  public:
@@ -111,14 +115,23 @@ std::int32_t PythonModel::word(std::string_view text) const {
   return nb::cast<std::int32_t>(ids_[name]);
 }
 
-// The thread that finds nobody calling calls for all that wait.
+// The thread that finds nobody calling calls for all that wait. One that finds itself calling, as
+// the model's own code searches with the model, can't wait for the end of that.
 void PythonModel::answer(Request& request) const {
   std::unique_lock<std::mutex> lock(queueing_);
-  waiting_.push_back(&request);
-  changed_.wait(lock, [&] { return request.done || !calling_; });
+  if (calling_ && caller_ == std::this_thread::get_id()) {
+    lock.unlock();
+    Request* const own = &request;
+    call_apart({&own, 1});
+    request.done = true;
+  } else {
+    waiting_.push_back(&request);
+    changed_.wait(lock, [&] { return request.done || !calling_; });
+  }
   if (!request.done) {
     const std::vector<Request*> requests = std::exchange(waiting_, {});
     calling_ = true;
+    caller_ = std::this_thread::get_id();
     lock.unlock();
     call_apart(requests);
     lock.lock();
@@ -136,9 +149,12 @@ void PythonModel::answer(Request& request) const {
 // A call that fails fails only those whose own it is.
 void PythonModel::call_apart(std::span<Request* const> requests) const noexcept {
   const nb::gil_scoped_acquire held;
+  ++calls;
   try {
     call(requests);
+    --calls;
   } catch (...) {
+    --calls;
     if (requests.size() == 1) {
       requests.front()->failure = std::current_exception();
       return;

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "decoding/lm/model.hpp"
@@ -21,6 +22,10 @@
 namespace sestina::decoding {
 
 class PythonSession;
+
+// Whether this thread is within a call to a model, whose code may search, too. Threads that such a
+// search started would wait for the call to end, and the call for them.
+bool is_calling_python() noexcept;
 
 class PythonModel final : public LanguageModel {
  public:
@@ -71,6 +76,7 @@ class PythonModel final : public LanguageModel {
   mutable std::condition_variable changed_;
   mutable std::vector<Request*> waiting_;
   mutable bool calling_ = false;
+  mutable std::thread::id caller_;  // if so
 };
 
 }  // namespace sestina::decoding

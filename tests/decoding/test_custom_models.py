@@ -228,6 +228,67 @@ def test_a_stream_whose_model_raised_at_its_end_goes_on(lexicon):
     assert [(one.text, one.score) for one in stream.best(nbest=5)] == expected
 
 
+def test_a_stream_whose_model_raised_at_the_start_must_be_restarted(lexicon):
+    class Starting(Bigrams):
+        fails = False
+
+        def start(self):
+            if self.fails:
+                msg = "not yet"
+                raise LookupError(msg)
+            return "<s>"
+
+    model = Starting(table_of(2))
+    stream = Decoder(lexicon, model).stream()
+    stream.step(emissions_of(0))
+    expected = stream.best()[0].text
+    model.fails = True
+    with pytest.raises(LookupError, match="not yet"):
+        stream.restart()
+    model.fails = False
+    with pytest.raises(RuntimeError, match="restart it"):
+        stream.step(emissions_of(0))
+    stream.restart()
+    stream.step(emissions_of(0))
+    assert stream.best()[0].text == expected
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_model_may_search_with_itself(threads, lexicon):
+    class Searching(Bigrams):
+        decoder = None
+        found = ()
+
+        def score_batch(self, states, words):
+            decoder, self.decoder = self.decoder, None
+            if decoder is not None:
+                self.found = results(decoder, [emissions_of(1)] * 4, threads=threads)
+            return super().score_batch(states, words)
+
+    model = Searching(table_of(2))
+    decoder = Decoder(lexicon, model)
+    expected = results(decoder, [emissions_of(1)] * 4)
+    model.decoder = decoder
+    assert results(decoder, [emissions_of(1)] * 4, threads=threads) == expected
+    assert model.found == expected
+
+
+def test_a_model_that_goes_on_with_the_stream_that_asks_it_is_told_so(lexicon):
+    class Meddling(Bigrams):
+        stream = None
+
+        def score_batch(self, states, words):
+            if self.stream is not None:
+                self.stream.restart()
+            return super().score_batch(states, words)
+
+    model = Meddling(table_of(2))
+    stream = model.stream = Decoder(lexicon, model, DecoderOptions(smearing="none")).stream()
+    with pytest.raises(RuntimeError, match="or in the language model that it calls"):
+        stream.step(emissions_of(0))
+    model.stream = None
+
+
 def test_a_score_of_plus_infinity_is_named_before_it_is_searched_with(lexicon):
     class Endless:
         def start(self, start_with_nothing):

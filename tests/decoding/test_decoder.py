@@ -353,7 +353,7 @@ def test_a_stream_serves_one_thread_at_a_time():
         messages = list(pool.map(step, range(4)))
     refused = [message for message in messages if message]
     assert 1 <= len(refused) <= 3
-    assert all("at work in another thread" in message for message in refused)
+    assert all("at work, in another thread" in message for message in refused)
     # Those that were refused have left nothing behind.
     assert stream.best()[0].tokens[-1].end <= (4 - len(refused)) * len(scores)
 
