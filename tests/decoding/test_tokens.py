@@ -1,7 +1,7 @@
 import pytest
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
-from sestina.decoding import Tokens
+from sestina.decoding import Lexicon, Tokens
 
 
 def test_a_line_is_an_index_and_its_spellings_share_it(tmp_path):
@@ -36,12 +36,21 @@ def test_entries_are_non_empty_and_differ(entries, message):
 
 def test_a_file_that_is_no_list_of_tokens_is_an_error_of_its_format(tmp_path):
     twice, binary = tmp_path / "twice.txt", tmp_path / "binary.txt"
-    twice.write_text("a\nb\na\n")
-    with pytest.raises(FileFormatError, match=r"twice.txt: token 2 is 'a'"):
+    twice.write_text("a\n\nb\na\n")
+    with pytest.raises(FileFormatError, match=r"twice.txt:4: token 2 is 'a'"):
         Tokens.read(twice)
     binary.write_bytes(b"a\n\xff\n")
     with pytest.raises(FileFormatError, match=r"binary.txt: byte 2 is not UTF-8"):
         Tokens.read(binary)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path):
+    path = tmp_path / "tokens.txt"
+    path.write_text("-\n|\na\n", encoding="utf-8-sig")
+    tokens = Tokens.read(path)
+    assert list(tokens) == ["-", "|", "a"]
+    path.write_text("a a |\n", encoding="utf-8-sig")
+    assert "a" in Lexicon.read(path, tokens)
 
 
 def test_only_ascii_white_space_parts_tokens(tmp_path):

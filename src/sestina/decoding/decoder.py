@@ -473,7 +473,9 @@ def _check_kind(name: str, value: object, kind: Any, expected: str) -> None:
 
 def _check_count(name: str, value: int) -> None:
     if not isinstance(value, Integral) or value < 1:
-        raise InvalidValueError(name, value, expected="an integer from 1", remedy="ask for one or more")
+        raise InvalidValueError(
+            name, value, expected="an integer from 1", remedy="ask for one or more"
+        )
 
 
 class Stream:

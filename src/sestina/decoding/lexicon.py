@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,15 @@ class Lexicon:
         """The lexicon of a text file, plain or `.gz`.
 
         Each line is a word and its tokens, parted by spaces or tabs; a word may have several lines.
+        A byte order mark counts for nothing.
 
         Raises:
             FileFormatError: if a token is unknown or a word has none, with the line.
         """
         path, source = Path(path), Source.of(path)
+        text = read_bytes(path).removeprefix(codecs.BOM_UTF8)
         with naming_path(path):
-            return cls(_native.Lexicon.parse(read_bytes(path), tokens.table), tokens, source)
+            return cls(_native.Lexicon.parse(text, tokens.table), tokens, source)
 
     @classmethod
     def from_spellings(

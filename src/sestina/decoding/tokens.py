@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,13 @@ class Tokens:
     def read(cls, path: str | Path) -> Tokens:
         """The tokens of a file: one index a line, its spellings parted by white space.
 
-        Empty lines count for nothing.
+        Empty lines count for nothing, nor does the byte order mark of some editors.
 
         Raises:
             FileFormatError: if it is no UTF-8, has no token or has one twice.
         """
         source = Source.of(path)
-        data = Path(path).read_bytes()
+        data = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
         try:
             data.decode()
         except UnicodeDecodeError as error:
@@ -81,11 +82,17 @@ class Tokens:
             ) from error
         # Split as bytes: a token may be a space of another kind, or a line separator of Unicode.
         lines = [line.split() for line in data.split(b"\n")]
+        entries = [[field.decode() for field in fields] for fields in lines if fields]
         try:
-            tokens = cls([[field.decode() for field in fields] for fields in lines if fields])
+            tokens = cls(entries)
         except InvalidValueError as error:
+            index = error.name.removeprefix("token ")
+            of_index = [number for number, fields in enumerate(lines, start=1) if fields]
             raise FileFormatError(
-                path, error.args[0].partition(";")[0], remedy=error.remedy
+                path,
+                error.args[0].partition(";")[0],
+                line=of_index[int(index)] if index.isdigit() else None,
+                remedy=error.remedy,
             ) from None
         tokens._source = source
         return tokens
