@@ -332,7 +332,7 @@ def test_arguments_of_another_kind_are_named():
         with pytest.raises(InvalidValueError, match=match):
             Decoder(*given)
     for count in (2.5, "3", None):
-        with pytest.raises(InvalidValueError, match="nbest is .* expected an integer"):
+        with pytest.raises(InvalidValueError, match=r"nbest is .* expected an integer"):
             Decoder(lexicon).decode(scores, nbest=count)
 
 

@@ -57,7 +57,7 @@ def test_dlpack_of_another_device_is_named_before_it_is_asked():
         def __dlpack_device__(self):
             return 2, 0  # CUDA
 
-    with pytest.raises(InvalidValueError, match="DLPack's number 2.* expected the CPU"):
+    with pytest.raises(InvalidValueError, match=r"DLPack's number 2.* expected the CPU"):
         read(Elsewhere())
 
 

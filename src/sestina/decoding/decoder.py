@@ -47,7 +47,7 @@ class Decoder:
 
     Raises:
         OptionError: if a token that the options name does not exist.
-        InvalidValueError: if `lm` is no language model, or another argument is not what it is to be.
+        InvalidValueError: if `lm` is no language model, or another argument of the wrong kind.
         ShapeError, NonFiniteError: for transitions that do not fit the tokens, or are no numbers.
 
     Example:
@@ -451,7 +451,7 @@ def _no_reading(name: str, num_frames: int) -> InvalidValueError:
     )
 
 
-def _hotwords(given: Mapping[str, float] | None) -> dict[str, float]:
+def _hotwords(given: Mapping[str, Any] | None) -> dict[str, float]:
     _check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
     for phrase, score in (given or {}).items():
         _check_kind("hotwords", phrase, str, "phrases of text")
@@ -471,7 +471,7 @@ def _check_kind(name: str, value: object, kind: Any, expected: str) -> None:
         raise InvalidValueError(name, value, expected=expected, remedy="make one, and pass it")
 
 
-def _check_count(name: str, value: int) -> None:
+def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, Integral) or value < 1:
         raise InvalidValueError(
             name, value, expected="an integer from 1", remedy="ask for one or more"

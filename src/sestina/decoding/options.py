@@ -120,7 +120,7 @@ def check_types(options: Any) -> None:
     Raises:
         OptionError: if one has another type, or is none of its choices.
     """
-    for name, hint in _hints(type(options)).items():
+    for name, hint in _hints(options.__class__).items():
         value = getattr(options, name)
         kinds = (hint,) if get_origin(hint) is Literal else get_args(hint) or (hint,)
         if any(_is_of(value, kind) for kind in kinds):
