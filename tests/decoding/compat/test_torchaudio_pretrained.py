@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,6 +25,8 @@ class Server(HTTPServer):
 
     cut = 0
     ranges = True
+    shift = 0
+    length = None
     asked: list
 
 
@@ -37,11 +40,17 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range") if self.server.ranges else None
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         if asked and start >= len(data):
-            self.send_error(416)
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(data)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
+        start = max(0, start - self.server.shift) if asked else 0
         body = data[start:]
         self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", self.server.length or str(len(body)))
         self.end_headers()
         self.wfile.write(body[: len(body) - self.server.cut])
         self.server.cut = 0
@@ -115,6 +124,51 @@ def test_a_part_that_is_whole_already_is_taken(server, tmp_path):
     (place / "lexicon.txt.part").write_bytes(data)
     download_pretrained_files("librispeech", folder=tmp_path)
     assert (place / "lexicon.txt").read_bytes() == data
+
+
+def test_a_part_that_is_longer_than_the_file_is_no_part_of_it(server, tmp_path):
+    place = tmp_path / "librispeech"
+    place.mkdir()
+    data = CONTENTS["/librispeech/lexicon.txt"]
+    (place / "lexicon.txt.part").write_bytes(data + b"more")
+    download_pretrained_files("librispeech", folder=tmp_path)
+    assert (place / "lexicon.txt").read_bytes() == data
+
+
+def test_another_range_than_the_one_asked_for_is_not_put_together(server, tmp_path):
+    place = tmp_path / "librispeech"
+    place.mkdir()
+    data = CONTENTS["/librispeech/lexicon.txt"]
+    (place / "lexicon.txt.part").write_bytes(data[:50])
+    server.shift = 7
+    with pytest.raises(RuntimeError, match=r"bytes from 50 were asked for, and bytes 43-"):
+        download_pretrained_files("librispeech", folder=tmp_path)
+    download_pretrained_files("librispeech", folder=tmp_path)
+    assert (place / "lexicon.txt").read_bytes() == data
+
+
+def test_a_length_that_is_no_number_is_none(server, tmp_path):
+    server.length = "many"
+    files = download_pretrained_files("librispeech", folder=tmp_path)
+    assert Path(files.lexicon).read_bytes() == CONTENTS["/librispeech/lexicon.txt"]
+
+
+def test_an_answer_that_is_no_http_is_an_error_that_names_the_files(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setenv("SESTINA_DECODER_ASSETS_URL", f"http://127.0.0.1:{port}")
+
+        def answer():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"220 mail.example ready\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(RuntimeError, match=r"ready\); fetch .*place them in"):
+            download_pretrained_files("librispeech", folder=tmp_path)
+        thread.join()
 
 
 def test_a_file_that_differs_from_the_recorded_digest_is_refused(server, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import logging
 import os
 import urllib.error
@@ -73,9 +74,9 @@ def download_pretrained_files(model: str, *, folder: str | Path | None = None) -
     for name in missing:
         try:
             _fetch(f"{source}/{model}/{name}", place / name)
-        except OSError as error:  # of urllib, too
+        except (OSError, http.client.HTTPException) as error:  # of urllib, too
             raise RuntimeError(
-                f"{source}/{model}/{name} can't be fetched ({error}); fetch {', '.join(missing)} "
+                f"{source}/{model}/{name} can't be fetched ({str(error).strip()}); fetch {', '.join(missing)} "
                 f"where there is a network and place them in {place}, or name another folder with "
                 f"{_FOLDER_VARIABLE}"
             ) from error
@@ -101,14 +102,26 @@ def _fetch(url: str, path: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  as above
             resumed = answer.status == HTTPStatus.PARTIAL_CONTENT
-            expected = int(answer.headers.get("Content-Length", -1))
+            if resumed and not _range_of(answer).startswith(f"bytes {start}-"):
+                partial.unlink()  # it would be of no use beside what came
+                raise OSError(
+                    f"bytes from {start} were asked for, and {_range_of(answer) or 'others'} came; "
+                    "call again to start anew"
+                )
+            length = answer.headers.get("Content-Length", "")
+            expected = int(length) if length.isdecimal() else -1
             with partial.open("ab" if resumed else "wb") as file:
                 while block := answer.read(_BLOCK):
                     file.write(block)
     except urllib.error.HTTPError as error:
-        # The range begins where the file ends: all of it is here already.
         if not (start and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
             raise
+        if _range_of(error) != f"bytes */{start}":
+            _LOG.info("%s is no part of %s: fetching anew", partial, url)
+            partial.unlink()
+            _fetch(url, path)
+            return
+        # The range begins where the file ends: all of it is here already.
         expected, resumed = 0, True
     size = partial.stat().st_size
     whole = expected + (start if resumed else 0)
@@ -116,6 +129,11 @@ def _fetch(url: str, path: Path) -> None:
         raise OSError(f"{size} of {whole} bytes came; call again to go on from there")
     _check_digest(partial, path.with_name(f"{path.name}.sha256"))
     partial.replace(path)
+
+
+def _range_of(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> str:
+    """What came of a file, "" if the server does not say. Source: RFC 9110, section 14.4."""
+    return str(answer.headers.get("Content-Range", ""))
 
 
 def _check_digest(fetched: Path, record: Path) -> None:
