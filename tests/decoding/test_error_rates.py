@@ -139,3 +139,10 @@ def test_what_cannot_be_compared_is_refused():
         one.interval(level=95)
     with pytest.raises(OptionError, match="draws is 0"):
         one.interval(draws=0)
+
+
+def test_a_single_text_is_not_taken_for_its_letters():
+    with pytest.raises(InvalidValueError, match="references is 'a', expected several texts"):
+        error_rate("a", "b")
+    with pytest.raises(InvalidValueError, match="texts is 'b', expected several texts"):
+        error_rate(["a"], "b")

@@ -201,7 +201,7 @@ def error_rate(
 
     Raises:
         ShapeError: if there isn't one text for each reference.
-        InvalidValueError: if there is no reference, or all are empty.
+        InvalidValueError: if there is no reference, all are empty, or a single text is passed.
         OptionError: if the unit is another.
 
     Example:
@@ -211,6 +211,11 @@ def error_rate(
         >>> print(errors)
         40.00 % (1 substitutions, 1 deletions, 0 insertions; 5 words)
     """
+    for name, given in (("references", references), ("texts", texts)):
+        if isinstance(given, str):  # a sequence of its letters, says Python
+            raise InvalidValueError(
+                name, given, expected="several texts", remedy="put a single one into a list"
+            )
     if len(references) != len(texts):
         raise ShapeError(
             "texts",

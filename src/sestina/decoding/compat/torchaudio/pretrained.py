@@ -76,9 +76,10 @@ def download_pretrained_files(model: str, *, folder: str | Path | None = None) -
             _fetch(f"{source}/{model}/{name}", place / name)
         except (OSError, http.client.HTTPException) as error:  # of urllib, too
             raise RuntimeError(
-                f"{source}/{model}/{name} can't be fetched ({str(error).strip()}); fetch {', '.join(missing)} "
-                f"where there is a network and place them in {place}, or name another folder with "
-                f"{_FOLDER_VARIABLE}"
+                f"{source}/{model}/{name} can't be fetched ({str(error).strip()}); "
+                f"fetch {', '.join(missing)} where there is a network and "
+                f"place them in {place}, "
+                f"or name another folder with {_FOLDER_VARIABLE}"
             ) from error
     paths = [str(place / name) for name in _FILES[model]]
     return PretrainedFiles(paths[0], paths[1], paths[2] if len(paths) > 2 else None)
