@@ -40,7 +40,8 @@ class DecoderOptions:
     sil_score: float = 0.0
     """Added for each frame of silence."""
     token_score: float = 0.0
-    """Added for each new token."""
+    """Added for each new token; in a lexicon for those that spell the words, as silence between
+    words comes and goes freely."""
     word_length_score: float = 0.0
     """Added for each letter of each word of the lexicon, as it is written."""
     lm_level: Literal["word", "token"] = "word"
