@@ -418,6 +418,11 @@ def test_bad_arguments_are_named():
     decoder = Seq2SeqDecoder(tokens, eos="#")
     with pytest.raises(InvalidValueError, match="max_length is 0, expected at least 1"):
         decoder.decode(update, max_length=0)
+    for length in (2.5, None):
+        with pytest.raises(InvalidValueError, match=r"max_length is .* an integer"):
+            decoder.decode(update, max_length=length)
+    with pytest.raises(InvalidValueError, match=r"options is .* expected Seq2SeqOptions"):
+        Seq2SeqDecoder(tokens, options={"beam_size": 3}, eos="#")
     with pytest.raises(InvalidValueError, match="nbest is 0, expected at least 1"):
         decoder.decode(update, max_length=3, nbest=0)
     with pytest.raises(ShapeError, match=r"max_length is \(2,\), expected one number, or one for"):

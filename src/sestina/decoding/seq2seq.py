@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -201,6 +202,13 @@ class Seq2SeqDecoder:
         if not isinstance(lm, LanguageModel | None):
             raise InvalidValueError(
                 "lm", lm, expected="a LanguageModel or None", remedy="read one with read_lm"
+            )
+        if not isinstance(options, Seq2SeqOptions | None):
+            raise InvalidValueError(
+                "options",
+                options,
+                expected="Seq2SeqOptions or None",
+                remedy="make them with Seq2SeqOptions(...)",
             )
         self._vocabulary = vocabulary
         self._options = options or Seq2SeqOptions()
@@ -411,9 +419,10 @@ def _check_spellings(lexicon: Lexicon, eos: str, index: int) -> None:
         )
 
 
-def _lengths(max_length: int | Sequence[int], num_utterances: int) -> list[int]:
+def _lengths(max_length: Any, num_utterances: int) -> list[int]:
     """The longest that each utterance may become."""
-    lengths = [max_length] * num_utterances if isinstance(max_length, int) else [*max_length]
+    several = isinstance(max_length, Sequence | np.ndarray)
+    lengths: list[Any] = [*max_length] if several else [max_length] * num_utterances
     if len(lengths) != num_utterances:
         raise ShapeError(
             "max_length",
@@ -426,8 +435,8 @@ def _lengths(max_length: int | Sequence[int], num_utterances: int) -> list[int]:
     return lengths
 
 
-def _check_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
+def _check_at_least(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or value < least:
         raise InvalidValueError(
-            name, value, expected=f"at least {least}", remedy="ask for one or more"
+            name, value, expected=f"at least {least}, an integer", remedy="ask for one or more"
         )
