@@ -26,8 +26,8 @@ class FormatError : public std::runtime_error {
   long line_;
 };
 
-// A language model gave NaN or plus infinity, as one of a damaged file may: files that are mapped are
-// not read as a whole. The binding raises sestina.core.errors.NonFiniteError.
+// A language model gave NaN or plus infinity, as one of a damaged file may: files that are mapped
+// are not read as a whole. The binding raises sestina.core.errors.NonFiniteError.
 class ScoreError : public std::runtime_error {
  public:
   explicit ScoreError(float score)

@@ -83,7 +83,8 @@ int main() {
     threads.emplace_back([&, thread] {
       for (int turn = 0; turn < 2; ++turn) {
         failures[thread] += scores_of(decoder.decode(utterances, 3, 2)) != expected;
-        failures[thread] += scores_of(decoder.decode(utterances, 3, 2, &posteriors)) != expected_sure;
+        const auto sure = decoder.decode(utterances, 3, 2, &posteriors);
+        failures[thread] += scores_of(sure) != expected_sure;
         const std::unique_ptr<Search> stream = decoder.search();
         stream->step(batch[thread].data(), 20);
         stream->finish(1);
