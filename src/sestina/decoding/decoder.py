@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sestina.core.errors import InvalidValueError, OptionError, ShapeError
 from sestina.decoding import _native
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
+from sestina.decoding.hotword_scores import HotwordScores
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
@@ -102,6 +103,7 @@ class Decoder:
             spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
             unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
+        self._hotword_scores = self._made_hotword_scores()
         model = lm.native if lm is not None else _native.NoModel()
         names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
@@ -147,6 +149,23 @@ class Decoder:
             for phrase, score in self._hotwords.items()
         }
         return boosting(phrases, separator=separator)
+
+    def _made_hotword_scores(self) -> HotwordScores | None:
+        if self._rider is None or not self._hotwords:
+            return None
+        by_word = self._lexicon is not None and self._options.lm_level == "word"
+        has_blank = self._options.criterion == "ctc"
+        has_silence = self._lexicon is not None and bool(self._options.silence)
+        return HotwordScores(
+            automaton=self._rider,
+            weight=self._lm_weight,
+            has_lm=self._lm is not None,
+            # No hotword is unknown.
+            name=partial(_word, self._lexicon, "") if by_word else self._tokens.__getitem__,
+            by_word=by_word,
+            blank=self._tokens.index(self._options.blank) if has_blank else -1,
+            silence=self._tokens.index(self._options.silence) if has_silence else -1,
+        )
 
     def _symbols(self, phrase: str, *, by_word: bool) -> tuple[str, ...]:
         words = phrase.split()
@@ -356,7 +375,7 @@ class Decoder:
         native = self._native.lattice(checked, beam, min(max_spellings, _MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
-        return Lattice(native, self._naming, scale)
+        return Lattice(native, self._naming, scale, self._hotword_scores)
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -396,10 +415,14 @@ class Decoder:
 
     def _hypothesis(self, found: tuple[Any, ...], num_frames: int) -> Hypothesis:
         score, acoustic, language, path, *sure = found
+        hotwords = 0.0
+        if self._hotword_scores is not None:
+            language, hotwords = self._hotword_scores.parted(language, path)
         return Hypothesis(
             score=score,
             acoustic_score=acoustic,
             language_score=language,
+            hotword_score=hotwords,
             path=path,
             num_frames=num_frames,
             naming=self._naming,

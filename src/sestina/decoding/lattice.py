@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError
 from sestina.decoding import _native
+from sestina.decoding.hotword_scores import HotwordScores
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.results import Hypothesis, Naming, Timed
 
@@ -104,11 +105,16 @@ class Lattice:
     """
 
     def __init__(
-        self, native: _native.Lattice, naming: Naming, posterior_scale: float = POSTERIOR_SCALE
+        self,
+        native: _native.Lattice,
+        naming: Naming,
+        posterior_scale: float = POSTERIOR_SCALE,
+        hotwords: HotwordScores | None = None,
     ) -> None:
         self._native = native
         self._naming = naming
         self._posterior_scale = posterior_scale
+        self._hotwords = hotwords
 
     @property
     def posterior_scale(self) -> float:
@@ -142,7 +148,8 @@ class Lattice:
         `source` and `target` are nodes, the former the lower one; `word` is a number for `word()`,
         -1 on arcs into the last node; `start` and `end` the frames in which the word was said;
         `acoustic` the emissions since the word before it, blanks and silence (with its score)
-        included; `language` log10 of the language model, not weighted; `score` all in all.
+        included; `language` log10 of the language model, not weighted, with what hotwords add; `score` all in
+        all.
         """
         native = self._native
         columns = (
@@ -162,6 +169,8 @@ class Lattice:
 
     def nbest(self, count: int, *, confidence: bool = False) -> list[Hypothesis]:
         """The best readings, best first: exact, no text twice.
+
+        As on the arcs, `sil_score` and `token_score` are in their acoustic scores.
 
         Args:
             count: how many at most.
@@ -257,13 +266,14 @@ class Lattice:
             InvalidValueError: if `beam` is negative or NaN.
         """
         _check(beam >= 0, "beam", beam, "at least 0", "choose 5 to 20")
-        return Lattice(self._native.prune(beam), self._naming, self._posterior_scale)
+        return Lattice(self._native.prune(beam), self._naming, self._posterior_scale, self._hotwords)
 
     def rescore(self, lm: LanguageModel, *, lm_weight: float | None = None) -> Lattice:
         """The same readings with the scores of another language model.
 
         Nodes are split where the model tells their histories apart, so its scores are exact. What
-        the first search dropped stays dropped: prune less there.
+        the first search dropped stays dropped: prune less there. Scores of hotwords go with those
+        of the first model.
 
         Args:
             lm: the language model, of words: also where the search had one of tokens, or none.
@@ -317,10 +327,14 @@ class Lattice:
         return scale
 
     def _hypothesis(self, score: float, acoustic: float, language: float, path: Any) -> Hypothesis:
+        hotwords = 0.0
+        if self._hotwords is not None:
+            language, hotwords = self._hotwords.parted(language, path)
         return Hypothesis(
             score=score,
             acoustic_score=acoustic,
             language_score=language,
+            hotword_score=hotwords,
             path=path,
             num_frames=self.num_frames,
             naming=self._naming,

@@ -68,6 +68,8 @@ class Hypothesis:
     """The sum of the emissions along its best path."""
     language_score: float
     """The sum of the language model's log10 scores, not weighted."""
+    hotword_score: float = 0.0
+    """What its hotwords add to the score."""
     path: NDArray[np.int32]
     """(stretch, 3): token, first frame (-1: before all), and the word that ends there or -1."""
     num_frames: int
@@ -165,7 +167,7 @@ class Hypothesis:
             self.naming.spelling,
             self.naming.unknown,
         )
-        scores = (self.score, self.acoustic_score, self.language_score)
+        scores = (self.score, self.acoustic_score, self.language_score, self.hotword_score)
         return _restored, (scores, self.path, self.num_frames, names, self.confidences)
 
     def __eq__(self, other: object) -> bool:
@@ -184,7 +186,7 @@ class Hypothesis:
 
 
 def _restored(
-    scores: tuple[float, float, float],
+    scores: tuple[float, float, float, float],
     path: NDArray[np.int32],
     num_frames: int,
     names: tuple[dict[int, str], dict[int, str], str, str, Spelling, int],
@@ -195,6 +197,7 @@ def _restored(
         score=scores[0],
         acoustic_score=scores[1],
         language_score=scores[2],
+        hotword_score=scores[3],
         path=path,
         num_frames=num_frames,
         naming=Naming(
