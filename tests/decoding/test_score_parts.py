@@ -21,10 +21,11 @@ scores = st.floats(-2, 2).map(lambda value: round(value, 3))
 def lm(tmp_path_factory):
     """A bigram model of words and tokens alike."""
     rng = np.random.default_rng(5)
-    lines = ["\\data\\", "ngram 1=12", "ngram 2=4", "", "\\1-grams:"]
-    for word in ("<unk>", "<s>", "</s>", *NAMES[1:], *(word for word in LEXICON if word != "a")):
-        lines.append(f"{-99.0 if word == '<s>' else -rng.uniform(0.5, 2):.4f}\t{word}\t-0.3")
-    lines[1] = f"ngram 1={len(lines) - 5}"
+    words = ("<unk>", "<s>", "</s>", *NAMES[1:], *(word for word in LEXICON if word != "a"))
+    lines = ["\\data\\", f"ngram 1={len(words)}", "ngram 2=4", "", "\\1-grams:"]
+    lines += [
+        f"{-99.0 if word == '<s>' else -rng.uniform(0.5, 2):.4f}\t{word}\t-0.3" for word in words
+    ]
     lines += ["", "\\2-grams:", "-0.3\t<s> a", "-0.4\ta b", "-0.2\ta ab", "-0.3\tab </s>"]
     path = tmp_path_factory.mktemp("lm") / "lm.arpa"
     path.write_text("\n".join([*lines, "", "\\end\\", ""]))

@@ -148,8 +148,8 @@ class Lattice:
         `source` and `target` are nodes, the former the lower one; `word` is a number for `word()`,
         -1 on arcs into the last node; `start` and `end` the frames in which the word was said;
         `acoustic` the emissions since the word before it, blanks and silence (with its score)
-        included; `language` log10 of the language model, not weighted, with what hotwords add; `score` all in
-        all.
+        included; `language` log10 of the language model, not weighted, with what hotwords add;
+        `score` all in all.
         """
         native = self._native
         columns = (

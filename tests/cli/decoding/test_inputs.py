@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sestina.cli.decoding.inputs import (
+    Named,
     read_knowledge,
     read_references,
     read_utterances,
@@ -172,17 +173,17 @@ def test_references_are_lines(tmp_path):
 def test_sound_has_a_lexicon_and_a_model_of_its_own(tmp_path):
     bundled = sample()
     sound, scores = [tmp_path / "a.WAV"], [tmp_path / "a.npz"]
-    known = read_knowledge(tokens=None, lexicon=None, lm=None, files=sound)
+    known = read_knowledge(Named(), sound)
     assert (known.is_bundled, len(known.tokens), known.lm is not None) == (True, 29, True)
-    own = read_knowledge(tokens=None, lexicon=bundled.lexicon_path, lm=None, files=sound)
+    own = read_knowledge(Named(lexicon=bundled.lexicon_path), sound)
     assert (own.is_bundled, own.lm) == (False, None)
     with pytest.raises(click.UsageError, match="--tokens is missing"):
-        read_knowledge(tokens=None, lexicon=bundled.lexicon_path, lm=None, files=scores)
+        read_knowledge(Named(lexicon=bundled.lexicon_path), scores)
 
 
 def test_without_a_lexicon_the_tokens_are_searched():
     bundled = sample()
-    known = read_knowledge(tokens=bundled.tokens_path, lexicon=None, lm=None, files=[Path("a.npz")])
+    known = read_knowledge(Named(tokens=bundled.tokens_path), [Path("a.npz")])
     assert known.vocabulary is known.tokens
 
 
@@ -194,15 +195,9 @@ def test_what_looks_like_logits_is_found(tmp_path):
 
 
 def test_transitions_are_an_array(tmp_path):
-    bundled = sample()
-    given = {
-        "tokens": bundled.tokens_path,
-        "lexicon": None,
-        "lm": None,
-        "files": [tmp_path / "a.npz"],
-    }
+    tokens, files = sample().tokens_path, [tmp_path / "a.npz"]
     np.save(tmp_path / "t.npy", np.zeros((29, 29), dtype=np.float32))
-    known = read_knowledge(transitions=tmp_path / "t.npy", **given)
+    known = read_knowledge(Named(transitions=tmp_path / "t.npy", tokens=tokens), files)
     assert known.decoder(DecoderOptions(criterion="asg")).options.criterion == "asg"
     with pytest.raises(FileFormatError, match="expected one array"):
-        read_knowledge(transitions=npz(tmp_path, t=FRAMES_TN), **given)
+        read_knowledge(Named(transitions=npz(tmp_path, t=FRAMES_TN), tokens=tokens), files)

@@ -117,6 +117,65 @@ def test_json_has_words_with_their_times(run, decoder_of):
     ]
 
 
+def test_words_come_with_times_and_confidence(run, decoder_of):
+    one = decoder_of().decode(TEN[3], confidence=True)[0]
+    np.savez("one.npz", emissions=TEN[3])
+    status, out, _ = run("one.npz", *KNOWLEDGE, "--words", "--confidence")
+    assert (status, [line.split("\t") for line in out.splitlines()]) == (
+        0,
+        [
+            [
+                *("one.npz", f"{word.start / 50:.3f}", f"{word.end / 50:.3f}"),
+                *(word.text, f"{word.confidence:.2f}"),
+            ]
+            for word in one.words
+        ],
+    )
+    status, out, _ = run("one.npz", *KNOWLEDGE, "--confidence")
+    assert out == " ".join(f"{word.text} ({word.confidence:.2f})" for word in one.words) + "\n"
+    status, out, _ = run("one.npz", *KNOWLEDGE, "--confidence", "--json")
+    [shown] = json.loads(out)["utterances"][0]["hypotheses"]
+    assert [word["confidence"] for word in shown["words"]] == [w.confidence for w in one.words]
+    status, out, err = run("one.npz", *KNOWLEDGE, "--confidence", "--stream")
+    assert (status, out) == (2, "")
+    assert "--confidence takes whole utterances" in err
+
+
+def test_hotwords_are_found_and_shown_in_the_score(run, tmp_path):
+    np.savez("one.npz", emissions=TEN[3])
+    before = run("one.npz", *KNOWLEDGE)[1].split()
+    assert "sestina" not in before
+    (tmp_path / "hotwords.txt").write_text("sestina\nthe sea:2\n")
+    for given in (("--hotword", "sestina:80"), ("--hotwords", "hotwords.txt", *SCORED)):
+        status, out, _ = run("one.npz", *KNOWLEDGE, *given, "--json")
+        [shown] = json.loads(out)["utterances"][0]["hypotheses"]
+        said = [word["text"] for word in shown["words"]]
+        assert (status, "sestina" in said) == (0, True)
+        assert shown["hotword_score"] == pytest.approx(80.0 * said.count("sestina"), abs=1e-3)
+
+
+SCORED = ("--hotword-score", 80)
+
+
+def test_a_grammar_leaves_nothing_else(run, tmp_path):
+    said = BUNDLED.references[3]
+    (tmp_path / "grammar.txt").write_text(f"{said}\n{BUNDLED.references[4]}\n")
+    np.savez("one.npz", emissions=TEN[3])
+    # Look-ahead would fill the beam with parts of words that the grammar does not lead to.
+    given = ("--grammar", "grammar.txt", "--smearing", "none")
+    assert run("one.npz", *KNOWLEDGE, *given)[:2] == (0, f"{said}\n")
+
+
+def test_a_model_is_mapped_where_that_is_asked_for(run):
+    assert run("compile-lm", BUNDLED.arpa_path, "-o", "lm.slm")[0] == 0
+    whole = run("ten.npz", *KNOWLEDGE)[1]
+    mapped = run("ten.npz", *KNOWLEDGE[:-1], "lm.slm", "--load", "mmap")
+    assert mapped[:2] == (0, whole)
+    status, out, err = run("ten.npz", *KNOWLEDGE, "--load", "disk")
+    assert (status, out) == (2, "")
+    assert "'disk' is not one of 'memory', 'mmap'" in err
+
+
 def test_a_stream_ends_with_the_same_texts_and_shows_how_it_got_there(run):
     whole = run("ten.npz", *KNOWLEDGE)[1]
     status, out, err = run("ten.npz", *KNOWLEDGE, "--stream", "--chunk-frames", 25)

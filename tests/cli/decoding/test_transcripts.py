@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ FOUND = Decoder(LEXICON, None, DecoderOptions(merge="history")).decode(EMISSIONS
 
 
 def test_one_reading_is_its_text_and_several_have_ranks(capsys):
-    print_texts([UTTERANCE], [FOUND], nbest=1)
+    print_texts([UTTERANCE], [FOUND[:1]], replace(ASKED, nbest=1))
     assert capsys.readouterr().out == "ab\n"
-    print_texts([UTTERANCE], [FOUND], nbest=2)
+    print_texts([UTTERANCE], [FOUND], ASKED)
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [(name, rank, text) for name, rank, _, text in rows] == [
         ("one", "1", "ab"),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
+from sestina.cli.decoding.phrases import read_grammar, read_hotwords
 from sestina.core.errors import DtypeError, FileFormatError, InvalidValueError, SestinaError
 from sestina.core.progress import Progress, tracked
 from sestina.decoding import Decoder, DecoderOptions, LanguageModel, Lexicon, Tokens, read_lm
@@ -22,7 +23,9 @@ from sestina.decoding.emissions import as_emissions, as_lengths
 from sestina.decoding.samples import acoustic_model, read_wav, sample
 
 __all__ = [
+    "HOTWORD_SCORE",
     "Knowledge",
+    "Named",
     "Utterance",
     "all_are_sound",
     "read_knowledge",
@@ -30,6 +33,9 @@ __all__ = [
     "read_utterances",
     "unnormalised",
 ]
+
+HOTWORD_SCORE = 6.0
+"""Of hotwords that come without one."""
 
 _SCORES = ("emissions", "log_probs", "logits")
 # Half precision rounds a logarithm of -10 by up to 0.004; no frame of probabilities is further off.
@@ -55,6 +61,26 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The options that say what there is to know; each as on the command line."""
+
+    tokens: Path | None = None
+    lexicon: Path | None = None
+    lm: Path | None = None
+    load: Literal["memory", "mmap"] = "memory"
+    transitions: Path | None = None
+    hotword: Sequence[str] = ()
+    hotwords: Path | None = None
+    hotword_score: float = HOTWORD_SCORE
+    grammar: Path | None = None
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> Named:
+        """Those among the arguments of a command, which has the others left."""
+        return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
     """What the search is given beside emissions."""
 
@@ -63,12 +89,22 @@ class Knowledge:
     """What a decoder takes first: a lexicon, or the tokens where there is none."""
     lm: LanguageModel | None
     transitions: NDArray[Any] | None
+    hotwords: Mapping[str, float]
+    grammar: Sequence[str] | None
+    """What alone may be said, if not all may."""
     is_bundled: bool
     """Whether lexicon and language model are those of the samples."""
 
     def decoder(self, options: DecoderOptions) -> Decoder:
         """A decoder that knows all this."""
-        return Decoder(self.vocabulary, self.lm, options, transitions=self.transitions)
+        return Decoder(
+            self.vocabulary,
+            self.lm,
+            options,
+            transitions=self.transitions,
+            hotwords=self.hotwords,
+            grammar=self.grammar,
+        )
 
 
 def all_are_sound(files: Sequence[Path]) -> bool:
@@ -76,20 +112,15 @@ def all_are_sound(files: Sequence[Path]) -> bool:
     return all(path.suffix.lower() == ".wav" for path in files)
 
 
-def read_knowledge(
-    *,
-    tokens: Path | None,
-    lexicon: Path | None,
-    lm: Path | None,
-    transitions: Path | None = None,
-    files: Sequence[Path],
-) -> Knowledge:
+def read_knowledge(named: Named, files: Sequence[Path]) -> Knowledge:
     """What the options name; of what is to be heard by the bundled model, its own by default.
 
     Raises:
         click.UsageError: if an option is missing.
+        OptionError: for a hotword that is none.
         FileFormatError: if a file is damaged.
     """
+    tokens, lexicon, lm = named.tokens, named.lexicon, named.lm
     bundled = sample()
     is_sound = all_are_sound(files)
     is_bundled = is_sound and lexicon is None and lm is None
@@ -105,8 +136,10 @@ def read_knowledge(
     return Knowledge(
         tokens=known,
         vocabulary=known if lexicon is None else Lexicon.read(lexicon, known),
-        lm=None if lm is None else read_lm(lm),
-        transitions=None if transitions is None else _read_transitions(transitions),
+        lm=None if lm is None else read_lm(lm, load=named.load),
+        transitions=(None if named.transitions is None else _read_transitions(named.transitions)),
+        hotwords=read_hotwords(named.hotword, named.hotwords, default_score=named.hotword_score),
+        grammar=read_grammar(named.grammar),
         is_bundled=is_bundled,
     )
 

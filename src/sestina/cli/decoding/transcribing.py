@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from sestina.cli.decoding.inputs import (
+    HOTWORD_SCORE,
     Knowledge,
+    Named,
     Utterance,
     read_knowledge,
     read_references,
@@ -23,6 +25,7 @@ from sestina.cli.decoding.transcripts import (
     Spent,
     print_texts,
     print_transcripts,
+    print_words,
     summary,
 )
 from sestina.cli.options import options_argument
@@ -62,7 +65,7 @@ def note_unnormalised(utterances: Sequence[Utterance], *, are_meant: bool) -> No
 
 
 def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Adds --tokens, --lexicon, --lm, --logits and --transitions."""
+    """Adds --tokens, --lexicon, --lm, --load, hotwords, --grammar, --logits and --transitions."""
     path = click.Path(path_type=Path)
     for add in (
         click.option(
@@ -71,6 +74,34 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
             help="Scores of going from token to token, .npy (token, token before it); for asg.",
         ),
         click.option("--logits", is_flag=True, help="Scores are logits: apply a log-softmax."),
+        click.option(
+            "--grammar",
+            type=path,
+            help="Phrases, one a line: a reading is one of them, and nothing else.",
+        ),
+        click.option(
+            "--hotword-score",
+            default=HOTWORD_SCORE,
+            show_default=True,
+            type=float,
+            help="Of hotwords without a score.",
+        ),
+        click.option(
+            "--hotwords", type=path, help="A file of hotwords, one a line, written like --hotword."
+        ),
+        click.option(
+            "--hotword",
+            multiple=True,
+            metavar="PHRASE[:SCORE]",
+            help="A word or phrase that is to be found more easily; may be given again.",
+        ),
+        click.option(
+            "--load",
+            default="memory",
+            show_default=True,
+            type=click.Choice(["memory", "mmap"]),
+            help="Read a binary language model at once, or page by page when needed.",
+        ),
         click.option(
             "--lm", type=path, help="A language model: ARPA (.gz too), KenLM, or of compile-lm."
         ),
@@ -95,6 +126,10 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
 )
 @click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1), help="Searches at once."
+)
+@click.option("--words", is_flag=True, help="Show words, one a line, with their times in seconds.")
+@click.option(
+    "--confidence", is_flag=True, help="Show how sure each word is, from 0 to 1 (with a lexicon)."
 )
 @click.option(
     "--stream",
@@ -146,6 +181,7 @@ def transcribe_command(
       sestina decode speech.wav
       sestina decode emissions.npz --tokens tokens.txt --lexicon lexicon.txt --lm lm.arpa.gz
       sestina decode emissions.npz --config best.toml --nbest 5 --json …
+      sestina decode speech.wav --hotword princess:8 --words --confidence
 
     \b
     Other commands, each with its --help:
@@ -153,8 +189,12 @@ def transcribe_command(
       sestina decode compile-lm  write a language model that loads at once
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
+    if asked.confidence and asked.stream:
+        raise click.UsageError(
+            "--confidence takes whole utterances, and --stream gives pieces; leave one of them out"
+        )
     started_s = time.monotonic()
-    knowledge = read_knowledge(**given, files=files)
+    knowledge = read_knowledge(Named.taken_from(given), files)
     decoder = _decoder(knowledge, options)
     with drawn_progress() as progress:
         utterances = read_utterances(files, knowledge.tokens, are_logits=logits, progress=progress)
@@ -169,8 +209,10 @@ def transcribe_command(
     errors = errors_of([one[0].text for one in found])
     if as_json:
         print_transcripts(utterances, found, asked, spent, errors)
+    elif asked.words:
+        print_words(utterances, found, asked)
     else:
-        print_texts(utterances, found, nbest=asked.nbest)
+        print_texts(utterances, found, asked)
     click.echo(summary(utterances, asked, spent, loaded_s), err=True)
     if errors is not None:
         click.echo(f"word error rate {errors}", err=True)
@@ -218,7 +260,10 @@ def _decoded(
 def _searched(decoder: Decoder, part: Sequence[Utterance], asked: Asked) -> list[list[Hypothesis]]:
     try:
         return decoder.decode_batch(
-            [one.emissions_tn for one in part], nbest=asked.nbest, threads=asked.threads
+            [one.emissions_tn for one in part],
+            nbest=asked.nbest,
+            threads=asked.threads,
+            confidence=asked.confidence,
         )
     except InvalidValueError:
         # One of them has no reading; which one, its place in this part would not tell.

@@ -13,7 +13,7 @@ from sestina.cli.output import print_json
 from sestina.decoding import Hypothesis
 from sestina.decoding.error_rates import ErrorRate
 
-__all__ = ["Asked", "Spent", "print_texts", "print_transcripts", "summary"]
+__all__ = ["Asked", "Spent", "print_texts", "print_transcripts", "print_words", "summary"]
 
 _FORMAT_VERSION = 1
 
@@ -43,6 +43,10 @@ class Asked:
     chunk_frames: int
     frame_ms: float
     references: Path | None
+    words: bool = False
+    """Whether each word is a line."""
+    confidence: bool = False
+    """Whether words come with theirs."""
 
     def seconds(self, frames: int) -> float:
         """How long so many frames last."""
@@ -50,16 +54,35 @@ class Asked:
 
 
 def print_texts(
-    utterances: Sequence[Utterance], found: Sequence[Sequence[Hypothesis]], *, nbest: int
+    utterances: Sequence[Utterance], found: Sequence[Sequence[Hypothesis]], asked: Asked
 ) -> None:
     """A line a reading: its text, or where several are asked for its name, rank and score too."""
-    if nbest == 1:
-        for hypotheses in found:
-            click.echo(hypotheses[0].text)
-        return
     for one, hypotheses in zip(utterances, found, strict=True):
         for rank, hypothesis in enumerate(hypotheses, 1):
-            click.echo(f"{one.name}\t{rank}\t{hypothesis.score:.3f}\t{hypothesis.text}")
+            text = hypothesis.text
+            if asked.confidence:
+                text = " ".join(f"{word.text} ({word.confidence:.2f})" for word in hypothesis.words)
+            if asked.nbest > 1:
+                text = f"{one.name}\t{rank}\t{hypothesis.score:.3f}\t{text}"
+            click.echo(text)
+
+
+def print_words(
+    utterances: Sequence[Utterance], found: Sequence[Sequence[Hypothesis]], asked: Asked
+) -> None:
+    """A line a word: name, rank of several, start and end in seconds, word, confidence."""
+    for one, hypotheses in zip(utterances, found, strict=True):
+        for rank, hypothesis in enumerate(hypotheses, 1):
+            for word in hypothesis.words:
+                columns = [
+                    one.name,
+                    *([str(rank)] if asked.nbest > 1 else []),
+                    f"{asked.seconds(word.start):.3f}",
+                    f"{asked.seconds(word.end):.3f}",
+                    word.text,
+                    *([] if word.confidence is None else [f"{word.confidence:.2f}"]),
+                ]
+                click.echo("\t".join(columns))
 
 
 def print_transcripts(
@@ -100,11 +123,13 @@ def _facts(hypothesis: Hypothesis, asked: Asked) -> dict[str, object]:
         "score": hypothesis.score,
         "acoustic_score": hypothesis.acoustic_score,
         "language_score": hypothesis.language_score,
+        "hotword_score": hypothesis.hotword_score,
         "words": [
             {
                 "text": word.text,
                 "start_s": round(asked.seconds(word.start), 6),
                 "end_s": round(asked.seconds(word.end), 6),
+                **({} if word.confidence is None else {"confidence": word.confidence}),
             }
             for word in hypothesis.words
         ],

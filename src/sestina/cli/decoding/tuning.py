@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sestina.cli.decoding.inputs import (
+    Named,
     Utterance,
     read_knowledge,
     read_references,
@@ -73,7 +75,7 @@ def tune_command(
     plot: Path | None,
     options: TuningOptions,
     as_json: bool,
-    **named: Path | None,
+    **given: Any,
 ) -> None:
     """Find the options with the fewest word errors, or the fastest that are good enough.
 
@@ -92,7 +94,7 @@ def tune_command(
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     check_destination("--out", out, example="best.toml")
     _check_plot(plot)
-    knowledge = read_knowledge(**named, files=files)
+    knowledge = read_knowledge(Named.taken_from(given), files)
     first = DecoderOptions() if start is None else read_options(DecoderOptions, start)
     if start is None and knowledge.is_bundled:
         first = options_from_mapping(DecoderOptions, BUNDLED_OPTIONS)
