@@ -108,7 +108,7 @@ def spelled(word: str, tokens: Tokens) -> Phrase:
                 break
         else:
             raise InvalidValueError(
-                f"word {word!r}",
+                f"a letter of {word!r}",
                 text[at],
                 expected="letters that are tokens",
                 remedy="write it with the tokens' own letters, or add it to the lexicon",

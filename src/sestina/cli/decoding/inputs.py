@@ -42,6 +42,8 @@ _SCORES = ("emissions", "log_probs", "logits")
 _FAR = 0.05
 _REFERENCES = ("references", "texts")
 _AS_NPZ = "save it with numpy.savez(path, emissions=scores, lengths=frames_of_each)"
+_MAGIC = (b"PK", b"\x93NUMPY")
+_MAGIC_BYTES = 6
 # What numpy and zipfile raise for damaged bytes; TokenError is of the header of an array.
 _UNREADABLE = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError),
@@ -209,14 +211,27 @@ def _read_transitions(path: Path) -> NDArray[Any]:
     return transitions
 
 
+def _check_magic(path: Path, begin: bytes) -> None:
+    if not begin.startswith(_MAGIC):  # numpy would take it for a pickle, and propose to load that
+        raise FileFormatError(
+            path,
+            f"it begins with {begin!r}, expected an .npz, .npy or .wav file of scores or sound",
+            remedy=_AS_NPZ,
+        )
+
+
 def _arrays_in(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file by their names; that of an .npy file as `emissions`."""
     try:
         with path.open("rb") as file:
+            _check_magic(path, file.read(_MAGIC_BYTES))
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"emissions": loaded}
             return {name: loaded[name] for name in loaded.files}
+    except FileFormatError:
+        raise
     except _UNREADABLE as error:
         raise FileFormatError(
             path,
