@@ -4,7 +4,7 @@ Two small models with random weights, one that reads an input with an encoder an
 with a prompt, each for a batch: the sequences found are the same, and so are their scores. Nothing
 is downloaded; with your own checkpoint, put `from_pretrained` in place of the configurations.
 
-    pip install sestina[decoding-torch] transformers
+    pip install 'sestina[decoding-transformers]'
     python examples/huggingface_beam_search.py
 """
 

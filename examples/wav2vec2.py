@@ -1,6 +1,6 @@
 """Sound to words with a CTC checkpoint of Hugging Face that lies in a folder: what was said, when.
 
-    pip install sestina[decoding-torch] transformers
+    pip install 'sestina[decoding-transformers]'
     python examples/wav2vec2.py wav2vec2-base-100h speech.wav --lexicon lexicon.txt --lm lm.arpa.gz
 
 Takes what `AutoModelForCTC` takes (Wav2Vec2, HuBERT, WavLM, ...) and WAV files or folders of them.

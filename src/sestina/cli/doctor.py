@@ -57,6 +57,11 @@ _PACKAGES = (
     _Package(name="scikit-learn", extra="ntk", cost="no estimators, no shipped data sets"),
     _Package(name="matplotlib", extra="ntk", cost="no pictures: no --plot, no tour"),
     _Package(name="gpytorch", extra=None, cost="no kernels for GPyTorch; pip install gpytorch"),
+    _Package(
+        name="transformers",
+        extra="decoding-transformers",
+        cost="no language models of Hugging Face",
+    ),
     _Package(name="ray", extra="ray", cost="no clusters: work stays on this machine"),
 )
 _COMPILERS = ("c++", "cmake")

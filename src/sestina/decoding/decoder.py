@@ -20,7 +20,7 @@ from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
-from sestina.decoding.phrases import Grammar, allowing, boosting, spelled
+from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
 from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
 from sestina.decoding.tokens import Tokens
@@ -103,7 +103,16 @@ class Decoder:
             spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
             unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
-        self._hotword_scores = self._made_hotword_scores()
+        self._hotword_scores: HotwordScores | None = None
+        if self._rider is not None and self._hotwords:
+            self._hotword_scores = HotwordScores(
+                automaton=self._rider,
+                weight=self._lm_weight,
+                has_lm=lm is not None,
+                lexicon=self._lexicon,
+                tokens=self._tokens,
+                options=self._options,
+            )
         model = lm.native if lm is not None else _native.NoModel()
         names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
@@ -145,41 +154,11 @@ class Decoder:
         if not self._hotwords:
             return None
         phrases = {
-            self._symbols(phrase, by_word=by_word): score / (self._lm_weight or 1.0)
+            symbols_of(phrase, None if by_word else self._tokens, separator): score
+            / (self._lm_weight or 1.0)
             for phrase, score in self._hotwords.items()
         }
         return boosting(phrases, separator=separator)
-
-    def _made_hotword_scores(self) -> HotwordScores | None:
-        if self._rider is None or not self._hotwords:
-            return None
-        by_word = self._lexicon is not None and self._options.lm_level == "word"
-        has_blank = self._options.criterion == "ctc"
-        has_silence = self._lexicon is not None and bool(self._options.silence)
-        return HotwordScores(
-            automaton=self._rider,
-            weight=self._lm_weight,
-            has_lm=self._lm is not None,
-            # No hotword is unknown.
-            name=partial(_word, self._lexicon, "") if by_word else self._tokens.__getitem__,
-            by_word=by_word,
-            blank=self._tokens.index(self._options.blank) if has_blank else -1,
-            silence=self._tokens.index(self._options.silence) if has_silence else -1,
-        )
-
-    def _symbols(self, phrase: str, *, by_word: bool) -> tuple[str, ...]:
-        words = phrase.split()
-        if not words:
-            raise OptionError(
-                "hotwords", phrase, expected="phrases of one word or more", remedy="leave it out"
-            )
-        if by_word:
-            return tuple(words)
-        silence = [self._options.silence] if self._options.silence else []
-        symbols = list(silence)
-        for word in words:
-            symbols += [*spelled(word, self._tokens), *silence]
-        return tuple(symbols)
 
     @property
     def _lm_weight(self) -> float:

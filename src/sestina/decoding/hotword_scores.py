@@ -6,13 +6,15 @@ is taken apart again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sestina.decoding import _native
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.tokens import Tokens
 
 __all__ = ["HotwordScores"]
 
@@ -26,14 +28,9 @@ class HotwordScores:
     """What the search multiplies the automaton's scores with, as it does the language model's."""
     has_lm: bool
     """Whether there is a language model that it rides on."""
-    name: Callable[[int], str]
-    """What the automaton calls a word, or a token, of that number."""
-    by_word: bool
-    """Whether it counts words; else it counts tokens."""
-    blank: int
-    """The number of the blank, -1 if there is none."""
-    silence: int
-    """In a lexicon that of the token between words, which then counts for nothing; else -1."""
+    lexicon: Lexicon | None
+    tokens: Tokens
+    options: DecoderOptions
 
     def parted(self, language: float, path: NDArray[np.int32]) -> tuple[float, float]:
         """The language model's own log10 score, and what hotwords add to the hypothesis's score.
@@ -51,16 +48,21 @@ class HotwordScores:
 
     def _said(self, path: NDArray[np.int32]) -> list[str]:
         """What the automaton was asked about, in order."""
-        if self.by_word:
+        if self.lexicon is not None and self.options.lm_level == "word":
             words = path[:, 2]
-            return [self.name(word) for word in words[words >= 0].tolist()]
+            return [
+                self.lexicon.word(word) if word < len(self.lexicon) else ""  # no hotword
+                for word in words[words >= 0].tolist()
+            ]
         said = []
-        is_between = True  # words
+        is_between = self.lexicon is not None  # words, where silence counts for nothing
+        blank = self.options.blank if self.options.criterion == "ctc" else None
         for token, start, word in path.tolist():
-            if token == self.blank or start < 0:  # the search begins with a token that nobody said
+            name = self.tokens[token] if token >= 0 else blank
+            if name == blank or start < 0:  # the search begins with a token that nobody said
                 continue
-            if not (token == self.silence and is_between):
-                said.append(self.name(token))
+            if not (is_between and name == self.options.silence):
+                said.append(self.tokens[token])
                 is_between = False
-            is_between = is_between or word >= 0
+            is_between = is_between or (self.lexicon is not None and word >= 0)
         return said

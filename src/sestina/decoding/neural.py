@@ -230,7 +230,7 @@ class HuggingFaceLanguageModel(BatchedLanguageModel):
 
     Raises:
         InvalidValueError: if the tokenizer has no such tokens, or the model is being trained.
-        MissingExtraError: without transformers.
+        MissingExtraError: without transformers, which the extra `decoding-transformers` brings.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class HuggingFaceLanguageModel(BatchedLanguageModel):
         end: int | None = None,
         batch_size: int = 64,
     ) -> None:
-        transformers = import_extra("transformers", extra="decoding-torch")
+        transformers = import_extra("transformers", extra="decoding-transformers")
         _check_evaluating(model)
         _check_at_least_one("batch_size", batch_size)
         self._model = model

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
 from sestina.decoding.results import spelling_of
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["Grammar", "allowing", "boosting", "spelled"]
+__all__ = ["Grammar", "allowing", "boosting", "spelled", "symbols_of"]
 
 Phrase = tuple[str, ...]
 
@@ -114,6 +114,27 @@ def spelled(word: str, tokens: Tokens) -> Phrase:
                 remedy="write it with the tokens' own letters, or add it to the lexicon",
             )
     return tuple(found)
+
+
+def symbols_of(phrase: str, tokens: Tokens | None, separator: str) -> Phrase:
+    """A hotword's words; or its tokens, if there are some, with the separator around each word.
+
+    Raises:
+        OptionError: if it has no words.
+        InvalidValueError: if a letter is no token.
+    """
+    words = phrase.split()
+    if not words:
+        raise OptionError(
+            "hotwords", phrase, expected="phrases of one word or more", remedy="leave it out"
+        )
+    if tokens is None:
+        return tuple(words)
+    ends = [separator] if separator else []
+    symbols = list(ends)
+    for word in words:
+        symbols += [*spelled(word, tokens), *ends]
+    return tuple(symbols)
 
 
 @dataclass(slots=True)

@@ -138,7 +138,7 @@ def test_words_come_with_times_and_confidence(run, decoder_of):
     assert [word["confidence"] for word in shown["words"]] == [w.confidence for w in one.words]
     status, out, err = run("one.npz", *KNOWLEDGE, "--confidence", "--stream")
     assert (status, out) == (2, "")
-    assert "--confidence takes whole utterances" in err
+    assert "--confidence is 'on', expected whole utterances" in err
 
 
 def test_hotwords_are_found_and_shown_in_the_score(run, tmp_path):

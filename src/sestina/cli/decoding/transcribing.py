@@ -30,7 +30,7 @@ from sestina.cli.decoding.transcripts import (
 )
 from sestina.cli.options import options_argument
 from sestina.cli.output import DrawnProgress, drawn_progress, json_option
-from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.core.errors import FileFormatError, InvalidValueError, OptionError
 from sestina.core.options import option_fields, options_from_mapping
 from sestina.decoding import Decoder, DecoderOptions, Hypothesis
 from sestina.decoding.error_rates import ErrorRate, error_rate
@@ -190,8 +190,11 @@ def transcribe_command(
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     asked = Asked(**{field.name: given.pop(field.name) for field in fields(Asked)})
     if asked.confidence and asked.stream:
-        raise click.UsageError(
-            "--confidence takes whole utterances, and --stream gives pieces; leave one of them out"
+        raise OptionError(
+            "--confidence",
+            "on",
+            expected="whole utterances, where --stream gives pieces",
+            remedy="leave one of them out",
         )
     started_s = time.monotonic()
     knowledge = read_knowledge(Named.taken_from(given), files)
