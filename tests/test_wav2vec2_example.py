@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
-import subprocess
+import runpy
 import sys
+import warnings
 import wave
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -41,9 +45,33 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def run(root, *arguments):
-    command = [sys.executable, str(root / "examples" / "wav2vec2.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """The script's status and output; run in this process, where transformers loads but once."""
+    path = root / "examples" / "wav2vec2.py"
+    out, err = io.StringIO(), io.StringIO()
+    status: str | int | None = 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        warnings.simplefilter("default")  # those of transformers are its own affair
+        patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as stop:
+            status = stop.code
+    if isinstance(status, str):  # as the interpreter does
+        return Done(1, out.getvalue(), f"{err.getvalue()}{status}\n")
+    return Done(status or 0, out.getvalue(), err.getvalue())
 
 
 def found(done):
