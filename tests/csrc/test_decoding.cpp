@@ -1,13 +1,12 @@
 // The readers take hostile text without reading beyond it, and what they accept can be searched.
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checks.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
 #include "decoding/lexicon.hpp"
@@ -17,22 +16,6 @@
 using namespace sestina::decoding;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what) {
-  if (!holds) {
-    std::printf("FAILED: %s\n", what);
-    ++failures;
-  }
-}
-
-const std::string arpa =
-    "\\data\\\nngram 1=6\nngram 2=4\nngram 3=2\n\n\\1-grams:\n-1.3\t<unk>\n-99\t<s>\t-0.4\n"
-    "-0.9\t</s>\n-0.5\tab\t-0.2\n-0.8\tba\t-0.6\n-1.1\tabba\n\n\\2-grams:\n-0.2\tab ba\t-0.1\n"
-    "-0.3\t<s> abba\n-0.7\tba </s>\n-0.4\tab ab\t-0.3\n\n\\3-grams:\n-0.1\tab ba </s>\n"
-    "-0.2\tab ab ba\n\n\\end\\\n";
-const std::string lexicon = "ab a b |\nba b a |\nabba a b b a\nab a b\n";
 
 std::string mutated(std::string text, std::mt19937& random) {
   const auto any = [&](std::size_t below) { return random() % std::max<std::size_t>(below, 1); };
@@ -134,14 +117,14 @@ void decode(const Spellings& spellings, std::shared_ptr<const LanguageModel> mod
 
 int main() {
   std::mt19937 random(20);
-  walk(*model_of(arpa), random);
-  decode(Spellings::parse(lexicon, tokens()), model_of(arpa), random);
-  decode(Spellings::parse(lexicon, tokens()), std::make_shared<NoModel>(), random);
+  walk(*model_of(small_arpa), random);
+  decode(Spellings::parse(small_lexicon, tokens()), model_of(small_arpa), random);
+  decode(Spellings::parse(small_lexicon, tokens()), std::make_shared<NoModel>(), random);
   int accepted = 0;
   int refused = 0;
   for (int k = 0; k < 4000; ++k) {
     try {
-      walk(*model_of(mutated(arpa, random)), random);
+      walk(*model_of(mutated(small_arpa, random)), random);
       ++accepted;
     } catch (const FormatError&) {
       ++refused;
@@ -151,7 +134,7 @@ int main() {
   accepted = refused = 0;
   for (int k = 0; k < 1000; ++k) {
     try {
-      const std::string text = mutated(lexicon, random);
+      const std::string text = mutated(small_lexicon, random);
       const std::vector<char> copy(text.begin(), text.end());
       const Spellings spellings = Spellings::parse({copy.data(), copy.size()}, tokens());
       decode(spellings, std::make_shared<NoModel>(), random);
@@ -161,5 +144,5 @@ int main() {
     }
   }
   check(accepted > 50 && refused > 300, "mutations of a lexicon are of both kinds");
-  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return exit_status();
 }

@@ -1,7 +1,6 @@
 // A packed decoder that was damaged is refused, or searched without reading beyond it.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "checks.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
 #include "decoding/lexicon.hpp"
@@ -19,15 +19,6 @@
 using namespace sestina::decoding;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what) {
-  if (!holds) {
-    std::printf("FAILED: %s\n", what);
-    ++failures;
-  }
-}
 
 const std::string arpa =
     "\\data\\\nngram 1=6\nngram 2=2\n\n\\1-grams:\n-1.3\t<unk>\n-99\t<s>\t-0.4\n-0.9\t</s>\n"
@@ -117,5 +108,5 @@ int main() {
   if (failures == 0) {
     std::printf("packed decoders: ok\n");
   }
-  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return exit_status();
 }

@@ -1,7 +1,5 @@
 // Lattices of random searches and of random arcs: what may be read of them stays inside them.
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <random>
@@ -10,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checks.hpp"
 #include "decoding/consensus.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/lattice.hpp"
@@ -20,22 +19,6 @@
 using namespace sestina::decoding;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what) {
-  if (!holds) {
-    std::printf("FAILED: %s\n", what);
-    ++failures;
-  }
-}
-
-const std::string arpa =
-    "\\data\\\nngram 1=6\nngram 2=4\nngram 3=2\n\n\\1-grams:\n-1.3\t<unk>\n-99\t<s>\t-0.4\n"
-    "-0.9\t</s>\n-0.5\tab\t-0.2\n-0.8\tba\t-0.6\n-1.1\tabba\n\n\\2-grams:\n-0.2\tab ba\t-0.1\n"
-    "-0.3\t<s> abba\n-0.7\tba </s>\n-0.4\tab ab\t-0.3\n\n\\3-grams:\n-0.1\tab ba </s>\n"
-    "-0.2\tab ab ba\n\n\\end\\\n";
-const std::string lexicon = "ab a b |\nba b a |\nabba a b b a\nab a b\n";
 
 void use(const Lattice& lattice, std::mt19937& random) {
   const std::vector<double> posteriors = lattice.posteriors(0.3);
@@ -125,8 +108,8 @@ void make(std::mt19937& random) {
 int main() {
   std::mt19937 random(20);
   const TokenTable tokens({{"-", 0}, {"|", 1}, {"a", 2}, {"b", 3}}, 4);
-  const Spellings spellings = Spellings::parse(lexicon, tokens);
-  const std::shared_ptr<NgramModel> model = NgramModel::parse_arpa(arpa);
+  const Spellings spellings = Spellings::parse(small_lexicon, tokens);
+  const std::shared_ptr<NgramModel> model = NgramModel::parse_arpa(small_arpa);
   for (int k = 0; k < 20; ++k) {
     search(spellings, model, *model, random);
     search(spellings, std::make_shared<NoModel>(), *model, random);
@@ -142,5 +125,5 @@ int main() {
     }
   }
   check(accepted > 60 && refused > 200, "random arcs are of both kinds");
-  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return exit_status();
 }

@@ -2,14 +2,13 @@
 // of themselves holds.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checks.hpp"
 #include "decoding/lexicon.hpp"
 #include "decoding/lm/ngram.hpp"
 #include "decoding/lm/none.hpp"
@@ -18,15 +17,6 @@
 using namespace sestina::decoding;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what) {
-  if (!holds) {
-    std::printf("FAILED: %s\n", what);
-    ++failures;
-  }
-}
 
 const std::string arpa =
     "\\data\\\nngram 1=6\nngram 2=4\n\n\\1-grams:\n-1.3\t<unk>\n-99\t<s>\t-0.4\n-0.9\t</s>\n"
@@ -134,5 +124,5 @@ int main() {
            any);
     search(Seq2SeqDecoder(views, model, options), any);
   }
-  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return exit_status();
 }
