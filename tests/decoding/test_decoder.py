@@ -1,7 +1,5 @@
 """The search against all paths, one by one, on problems small enough for that."""
 
-import itertools
-import math
 import subprocess
 import sys
 import threading
@@ -12,75 +10,7 @@ import pytest
 
 from sestina.core.errors import InvalidValueError, NonFiniteError, OptionError, ShapeError
 from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
-
-NAMES = "-|abcdefgh"
-
-
-def collapsed(path, blank):
-    """CTC: repeats count once, then blanks fall out."""
-    kept = [token for token, _ in itertools.groupby(path)]
-    return tuple(token for token in kept if token != blank)
-
-
-def readings(tokens, spellings, silence):
-    """Every way to read the tokens as words, silence between them being free."""
-    if not tokens:
-        yield ()
-        return
-    if tokens[0] == silence:
-        yield from readings(tokens[1:], spellings, silence)
-    for word, spelling in spellings:
-        if tokens[: len(spelling)] == spelling:
-            for rest in readings(tokens[len(spelling) :], spellings, silence):
-                yield (word, *rest)
-
-
-def every_path(scores, spellings, silence, options, language=lambda _: 0.0):
-    """The score of each sequence of words, from all paths of tokens."""
-    found, known = {}, {}
-    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
-        tokens = collapsed(path, 0)
-        if tokens not in known:
-            known[tokens] = list(readings(tokens, spellings, silence))
-        acoustic = sum(float(scores[t, n]) for t, n in enumerate(path))
-        acoustic += options.sil_score * sum(n == silence for n in path)
-        for words in known[tokens]:
-            score = acoustic + options.word_score * len(words)
-            score += options.lm_weight * language(words)
-            before = found.get(words, -math.inf)
-            found[words] = np.logaddexp(before, score) if options.log_add else max(before, score)
-    return found
-
-
-def problem(seed):
-    """Random scores, a lexicon with and without separators, and options with an exhaustive beam."""
-    rng = np.random.default_rng(seed)
-    width, silence = int(rng.integers(3, 6)), 1 if rng.random() < 0.5 else None
-    scores = (2 * rng.normal(size=(int(rng.integers(1, 6)), width))).astype(np.float32)
-    letters = [n for n in range(1, width) if n != silence]
-    spellings = []
-    for _ in range(int(rng.integers(1, 5))):
-        spelling = tuple(int(n) for n in rng.choice(letters, size=int(rng.integers(1, 4))))
-        spelling += (silence,) if silence and rng.random() < 0.5 else ()
-        word = str(rng.choice(["v", "w", "x"]))
-        if (word, spelling) not in spellings:
-            spellings.append((word, spelling))
-    tokens = Tokens(list(NAMES[:width]))
-    lexicon = Lexicon.from_spellings(
-        [(word, " ".join(NAMES[n] for n in spelling)) for word, spelling in spellings], tokens
-    )
-    return rng, scores, spellings, silence, lexicon
-
-
-def exhaustive(rng, silence, **others):
-    return DecoderOptions(
-        beam_size=100_000,
-        beam_threshold=1e9,
-        word_score=float(rng.normal()),
-        sil_score=float(rng.normal()) if silence else 0.0,
-        silence="|" if silence else "",
-        **others,
-    )
+from tests.decoding.word_problems import ARPA, every_path, exhaustive, problem, realistic
 
 
 @pytest.mark.parametrize("log_add", [False, True])
@@ -98,28 +28,6 @@ def test_an_exhaustive_beam_finds_what_all_paths_give(seed, log_add):
         expected, abs=1e-4
     )
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-
-
-ARPA = """\\data\\
-ngram 1=6
-ngram 2=4
-
-\\1-grams:
--1.3\t<unk>
--99\t<s>\t-0.4
--0.9\t</s>
--0.5\tv\t-0.2
--0.8\tw\t-0.6
--1.1\tx
-
-\\2-grams:
--0.2\tv w
--0.3\t<s> x
--0.7\tw </s>
--0.4\tv v
-
-\\end\\
-"""
 
 
 @pytest.mark.parametrize("smearing", ["none", "max", "logadd"])
@@ -145,19 +53,6 @@ def test_with_a_language_model_the_best_reading_is_the_best_of_all(seed, merge, 
     assert best.score == pytest.approx(
         best.acoustic_score + 1.3 * best.language_score + extras, abs=1e-4
     )
-
-
-def realistic(seed, num_words=300, num_frames=200, width=10):
-    """Peaked scores over more frames than all paths could be tried for."""
-    rng = np.random.default_rng(seed)
-    tokens = Tokens(list(NAMES[:width]))
-    words = {
-        "".join(rng.choice(list(NAMES[2:width]), size=rng.integers(1, 6))) for _ in range(num_words)
-    }
-    lexicon = Lexicon.from_spellings({w: " ".join(w) + " |" for w in sorted(words)}, tokens)
-    logits = rng.normal(size=(num_frames, width)) * 3
-    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return lexicon, scores.astype(np.float32)
 
 
 @pytest.mark.parametrize("semantics", ["ctc", "flashlight"])

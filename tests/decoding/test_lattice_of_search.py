@@ -8,88 +8,15 @@ import pytest
 
 from sestina.core.errors import InvalidValueError, NonFiniteError
 from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
-
-NAMES = "-|abcdefgh"
-
-
-def readings(tokens, spellings, silence):
-    """Every way to read the tokens as words, silence between them being free."""
-    if not tokens:
-        yield ()
-        return
-    if tokens[0] == silence:
-        yield from readings(tokens[1:], spellings, silence)
-    for word, spelling in spellings:
-        if tokens[: len(spelling)] == spelling:
-            for rest in readings(tokens[len(spelling) :], spellings, silence):
-                yield (word, *rest)
-
-
-def all_readings(scores, spellings, silence, options, language):
-    """The score of each sequence of words, from all paths of tokens."""
-    found, known = {}, {}
-    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
-        tokens = tuple(token for token, _ in itertools.groupby(path) if token)
-        if tokens not in known:
-            known[tokens] = list(readings(tokens, spellings, silence))
-        acoustic = sum(float(scores[t, n]) for t, n in enumerate(path))
-        acoustic += options.sil_score * sum(n == silence for n in path)
-        for words in known[tokens]:
-            score = acoustic + options.word_score * len(words)
-            score += options.lm_weight * language(words)
-            before = found.get(words, -math.inf)
-            found[words] = np.logaddexp(before, score) if options.log_add else max(before, score)
-    return found
+from tests.decoding import word_problems
+from tests.decoding.word_problems import ARPA, every_path, exhaustive, realistic
 
 
 def problem(seed, **options):
-    """Random scores, a lexicon with and without separators, and options with an exhaustive beam."""
-    rng = np.random.default_rng(seed)
-    width, silence = int(rng.integers(3, 6)), 1 if rng.random() < 0.5 else None
-    scores = (2 * rng.normal(size=(int(rng.integers(1, 6)), width))).astype(np.float32)
-    letters = [n for n in range(1, width) if n != silence]
-    spellings = []
-    for _ in range(int(rng.integers(1, 5))):
-        spelling = tuple(int(n) for n in rng.choice(letters, size=int(rng.integers(1, 4))))
-        spelling += (silence,) if silence and rng.random() < 0.5 else ()
-        word = str(rng.choice(["v", "w", "x"]))
-        if (word, spelling) not in spellings:
-            spellings.append((word, spelling))
-    lexicon = Lexicon.from_spellings(
-        [(word, " ".join(NAMES[n] for n in spelling)) for word, spelling in spellings],
-        Tokens(list(NAMES[:width])),
-    )
-    made = DecoderOptions(
-        beam_size=100_000,
-        beam_threshold=1e9,
-        word_score=float(rng.normal()),
-        sil_score=float(rng.normal()) if silence else 0.0,
-        silence="|" if silence else "",
-        **options,
-    )
-    return scores, spellings, silence, lexicon, made
+    rng, scores, spellings, silence, lexicon = word_problems.problem(seed)
+    return scores, spellings, silence, lexicon, exhaustive(rng, silence, **options)
 
 
-FIRST = """\\data\\
-ngram 1=6
-ngram 2=4
-
-\\1-grams:
--1.3\t<unk>
--99\t<s>\t-0.4
--0.9\t</s>
--0.5\tv\t-0.2
--0.8\tw\t-0.6
--1.1\tx
-
-\\2-grams:
--0.2\tv w
--0.3\t<s> x
--0.7\tw </s>
--0.4\tv v
-
-\\end\\
-"""
 SECOND = """\\data\\
 ngram 1=6
 ngram 2=3
@@ -120,7 +47,7 @@ ngram 3=2
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     made = []
-    for name, text in (("first", FIRST), ("second", SECOND)):
+    for name, text in (("first", ARPA), ("second", SECOND)):
         (folder / name).write_text(text)
         made.append(read_arpa(folder / name))
     return made
@@ -143,7 +70,7 @@ def test_without_a_beam_all_readings_are_there(seed, merge, log_add, models):
         seed, merge=merge, log_add=log_add, lm_weight=1.3
     )
     first, second = models
-    expected = all_readings(scores, spellings, silence, options, lambda w: sum(first.scores(w)))
+    expected = every_path(scores, spellings, silence, options, lambda w: sum(first.scores(w)))
     if not expected:  # no reading is complete: the best parts of words come back
         return
     lattice = Decoder(lexicon, first, options).lattice(scores, beam=1e9)
@@ -152,7 +79,7 @@ def test_without_a_beam_all_readings_are_there(seed, merge, log_add, models):
     options = DecoderOptions(
         **{n: getattr(options, n) for n in options.__slots__} | {"lm_weight": 0.9}
     )
-    expected = all_readings(scores, spellings, silence, options, lambda w: sum(second.scores(w)))
+    expected = every_path(scores, spellings, silence, options, lambda w: sum(second.scores(w)))
     rescored = lattice.rescore(second, lm_weight=0.9)
     assert texts_and_scores(rescored) == pytest.approx(expected, abs=1e-4)
     best = rescored.nbest(1)[0]
@@ -220,19 +147,6 @@ def test_a_lattice_has_what_its_search_finds(seed, kind, log_add, models):
         assert total == pytest.approx(np.logaddexp.reduce([one.score for one in searched]))
     else:
         assert {text: found[text] for text in expected} == pytest.approx(expected, abs=1e-4)
-
-
-def realistic(seed, num_words=300, num_frames=200, width=10):
-    """Peaked scores over more frames than all paths could be tried for."""
-    rng = np.random.default_rng(seed)
-    tokens = Tokens(list(NAMES[:width]))
-    words = {
-        "".join(rng.choice(list(NAMES[2:width]), size=rng.integers(1, 6))) for _ in range(num_words)
-    }
-    lexicon = Lexicon.from_spellings({w: " ".join(w) + " |" for w in sorted(words)}, tokens)
-    logits = rng.normal(size=(num_frames, width)) * 3
-    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return lexicon, scores.astype(np.float32)
 
 
 @pytest.mark.parametrize("semantics", ["ctc", "flashlight"])
