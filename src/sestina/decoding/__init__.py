@@ -13,7 +13,7 @@ No torch is loaded; tensors of torch are taken as they are.
 
 from sestina.decoding.best_path import greedy
 from sestina.decoding.custom_models import BatchedLanguageModel, StepwiseLanguageModel
-from sestina.decoding.decoder import Decoder, Stream
+from sestina.decoding.decoder import Decoder
 from sestina.decoding.error_rates import (
     Alignment,
     Comparison,
@@ -36,6 +36,7 @@ from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar
 from sestina.decoding.results import Hypothesis, Timed
 from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqOptions
+from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
 from sestina.decoding.tuning import Trial, Tuning, TuningOptions, tune
 

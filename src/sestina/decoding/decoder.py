@@ -6,7 +6,7 @@ import math
 import pickle
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError, OptionError, ShapeError
 from sestina.decoding import _native
+from sestina.decoding.checks import MOST, check_count, check_kind
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
 from sestina.decoding.hotword_scores import HotwordScores
 from sestina.decoding.language_models import LanguageModel
@@ -23,11 +24,10 @@ from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
 from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
+from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["Decoder", "Stream"]
-
-_MOST = 2**31 - 1  # of hypotheses, as the compiled search counts
+__all__ = ["Decoder"]
 
 
 class Decoder:
@@ -74,9 +74,9 @@ class Decoder:
         hotwords: Mapping[str, float] | None = None,
         grammar: Grammar | Collection[str] | None = None,
     ) -> None:
-        _check_kind("vocabulary", vocabulary, Lexicon | Tokens, "a Lexicon or Tokens")
-        _check_kind("lm", lm, LanguageModel | None, "a LanguageModel of read_lm, or None")
-        _check_kind("options", options, DecoderOptions | None, "DecoderOptions, or None")
+        check_kind("vocabulary", vocabulary, Lexicon | Tokens, "a Lexicon or Tokens")
+        check_kind("lm", lm, LanguageModel | None, "a LanguageModel of read_lm, or None")
+        check_kind("options", options, DecoderOptions | None, "DecoderOptions, or None")
         self._options = options or DecoderOptions()
         self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
@@ -350,15 +350,15 @@ class Decoder:
             raise InvalidValueError(
                 "beam", beam, expected="at least 0", remedy="choose 5 to 20, or leave it out"
             )
-        _check_count("max_spellings", max_spellings)
-        native = self._native.lattice(checked, beam, min(max_spellings, _MOST))
+        check_count("max_spellings", max_spellings)
+        native = self._native.lattice(checked, beam, min(max_spellings, MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
         return Lattice(native, self._naming, scale, self._hotword_scores)
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
-        return Stream(self, self._native.search())
+        return Stream(self._native.search(), self._checked, self._read)
 
     def _checked(self, emissions_tn: Any, name: str = "emissions") -> NDArray[np.float32]:
         return as_emissions(emissions_tn, num_axes=2, num_tokens=len(self._tokens), name=name)
@@ -371,9 +371,9 @@ class Decoder:
         threads: int,
         confidence: bool,
     ) -> list[list[Hypothesis]]:
-        _check_count("nbest", nbest)
-        _check_count("threads", threads)
-        nbest, threads = min(nbest, _MOST), min(threads, len(utterances) or 1)
+        check_count("nbest", nbest)
+        check_count("threads", threads)
+        nbest, threads = min(nbest, MOST), min(threads, len(utterances) or 1)
         found: list[list[tuple[Any, ...]]]
         if confidence:
             sure = self._native.decode_with_confidences(
@@ -454,9 +454,9 @@ def _no_reading(name: str, num_frames: int) -> InvalidValueError:
 
 
 def _hotwords(given: Mapping[str, Any] | None) -> dict[str, float]:
-    _check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
+    check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
     for phrase, score in (given or {}).items():
-        _check_kind("hotwords", phrase, str, "phrases of text")
+        check_kind("hotwords", phrase, str, "phrases of text")
         # Sums of these are kept in single precision, where infinity less infinity is no number.
         if not isinstance(score, Real) or not abs(float(score)) <= LARGEST_SCORE:
             raise OptionError(
@@ -466,74 +466,3 @@ def _hotwords(given: Mapping[str, Any] | None) -> dict[str, float]:
                 remedy="start with 5, and double it until the phrase is found",
             )
     return dict(given or {})
-
-
-def _check_kind(name: str, value: object, kind: Any, expected: str) -> None:
-    if not isinstance(value, kind):
-        raise InvalidValueError(name, value, expected=expected, remedy="make one, and pass it")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, Integral) or value < 1:
-        raise InvalidValueError(
-            name, value, expected="an integer from 1", remedy="ask for one or more"
-        )
-
-
-class Stream:
-    """A search that takes its emissions in pieces; made by `Decoder.stream`.
-
-    However the frames are cut, the result is that of one piece. One thread at a time.
-
-    Example:
-        >>> import numpy as np
-        >>> from sestina.decoding import Decoder, Lexicon, Tokens
-        >>> lexicon = Lexicon.from_spellings({"a": "a"}, Tokens(["-", "|", "a"]))
-        >>> stream = Decoder(lexicon).stream()
-        >>> for frame in np.log([[.1, .1, .8], [.8, .1, .1], [.1, .1, .8]]):
-        ...     stream.step(frame[None])
-        >>> stream.best()[0].text
-        'a a'
-    """
-
-    def __init__(self, decoder: Decoder, search: _native.Search) -> None:
-        self._decoder = decoder
-        self._search = search
-
-    def step(self, emissions_tn: Any) -> None:
-        """Reads on.
-
-        Args:
-            emissions_tn: (frame, token) natural logarithms; any number of frames.
-
-        Raises:
-            ShapeError, DtypeError, NonFiniteError: for emissions that can't be read; the search is
-                as it was.
-        """
-        self._search.step(self._decoder._checked(emissions_tn))  # noqa: SLF001  one file, one check
-
-    def best(self, *, nbest: int = 1) -> list[Hypothesis]:
-        """The best readings if the utterance ended here; it may go on all the same.
-
-        Raises:
-            InvalidValueError: if no reading has a probability above 0.
-            RuntimeError: if the search is at work in another thread.
-        """
-        _check_count("nbest", nbest)
-        found = self._search.finish(min(nbest, _MOST))
-        frames = self._search.frames
-        return self._decoder._read(found, frames, "emissions so far")  # noqa: SLF001  as above
-
-    def partial(self) -> tuple[Hypothesis, int]:
-        """The best reading so far, and how many of its words will not change any more.
-
-        Raises:
-            InvalidValueError: if no reading has a probability above 0.
-            RuntimeError: if the search is at work in another thread.
-        """
-        best = self.best()[0]
-        return best, best.words_until(self._search.settled())
-
-    def restart(self) -> None:
-        """Forgets all frames, for the next utterance."""
-        self._search.begin()

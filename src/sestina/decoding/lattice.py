@@ -266,7 +266,9 @@ class Lattice:
             InvalidValueError: if `beam` is negative or NaN.
         """
         _check(beam >= 0, "beam", beam, "at least 0", "choose 5 to 20")
-        return Lattice(self._native.prune(beam), self._naming, self._posterior_scale, self._hotwords)
+        return Lattice(
+            self._native.prune(beam), self._naming, self._posterior_scale, self._hotwords
+        )
 
     def rescore(self, lm: LanguageModel, *, lm_weight: float | None = None) -> Lattice:
         """The same readings with the scores of another language model.
