@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/simd.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
 #include "decoding/lattice.hpp"
@@ -149,6 +150,12 @@ NB_MODULE(_native, m) {
               type("a score of the language model", error.score(),
                    "expected"_a = "a number or minus infinity",
                    "remedy"_a = "its file is damaged or its code is wrong: make it anew");
+          PyErr_SetObject(type.ptr(), made.ptr());
+        } catch (const sestina::UnknownSimdLevel& error) {
+          const nb::object type = nb::module_::import_("sestina.core.errors").attr("UnknownNameError");
+          const nb::object made = type("SESTINA_SIMD", error.name(),
+                                       "expected"_a = "one of " + error.known() + " on this machine",
+                                       "remedy"_a = "unset the variable to use the best");
           PyErr_SetObject(type.ptr(), made.ptr());
         }
       },

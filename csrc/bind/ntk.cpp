@@ -15,10 +15,11 @@
 #include "ntk/matrices.hpp"
 #include "ntk/memory.hpp"
 #include "ntk/rows.hpp"
-#include "ntk/simd.hpp"
+#include "core/simd.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using namespace sestina;
 using namespace sestina::ntk;
 
 namespace {

@@ -50,6 +50,7 @@ struct Prefix {
   double blank;  // score of its paths that end in a blank
   double token;  // score of those that end in its last token
   std::uint64_t children;
+  std::uint64_t near;
   std::uint32_t node;  // num_nodes + x: at the root, after a word that ended with token x
   std::uint32_t context;
   std::uint32_t first_child;
@@ -112,7 +113,8 @@ class BeamSearch final : public Search {
         records_(num_tokens_, options.asg ? space.transitions : std::span<const float>()),
         tokens_(num_tokens_, options.beam_size_token > 0
                                  ? std::min(options.beam_size_token, num_tokens_)
-                                 : num_tokens_),
+                                 : num_tokens_,
+                has_masks_ && P.kind != Kind::open),
         spelled_(num_nodes_ + static_cast<std::uint32_t>(num_tokens_)) {
     bound_steps(space);
     begin();
@@ -173,13 +175,14 @@ class BeamSearch final : public Search {
   }
 
   Prefix prefix_at(std::uint32_t context, std::uint32_t node) const noexcept {
-    Prefix made{minus_infinity, minus_infinity, 0, node, context, 0, 0.0F, -1, 0, 0};
+    Prefix made{minus_infinity, minus_infinity, 0, 0, node, context, 0, 0.0F, -1, 0, 0};
     if constexpr (P.kind != Kind::free) {
       if (spelled_.holds(node)) {
         made.smear = unknown_smear_;
       } else {
         const Node& place = graph_->node(is_root(node) ? Trie::root : node);
         made.children = place.children;
+        made.near = place.near;
         made.first_child = place.first_child;
         made.smear = is_root(node) ? 0.0F : place.smear;
       }
@@ -333,6 +336,7 @@ class BeamSearch final : public Search {
   // Of contributions that may make one prefix together, none need be above the bound less this.
   const double margin_ = P.sum ? std::log(4.0) : 0.0;
   double rise_ = 0.0;     // the most that a step but for its emission adds, at least 0
+  double far_rise_ = 0.0; // and that one to a child that is not near adds
   double ceiling_ = 0.0;  // no language model score, weighted, is above this
   std::uint64_t ending_tokens_ = ~std::uint64_t{0};  // tokens that can end a word
   double ending_bonus_ = 0.0;   // the most that ending a word adds, but for its look-ahead
@@ -401,7 +405,9 @@ void BeamSearch<P>::bound_steps(const SearchSpace& space) {
   for (const float score : transitions_) {
     highest = std::max(highest, score);
   }
+  far_rise_ = weight > 0.0 && P.kind == Kind::words ? -weight * near_loss : rise_;
   rise_ += highest;
+  far_rise_ += highest;
   ending_bonus_ += highest;
   highest_bonus_ += highest;
 }
@@ -658,47 +664,49 @@ void BeamSearch<P>::expand() {
 template <Policy P>
 void BeamSearch<P>::expand_prefix(std::uint32_t index) {
   const Prefix& p = beam_[index];
-  const auto& candidates = tokens_.candidates();
   const double total = totals_[index];
-  const double needed = floor_ - total - rise_;
-  std::size_t k = 0;
-  while (k < candidates.size() && candidates[k].score >= needed) {
-    ++k;
+  const double ending_needed = P.kind == Kind::free
+                                   ? 0.0
+                                   : floor_ - total - ending_bonus_ + options_.lm_weight * p.smear;
+  if (P.kind != Kind::free && P.kind != Kind::open && has_masks_) {
+    std::uint64_t masks[3];
+    if (!tokens_.at_least({floor_ - total - far_rise_, floor_ - total - rise_, ending_needed},
+                          masks)) {
+      return;
+    }
+    std::uint64_t tokens =
+        ((masks[0] | (masks[2] & ending_tokens_)) & p.children) | (masks[1] & p.near);
+    while (tokens != 0) {
+      const int n = std::countr_zero(tokens);
+      const std::uint64_t before = p.children & ((std::uint64_t{1} << n) - 1);
+      tokens &= tokens - 1;
+      try_child(index, p.first_child + static_cast<std::uint32_t>(std::popcount(before)), n);
+    }
+    return;
   }
+  const auto& candidates = tokens_.candidates();
+  std::size_t k = 0;
+  const auto pass = [&](double needed) {
+    while (k < candidates.size() && candidates[k].score >= needed) {
+      ++k;
+    }
+  };
+  pass(floor_ - total - rise_);
   if constexpr (P.kind == Kind::free) {
     for (std::size_t j = 0; j < k; ++j) {
       try_token(index, candidates[j].token);
     }
     return;
   }
-  const double ending_needed = floor_ - total - ending_bonus_ + options_.lm_weight * p.smear;
-  if (!has_masks_ || P.kind == Kind::open) {
-    while (k < candidates.size() && candidates[k].score >= ending_needed) {
-      ++k;
-    }
-    if constexpr (P.kind == Kind::open) {
-      expand_prefix_openly(index, k);
-    } else {
-      expand_prefix_by_search(index, k);
-    }
-    return;
-  }
-  std::uint64_t tokens = tokens_.mask(k) & p.children;
-  if ((p.children & ending_tokens_) != 0) {
-    while (k < candidates.size() && candidates[k].score >= ending_needed) {
-      ++k;
-    }
-    tokens |= tokens_.mask(k) & p.children & ending_tokens_;
-  }
-  while (tokens != 0) {
-    const int n = std::countr_zero(tokens);
-    const std::uint64_t before = p.children & ((std::uint64_t{1} << n) - 1);
-    tokens &= tokens - 1;
-    try_child(index, p.first_child + static_cast<std::uint32_t>(std::popcount(before)), n);
+  pass(ending_needed);
+  if constexpr (P.kind == Kind::open) {
+    expand_prefix_openly(index, k);
+  } else {
+    expand_prefix_by_search(index, k);
   }
 }
 
-// As above where the tokens are too many for masks.
+// Where the tokens are too many for masks.
 template <Policy P>
 void BeamSearch<P>::expand_prefix_by_search(std::uint32_t index, std::size_t k) {
   for (std::size_t j = 0; j < k; ++j) {

@@ -6,6 +6,26 @@
 
 namespace sestina::decoding {
 
+namespace {
+
+constexpr double impossible_score = -std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+FrameTokens::FrameTokens(std::int32_t num_tokens, std::int32_t allowed, bool has_masks)
+    : num_tokens_(num_tokens),
+      allowed_(allowed),
+      has_masks_(has_masks),
+      masks_at_least_(masks_at_least(chosen_simd_level())),
+      scores_(static_cast<std::size_t>((num_tokens + 7) / 8 * 8), impossible_score) {}
+
+void FrameTokens::clear() {
+  candidates_.clear();
+  if (has_masks_) {
+    std::fill(scores_.begin(), scores_.end(), impossible_score);
+  }
+}
+
 float FrameTokens::lowest_allowed(const float* emissions) {
   if (allowed_ >= num_tokens_) {
     return -std::numeric_limits<float>::infinity();
@@ -16,37 +36,56 @@ float FrameTokens::lowest_allowed(const float* emissions) {
   return *last;
 }
 
-void FrameTokens::keep_allowed(const float* emissions) {
-  if (candidates_.size() <= 8) {  // few: count those before each
-    std::erase_if(candidates_, [&](const Candidate& candidate) {
-      const float own = emissions[candidate.token];
-      std::int32_t before = 0;
-      for (std::int32_t n = 0; n < num_tokens_; ++n) {
-        before += emissions[n] > own ? 1 : 0;
-      }
-      return before >= allowed_;
-    });
-    return;
+// Mostly so, since few tokens can still be in the beam; one pass tells.
+bool FrameTokens::all_are_allowed(const float* emissions) const noexcept {
+  float lowest = std::numeric_limits<float>::infinity();
+  for (const Candidate& candidate : candidates_) {
+    lowest = std::min(lowest, emissions[candidate.token]);
   }
+  std::int32_t as_good = 0;
+  for (std::int32_t n = 0; n < num_tokens_; ++n) {
+    as_good += emissions[n] >= lowest ? 1 : 0;
+  }
+  return as_good <= allowed_;
+}
+
+void FrameTokens::keep_allowed(const float* emissions) {
   const float lowest = lowest_allowed(emissions);
-  std::erase_if(candidates_,
-                [&](const Candidate& candidate) { return emissions[candidate.token] < lowest; });
+  std::erase_if(candidates_, [&](const Candidate& candidate) {
+    const bool drops = emissions[candidate.token] < lowest;
+    if (drops) {
+      scores_[static_cast<std::size_t>(candidate.token)] = impossible_score;
+    }
+    return drops;
+  });
+}
+
+void FrameTokens::pack() {
+  packed_.clear();
+  frame_.tokens = 0;
+  highest_ = impossible_score;
+  for (const Candidate& candidate : candidates_) {
+    packed_.push_back(candidate.score);
+    frame_.tokens |= std::uint64_t{1} << candidate.token;
+    highest_ = std::max(highest_, candidate.score);
+  }
+  packed_.resize((packed_.size() + 7) / 8 * 8, impossible_score);
+  frame_.packed = packed_.data();
+  frame_.num_packed = static_cast<int>(packed_.size());
+  frame_.by_token = scores_.data();
+  frame_.num_by_token = static_cast<int>(scores_.size());
 }
 
 void FrameTokens::finish(const float* emissions) {
-  if (allowed_ < num_tokens_) {
+  if (allowed_ < num_tokens_ && !all_are_allowed(emissions)) {
     keep_allowed(emissions);
   }
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.score > b.score;
-  });
-  if (num_tokens_ > 64) {
-    return;
-  }
-  masks_.resize(candidates_.size() + 1);
-  masks_[0] = 0;
-  for (std::size_t k = 0; k < candidates_.size(); ++k) {
-    masks_[k + 1] = masks_[k] | std::uint64_t{1} << candidates_[k].token;
+  if (has_masks_) {
+    pack();
+  } else {
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+      return a.score > b.score;
+    });
   }
 }
 

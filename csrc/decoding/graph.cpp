@@ -53,19 +53,21 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
   parts_.words = words_;
   parts_.root_children = root_children_;
   for (std::uint32_t v = 0; v <= count; ++v) {
-    nodes_[v] = {0, trie.first_child[v], trie.first_word[v], 0.0F, v < count ? trie.token[v] : -1};
+    nodes_[v] = {0, 0, trie.first_child[v], trie.first_word[v], 0.0F, v < count ? trie.token[v] : -1};
   }
   for (std::uint32_t v = 1; v < count; ++v) {
     const std::int32_t token = trie.token[v];
+    Node& above = nodes_[trie.parent[v]];
+    nodes_[v].smear = smears[v];
     if (num_tokens <= 64) {
-      nodes_[trie.parent[v]].children |= std::uint64_t{1} << token;
+      above.children |= std::uint64_t{1} << token;
+      above.near |= is_near(above, nodes_[v]) ? std::uint64_t{1} << token : 0;
       parts_.ending_tokens |= words_at(v).empty() ? 0 : std::uint64_t{1} << token;
     }
     if (trie.parent[v] == Trie::root) {
       root_children_[static_cast<std::size_t>(token)] = v;
     }
-    nodes_[v].smear = smears[v];
-    const float rise = smears[v] - nodes_[trie.parent[v]].smear;
+    const float rise = smears[v] - above.smear;
     parts_.highest_rise = std::max(parts_.highest_rise, rise);
     parts_.lowest_rise = std::min(parts_.lowest_rise, rise);
     parts_.largest_smear = std::max(parts_.largest_smear, std::abs(smears[v]));

@@ -16,9 +16,14 @@ enum class Smearing : int { none, max, logadd };
 // entries of `trie.words`.
 std::vector<float> look_ahead(const Trie& trie, std::span<const float> scores, Smearing smearing);
 
-// 24 bytes, since a search reads several of them per hypothesis.
+// Children that lose no more of the look-ahead than this (log10: a tenth of the likelihood) are near.
+// Most are not, so that a search needs to read few of them; half or twice as much does about as well.
+inline constexpr float near_loss = 1.0F;
+
+// 32 bytes, since a search reads several of them per hypothesis.
 struct Node {
   std::uint64_t children;  // bit n: there is a child of token n (for at most 64 tokens, else 0)
+  std::uint64_t near;      // and it is near
   std::uint32_t first_child;
   std::uint32_t first_word;
   float smear;  // log10: what the words below can score at best; the root's counts as 0
@@ -63,6 +68,10 @@ class LexiconGraph {
     return static_cast<std::uint32_t>(parts_.nodes.size() - 1);
   }
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
+  // Whether a child's look-ahead is near that of the node above it.
+  static bool is_near(const Node& node, const Node& child) noexcept {
+    return node.smear - child.smear <= near_loss;
+  }
   bool has_masks() const noexcept { return num_tokens_ <= 64; }
   // The words that end at a node. One node more is stored than there are, to end the last lists.
   std::span<const Word> words_at(std::uint32_t index) const noexcept {

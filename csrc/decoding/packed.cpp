@@ -16,7 +16,7 @@ namespace {
 
 constexpr char magic[8] = {'s', 'e', 's', 't', 'g', 'r', 'p', 'h'};
 // To be raised whenever Header, Node or Word change, or what their fields mean.
-constexpr std::uint32_t version = 2;
+constexpr std::uint32_t version = 3;
 
 struct Header {
   char kind[8];
@@ -77,18 +77,22 @@ void check_node(const GraphParts& graph, std::uint32_t index) {
         "a node's token does not exist");
   check(node.smear < std::numeric_limits<float>::infinity(), "a node's look-ahead is no number");
   std::uint64_t children = 0;
+  std::uint64_t near = 0;
   for (std::uint32_t child = node.first_child; child < next.first_child; ++child) {
     const std::int32_t token = graph.nodes[child].token;
     check(child == node.first_child || graph.nodes[child - 1].token < token,
           "the children of a node are not sorted");
     if (num_tokens <= 64) {
-      children |= std::uint64_t{1} << (token & 63);
+      const std::uint64_t bit = std::uint64_t{1} << (token & 63);
+      children |= bit;
+      near |= LexiconGraph::is_near(node, graph.nodes[child]) ? bit : 0;
     }
     check(index != Trie::root || (token >= 0 && token < num_tokens &&
                                   graph.root_children[static_cast<std::size_t>(token)] == child),
           "a child of the root is not listed");
   }
-  check(node.children == children, "a node's mask is not that of its children");
+  check(node.children == children && node.near == near,
+        "a node's masks are not those of its children");
 }
 
 void check_graph(const GraphParts& graph, std::int32_t num_words) {

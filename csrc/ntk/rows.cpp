@@ -80,7 +80,7 @@ void PackedRows<T>::pack_panel(const MatrixView<T>& matrix, std::ptrdiff_t first
 
 template <>
 const TileKernels<float>& tile_kernels<float>(SimdLevel level) {
-#if defined(SESTINA_NTK_X86)
+#if defined(SESTINA_X86)
   if (level == SimdLevel::avx512) {
     return avx512_float;
   }
@@ -94,7 +94,7 @@ const TileKernels<float>& tile_kernels<float>(SimdLevel level) {
 
 template <>
 const TileKernels<double>& tile_kernels<double>(SimdLevel level) {
-#if defined(SESTINA_NTK_X86)
+#if defined(SESTINA_X86)
   if (level == SimdLevel::avx512) {
     return avx512_double;
   }

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "ntk/simd.hpp"
+#include "core/simd.hpp"
 #include "ntk/tile.hpp"
 
 namespace sestina::ntk {

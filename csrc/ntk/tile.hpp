@@ -100,7 +100,7 @@ struct TileKernels {
 
 extern const TileKernels<float> portable_float;
 extern const TileKernels<double> portable_double;
-#if defined(SESTINA_NTK_X86)
+#if defined(SESTINA_X86)
 extern const TileKernels<float> avx2_float;
 extern const TileKernels<double> avx2_double;
 extern const TileKernels<float> avx512_float;

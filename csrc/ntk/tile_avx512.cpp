@@ -1,4 +1,4 @@
-#if defined(SESTINA_NTK_X86)
+#if defined(SESTINA_X86)
 
 #include "ntk/lanes_avx512.hpp"
 #include "ntk/tile_body.hpp"

@@ -16,10 +16,11 @@
 #include "ntk/memory.hpp"
 #include "ntk/parallel.hpp"
 #include "ntk/rows.hpp"
-#include "ntk/simd.hpp"
+#include "core/simd.hpp"
 
 namespace {
 
+using namespace sestina;
 using namespace sestina::ntk;
 
 void check(bool holds, const char* what, const char* level, std::ptrdiff_t a, std::ptrdiff_t b) {
