@@ -289,6 +289,23 @@ def test_a_model_that_goes_on_with_the_stream_that_asks_it_is_told_so(lexicon):
     model.stream = None
 
 
+@pytest.mark.parametrize("smearing", ["max", "logadd"])
+def test_words_that_cannot_begin_a_sentence_are_found_later(smearing, lexicon):
+    table = table_of(3)
+    for word in ("ab", "abba"):  # all that begin with their letter
+        table["<s>", word] = -np.inf
+    wide = {"beam_size": 2000, "beam_threshold": 1e4}
+    for seed in range(10):
+        found, expected = (
+            Decoder(lexicon, Bigrams(table), DecoderOptions(smearing=one, **wide)).decode(
+                emissions_of(seed, 25)
+            )[0]
+            for one in (smearing, "none")
+        )
+        assert found.text == expected.text
+        assert found.score == pytest.approx(expected.score, abs=1e-3)
+
+
 def test_a_score_of_plus_infinity_is_named_before_it_is_searched_with(lexicon):
     class Endless:
         def start(self, start_with_nothing):

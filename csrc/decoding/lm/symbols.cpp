@@ -1,5 +1,7 @@
 #include "decoding/lm/symbols.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <numeric>
 
@@ -36,11 +38,16 @@ std::vector<float> first_scores(const LanguageModel& model, std::span<const std:
   }
   std::vector<Step> steps(ids.size());
   session->score(queries, steps);
+  constexpr float forbidden = -std::numeric_limits<float>::infinity();
+  float lowest = 0.0F;
   std::vector<float> scores(ids.size());
   for (std::size_t k = 0; k < ids.size(); ++k) {
     check_score(steps[k].score);
     scores[k] = steps[k].score;
+    lowest = scores[k] > forbidden ? std::min(lowest, scores[k]) : lowest;
   }
+  // What can't begin a sentence may come later: a look-ahead ranks words, and rules none out.
+  std::ranges::replace(scores, forbidden, lowest);
   return scores;
 }
 
