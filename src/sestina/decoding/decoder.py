@@ -103,16 +103,7 @@ class Decoder:
             spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
             unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
         )
-        self._hotword_scores: HotwordScores | None = None
-        if self._rider is not None and self._hotwords:
-            self._hotword_scores = HotwordScores(
-                automaton=self._rider,
-                weight=self._lm_weight,
-                has_lm=lm is not None,
-                lexicon=self._lexicon,
-                tokens=self._tokens,
-                options=self._options,
-            )
+        self._hotword_scores = self._made_hotword_scores()
         model = lm.native if lm is not None else _native.NoModel()
         names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
@@ -159,6 +150,14 @@ class Decoder:
             for phrase, score in self._hotwords.items()
         }
         return boosting(phrases, separator=separator)
+
+    def _made_hotword_scores(self) -> HotwordScores | None:
+        if self._rider is None or not self._hotwords:
+            return None
+        has_lm, weight = self._lm is not None, self._lm_weight
+        return HotwordScores(
+            self._rider, weight, has_lm, self._lexicon, self._tokens, self._options
+        )
 
     @property
     def _lm_weight(self) -> float:

@@ -19,7 +19,7 @@ from sestina.decoding.tokens import Tokens
 __all__ = ["HotwordScores"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class HotwordScores:
     """The scores of one decoder's hotwords."""
 
