@@ -55,7 +55,7 @@ def test_a_file_may_have_a_command_s_name(run, tmp_path):
         known = ("--tokens", "tokens.txt", "--lexicon", "lexicon.txt")
         status, out, err = run(written, *known)
         assert (status, out) == (1, "")
-        assert err.startswith(f"error: {name}: no .npz, .npy or .wav file")
+        assert err.startswith(f"error: {name}: it begins with b'no emi', expected an .npz")
 
 
 def test_the_group_shows_under_sestina():
