@@ -40,6 +40,7 @@ from sestina.decoding import (
     Decoder,
     DecoderOptions,
     ErrorRate,
+    LanguageModel,
     Lexicon,
     Tokens,
     align,
@@ -286,10 +287,16 @@ def bench(report: Report) -> None:
                 choices[beam][1],
                 workload=OPTIONS | {"beam_size": beam},
             )
+    beyond_lexicon(report, lexicon, lm, best)
+    beside_peer(report)
+
+
+def beyond_lexicon(report: Report, lexicon: Lexicon, lm: LanguageModel, beam: int) -> None:
+    """Words that it lacks, and letters alone."""
 
     def without(part: Part, boosts: Mapping[str, float]) -> Decoder:
         rest = {lexicon.word(n) for n in range(len(lexicon))} - set(hotwords(part)[0])
-        options = DecoderOptions(**OPTIONS, beam_size=best)
+        options = DecoderOptions(**OPTIONS, beam_size=beam)
         return Decoder(lexicon.only(rest), lm, options, hotwords=boosts)
 
     rows(
@@ -297,11 +304,10 @@ def bench(report: Report) -> None:
         "words that the lexicon lacks",
         searched(without),
         chosen(searched(without), SCORES)[1],
-        workload=OPTIONS | {"beam_size": best},
+        workload=OPTIONS | {"beam_size": beam},
     )
-    free = searched(
-        lambda _, boosts: Decoder(tokens, None, DecoderOptions(**FREE_OPTIONS), hotwords=boosts)
-    )
+    tokens, free_options = lexicon.tokens, DecoderOptions(**FREE_OPTIONS)
+    free = searched(lambda _, boosts: Decoder(tokens, None, free_options, hotwords=boosts))
     rows(
         report,
         "without a lexicon or a model",
@@ -309,6 +315,10 @@ def bench(report: Report) -> None:
         chosen(free, FREE_SCORES)[1],
         workload=FREE_OPTIONS,
     )
+
+
+def beside_peer(report: Report) -> None:
+    """The best setting of pyctcdecode's that is not too slow."""
     frontier = json.loads((Path(__file__).parent / "pyctcdecode_frontier.json").read_text())
     affordable = [row for row in frontier if row["us_per_frame"] <= PEER_MOST_US]
     setting = {key: value for key, value in affordable[-1].items() if key not in MEASURED}

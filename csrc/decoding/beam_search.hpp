@@ -547,7 +547,9 @@ void BeamSearch<P>::stay(const float* emissions) {
                    : p.symbol == options_.silence ? p.token + silence
                                                   : p.token + staying(p.symbol, emissions);
       if constexpr (P.flashlight && P.kind == Kind::free) {
-        next.token = emissions[p.symbol] < lowest ? minus_infinity : next.token;
+        if (p.symbol >= 0 && emissions[p.symbol] < lowest) {
+          next.token = minus_infinity;
+        }
       }
     } else {
       next.blank = minus_infinity;  // a blank leads back to the root proper: see leave_word

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <numeric>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -29,6 +32,16 @@ std::shared_ptr<const LanguageModel> ridden(std::shared_ptr<const LanguageModel>
   return both;
 }
 
+std::vector<float> checked_transitions(std::vector<float> scores) {
+  for (const float score : scores) {
+    if (!(score < std::numeric_limits<float>::infinity())) {
+      throw std::invalid_argument("a transition scores " + std::to_string(score) +
+                                  ", expected a number or minus infinity");
+    }
+  }
+  return scores;
+}
+
 void add_confidences(std::span<Hypothesis> hypotheses, const Lattice& lattice, double scale) {
   for (Hypothesis& hypothesis : hypotheses) {
     const std::vector<std::int32_t> words = lattice.words_of(hypothesis.path);
@@ -47,8 +60,8 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
                  const SearchOptions& options, std::vector<float> transitions,
                  std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> rider)
     : num_tokens_(static_cast<std::int32_t>(token_names.size())),
-      transitions_(std::move(transitions)),
-      options_(options),
+      transitions_(checked_transitions(std::move(transitions))),
+      options_(checked(options)),
       ridden_(rider != nullptr) {
   const std::vector<std::string_view> words = spellings.texts();
   const std::span<const std::string_view> names =
@@ -84,8 +97,8 @@ Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
     : own_model_symbols_(ids_in_model(*model, token_names)),
       model_symbols_(own_model_symbols_),
       num_tokens_(static_cast<std::int32_t>(token_names.size())),
-      transitions_(std::move(transitions)),
-      options_(options),
+      transitions_(checked_transitions(std::move(transitions))),
+      options_(checked(options)),
       ridden_(rider != nullptr) {
   model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, token_names);
   detokenizer_ = std::make_shared<const Detokenizer>(
@@ -100,8 +113,8 @@ Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
       own_model_symbols_(std::move(model_symbols)),
       model_symbols_(own_model_symbols_),
       num_tokens_(num_tokens),
-      transitions_(std::move(transitions)),
-      options_(options) {}
+      transitions_(checked_transitions(std::move(transitions))),
+      options_(checked(options)) {}
 
 Decoder::Decoder(const Trie& trie, std::span<const float> smears,
                  std::shared_ptr<const LanguageModel> model,
@@ -111,8 +124,8 @@ Decoder::Decoder(const Trie& trie, std::span<const float> smears,
       own_model_symbols_(std::move(model_symbols)),
       model_symbols_(own_model_symbols_),
       num_tokens_(num_tokens),
-      transitions_(std::move(transitions)),
-      options_(options) {
+      transitions_(checked_transitions(std::move(transitions))),
+      options_(checked(options)) {
   std::size_t num_words = own_model_symbols_.size();
   if (options.token_lm) {
     const auto last = std::max_element(trie.words.begin(), trie.words.end());
@@ -130,7 +143,7 @@ Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model
       model_symbols_(parts.model_words),
       graph_(parts.graph),
       num_tokens_(static_cast<std::int32_t>(parts.graph.root_children.size())),
-      options_(options) {}
+      options_(checked(options)) {}
 
 std::unique_ptr<Search> Decoder::borrow() const {
   {

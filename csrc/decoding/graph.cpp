@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "decoding/errors.hpp"
+
 namespace sestina::decoding {
 
 namespace {
@@ -58,6 +60,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
   for (std::uint32_t v = 1; v < count; ++v) {
     const std::int32_t token = trie.token[v];
     Node& above = nodes_[trie.parent[v]];
+    check_score(smears[v]);
     nodes_[v].smear = smears[v];
     if (num_tokens <= 64) {
       above.children |= std::uint64_t{1} << token;

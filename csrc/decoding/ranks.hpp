@@ -30,7 +30,7 @@ class Ranks {
       return below;
     }
     const double place = (score - base_) * per_width_;
-    return place >= num_buckets ? num_buckets - 1 : static_cast<std::int32_t>(place);
+    return place < num_buckets ? static_cast<std::int32_t>(place) : num_buckets - 1;
   }
   void add(double score) noexcept { enter(bucket(score)); }
   // A score that was counted has grown.

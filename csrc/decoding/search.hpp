@@ -46,6 +46,10 @@ struct SearchOptions {
   Merge recorded_merge = Merge::context;
 };
 
+// The options themselves; std::invalid_argument if a search could not work with them: scores have to
+// be below infinity, as one infinity less another is no number, and a beam has to hold something.
+const SearchOptions& checked(const SearchOptions& options);
+
 // Where a search walks, and whom it asks.
 struct SearchSpace {
   const LexiconGraph* graph;  // none: every sequence of tokens is a result

@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -53,25 +51,6 @@ def test_with_a_language_model_the_best_reading_is_the_best_of_all(seed, merge, 
     assert best.score == pytest.approx(
         best.acoustic_score + 1.3 * best.language_score + extras, abs=1e-4
     )
-
-
-@pytest.mark.parametrize("semantics", ["ctc", "flashlight"])
-@pytest.mark.parametrize("log_add", [False, True])
-def test_pieces_of_any_size_give_what_one_piece_gives(log_add, semantics):
-    lexicon, scores = realistic(1)
-    decoder = Decoder(lexicon, options=DecoderOptions(log_add=log_add, semantics=semantics))
-    whole = decoder.decode(scores, nbest=5)
-    rng = np.random.default_rng(0)
-    stream = decoder.stream()
-    for _ in range(3):
-        at = 0
-        while at < len(scores):
-            size = int(rng.integers(0, 40))
-            stream.step(scores[at : at + size])
-            stream.best()  # looking changes nothing
-            at += size
-        assert stream.best(nbest=5) == whole
-        stream.restart()
 
 
 def test_threads_give_what_one_gives():
@@ -229,28 +208,6 @@ def test_arguments_of_another_kind_are_named():
     for count in (2.5, "3", None):
         with pytest.raises(InvalidValueError, match=r"nbest is .* expected an integer"):
             Decoder(lexicon).decode(scores, nbest=count)
-
-
-def test_a_stream_serves_one_thread_at_a_time():
-    lexicon, scores = realistic(6, num_words=3000, num_frames=20_000)
-    stream = Decoder(lexicon, options=DecoderOptions(beam_size=300)).stream()
-    start = threading.Barrier(4)
-
-    def step(_):
-        start.wait()
-        try:
-            stream.step(scores)
-        except RuntimeError as error:
-            return str(error)
-        return ""
-
-    with ThreadPoolExecutor(4) as pool:
-        messages = list(pool.map(step, range(4)))
-    refused = [message for message in messages if message]
-    assert 1 <= len(refused) <= 3
-    assert all("at work, in another thread" in message for message in refused)
-    # Those that were refused have left nothing behind.
-    assert stream.best()[0].tokens[-1].end <= (4 - len(refused)) * len(scores)
 
 
 def test_decoding_loads_no_torch():
