@@ -1100,6 +1100,11 @@ void BeamSearch<P>::select() {
       p.token_record = new_record(next.token_from, p.symbol, next.word, next.language);
     }
     next_beam_.push_back(p);
+    if constexpr (P.kind != Kind::free) {
+      if (i >= live) {
+        __builtin_prefetch(&graph_->node(p.first_child));  // for the next frame
+      }
+    }
     if (options_.record) {
       recorder_.keep(static_cast<std::uint32_t>(i), options_.blank, keeps_blank, p.symbol,
                      keeps_token);

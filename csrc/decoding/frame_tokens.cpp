@@ -36,21 +36,24 @@ float FrameTokens::lowest_allowed(const float* emissions) {
   return *last;
 }
 
-// Mostly so, since few tokens can still be in the beam; one pass tells.
-bool FrameTokens::all_are_allowed(const float* emissions) const noexcept {
-  float lowest = std::numeric_limits<float>::infinity();
-  for (const Candidate& candidate : candidates_) {
-    lowest = std::min(lowest, emissions[candidate.token]);
-  }
-  std::int32_t as_good = 0;
-  for (std::int32_t n = 0; n < num_tokens_; ++n) {
-    as_good += emissions[n] >= lowest ? 1 : 0;
-  }
-  return as_good <= allowed_;
-}
-
+// Only tokens as good as the worst candidate decide about candidates, and there are few.
 void FrameTokens::keep_allowed(const float* emissions) {
-  const float lowest = lowest_allowed(emissions);
+  float worst = std::numeric_limits<float>::infinity();
+  for (const Candidate& candidate : candidates_) {
+    worst = std::min(worst, emissions[candidate.token]);
+  }
+  ranked_.resize(static_cast<std::size_t>(num_tokens_));
+  std::ptrdiff_t num_ranked = 0;
+  for (std::int32_t n = 0; n < num_tokens_; ++n) {
+    ranked_[static_cast<std::size_t>(num_ranked)] = emissions[n];
+    num_ranked += emissions[n] >= worst ? 1 : 0;
+  }
+  if (num_ranked <= allowed_) {
+    return;
+  }
+  const auto last = ranked_.begin() + (allowed_ - 1);
+  std::nth_element(ranked_.begin(), last, ranked_.begin() + num_ranked, std::greater<>());
+  const float lowest = *last;
   std::erase_if(candidates_, [&](const Candidate& candidate) {
     const bool drops = emissions[candidate.token] < lowest;
     if (drops) {
@@ -77,7 +80,7 @@ void FrameTokens::pack() {
 }
 
 void FrameTokens::finish(const float* emissions) {
-  if (allowed_ < num_tokens_ && !all_are_allowed(emissions)) {
+  if (allowed_ < num_tokens_) {
     keep_allowed(emissions);
   }
   if (has_masks_) {

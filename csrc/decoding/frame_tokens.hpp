@@ -44,7 +44,6 @@ class FrameTokens {
   float lowest_allowed(const float* emissions);
 
  private:
-  bool all_are_allowed(const float* emissions) const noexcept;
   void keep_allowed(const float* emissions);
   void pack();
 

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "decoding/errors.hpp"
+
 namespace sestina::decoding {
 
 void ScoredTrie::insert(std::span<const std::int32_t> tokens, std::int32_t word, float score) {
@@ -16,6 +18,7 @@ void ScoredTrie::insert(std::span<const std::int32_t> tokens, std::int32_t word,
     throw std::invalid_argument("label is " + std::to_string(word) +
                                 ", expected 0 or more; number the words from 0");
   }
+  check_score(score);
   spellings_.add_spelling(static_cast<std::int32_t>(words_.size()), tokens);
   words_.push_back(word);
   scores_.push_back(score);

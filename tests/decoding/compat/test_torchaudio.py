@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from sestina.core.errors import NonFiniteError
 from sestina.decoding import samples
 from sestina.decoding.compat.flashlight.decoder import (
     CriterionType,
@@ -347,6 +348,25 @@ class Failing(Preferring):
             self.failures -= 1
             raise KeyError("mine")
         return super().score(state, usr_token_idx)
+
+
+@pytest.mark.parametrize("score", [math.inf, math.nan, 1e39])
+def test_a_language_model_that_gives_no_number_is_refused(lexicon, score):
+    class Wrong(Preferring):
+        def score(self, state, token_index):
+            return state.child(token_index), score
+
+    with pytest.raises(NonFiniteError, match="a score of the language model is"):
+        ctc_decoder(lexicon, TOKENS, lm=Wrong(0), lm_dict=None)(UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beam_size", 0), ("beam_size", -1), ("lm_weight", math.nan), ("sil_score", math.inf)],
+)
+def test_options_that_no_search_can_work_with_are_refused(lexicon, name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value}, expected "):
+        ctc_decoder(lexicon, TOKENS, **{name: value})(UNDECIDED)
 
 
 def test_what_a_language_model_raises_comes_out_and_the_decoder_works_on(lexicon):

@@ -250,9 +250,9 @@ def _first_scores(lm: LM, labels: Sequence[int]) -> NDArray[np.float32]:
         ids = [lm.ids[label] if label >= 0 else 0 for label in labels]
         return np.array(_native.first_scores(lm.model.native, ids), np.float32)
     start = lm.start(False)
-    return np.array(
-        [lm.score(start, label)[1] if label >= 0 else 0.0 for label in labels], np.float32
-    )
+    scores = [lm.score(start, label)[1] if label >= 0 else 0.0 for label in labels]
+    with np.errstate(over="ignore"):  # what single precision lacks is infinite, and refused as that
+        return np.array(scores, np.float32)
 
 
 def ctc_decoder(
