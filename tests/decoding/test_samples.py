@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,6 +207,20 @@ def test_no_sound_has_no_frames_and_silence_has_finite_ones():
     assert np.isfinite(model(np.zeros(16_000))).all()
 
 
+def test_a_batch_is_its_waveforms_in_the_library_that_they_came_in():
+    model = acoustic_model()
+    waveforms = np.random.default_rng(1).standard_normal((3, 5_000)).astype(np.float32)
+    emissions = model(waveforms)
+    assert emissions.shape == (3, 16, 29)
+    for one, own in zip(waveforms, emissions, strict=True):
+        np.testing.assert_array_equal(model(one), own)
+    tensors = model(torch.from_numpy(waveforms))
+    assert isinstance(tensors, torch.Tensor)
+    np.testing.assert_array_equal(tensors.numpy(), emissions)
+    with pytest.raises(ShapeError, match=r"\(0, 9\)"):
+        model(np.zeros((0, 9)))
+
+
 @pytest.mark.parametrize("volume", [1e-35, 1e-3, 1e30])
 def test_volume_does_not_matter(volume):
     waveform = np.random.default_rng(0).standard_normal(8_000)
@@ -224,7 +239,9 @@ def test_volume_does_not_matter(volume):
     ],
 )
 def test_what_is_no_waveform_is_refused(waveform, error, text):
-    for function in (acoustic_model(), log_mel, lambda x: resample(x, 8_000)):
+    # A batch of waveforms is something to the model.
+    model = acoustic_model() if waveform.ndim == 1 else log_mel
+    for function in (model, log_mel, lambda x: resample(x, 8_000)):
         with pytest.raises(error, match=text):
             function(waveform)
 

@@ -93,6 +93,11 @@ class DecoderOptions:
             "above 0 and at most 1, or none",
         )
         self._check(
+            "blank_skip_threshold",
+            self.blank_skip_threshold is None or self.criterion == "ctc",
+            "none with ASG, which has no blank",
+        )
+        self._check(
             "open_vocabulary",
             not self.open_vocabulary
             or (self.unk_score > -math.inf and bool(self.silence) and self.lm_level == "word"),

@@ -281,6 +281,28 @@ def test_the_tutorials_snippet_runs_on_the_bundled_set():
     assert len(said & set(beam_search_transcript.split())) >= len(said) / 2
 
 
+def test_the_posts_snippet_runs_from_sound_to_text():
+    # As the announcement of the decoder has it, but for the import and where the sound comes from.
+    acoustic_model = samples.acoustic_model()
+    sounds = [torch.from_numpy(samples.read_wav(one.path)) for one in samples.recordings()]
+    waveforms = torch.nn.utils.rnn.pad_sequence(sounds, batch_first=True)
+    files = download_pretrained_files("sestina-sample")
+    decoder = ctc_decoder(lexicon=files.lexicon, tokens=files.tokens, lm=files.lm, nbest=3)
+
+    emissions = acoustic_model(waveforms)  # (batch, frame, token)
+    batch_hypotheses = decoder(emissions)
+    batch_transcripts = [" ".join(hypotheses[0].words) for hypotheses in batch_hypotheses]
+    batch_tokens = [decoder.idxs_to_tokens(hypotheses[0].tokens) for hypotheses in batch_hypotheses]
+
+    texts = [one.text for one in samples.recordings()]
+    said = [set(text.split()) for text in texts]
+    found = [set(transcript.split()) for transcript in batch_transcripts]
+    right = sum(len(a & b) for a, b in zip(said, found, strict=True))
+    assert right >= sum(map(len, said)) / 2
+    for transcript, tokens in zip(batch_transcripts, batch_tokens, strict=True):
+        assert "".join(tokens).replace("|", " ").split() == transcript.split()
+
+
 def test_without_a_lexicon_there_are_tokens_and_no_words():
     decoder = ctc_decoder(None, TOKENS, nbest=2)
     best, second = decoder(EMISSIONS)[0]

@@ -10,10 +10,12 @@ Axes: s sample, f feature frame (10 ms), t step (40 ms), k tap, m mel band, c ch
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,6 +24,9 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import FileFormatError
 from sestina.decoding.samples.audio import SAMPLE_RATE_HZ, check_waveform
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "FEATURES_PER_STEP",
@@ -96,19 +101,33 @@ class AcousticModel:
             )
         return cls(weights)
 
-    def __call__(self, waveform: NDArray[np.floating]) -> NDArray[np.float32]:
+    @overload
+    def __call__(self, waveform: NDArray[np.floating]) -> NDArray[np.float32]: ...
+    @overload
+    def __call__(self, waveform: Tensor) -> Tensor: ...
+    def __call__(self, waveform: Any) -> Any:
         """The natural logarithms of the tokens' probabilities.
 
         Args:
-            waveform: (num_samples,) at 16 kHz, float32 or float64; its volume does not matter.
+            waveform: (num_samples,) or (batch, num_samples) at 16 kHz, float32 or float64, of NumPy
+                or torch; its volume does not matter. Sentences that a batch has filled up with
+                zeros go on in silence.
 
         Returns:
-            (num_frames, num_tokens), one frame for each 20 ms begun; the rows' probabilities add
-            up to 1.
+            (num_frames, num_tokens) or (batch, num_frames, num_tokens), float32, of the same
+            library; one frame for each 20 ms begun. The rows' probabilities add up to 1.
 
         Raises:
             DtypeError, ShapeError, NonFiniteError: if the waveform is no such array.
         """
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(waveform, torch.Tensor):
+            return torch.from_numpy(self(waveform.detach().cpu().numpy()))
+        if np.ndim(waveform) == 2 and len(waveform):
+            return np.stack([self._emissions(one) for one in waveform])
+        return self._emissions(waveform)
+
+    def _emissions(self, waveform: NDArray[np.floating]) -> NDArray[np.float32]:
         features_fm = log_mel(waveform)
         num_frames = -(-len(features_fm) // 2)
         if not num_frames:
