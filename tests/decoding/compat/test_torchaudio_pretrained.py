@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -27,6 +28,7 @@ class Server(HTTPServer):
     ranges = True
     shift = 0
     length = None
+    kind = "application/octet-stream"
     asked: list
 
 
@@ -50,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if asked else 200)
         if asked:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Type", self.server.kind)
         self.send_header("Content-Length", self.server.length or str(len(body)))
         self.end_headers()
         self.wfile.write(body[: len(body) - self.server.cut])
@@ -179,6 +182,30 @@ def test_a_file_that_differs_from_the_recorded_digest_is_refused(server, tmp_pat
     with pytest.raises(ValueError, match=r"tokens\.txt has the SHA-256 digest .* expected 0000"):
         download_pretrained_files("librispeech", folder=tmp_path)
     assert not (place / "tokens.txt").exists()
+
+
+def test_a_file_that_has_changed_since_it_was_fetched_is_refused(server, tmp_path):
+    files = download_pretrained_files("librispeech", folder=tmp_path)
+    record = Path(f"{files.tokens}.sha256")
+    later = record.stat().st_mtime_ns + 10**9
+    os.utime(files.tokens, ns=(later, later))
+    assert download_pretrained_files("librispeech", folder=tmp_path) == files  # only touched
+    Path(files.tokens).write_text("cut off")
+    later = record.stat().st_mtime_ns + 10**9
+    os.utime(files.tokens, ns=(later, later))
+    with pytest.raises(ValueError, match=r"the SHA-256 digest .*delete it and call again"):
+        download_pretrained_files("librispeech", folder=tmp_path)
+    record.unlink()
+    assert download_pretrained_files("librispeech", folder=tmp_path) == files
+
+
+def test_a_page_of_a_login_is_no_file(server, tmp_path):
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(RuntimeError, match=r"a page of HTML came.*place them in"):
+        download_pretrained_files("librispeech", folder=tmp_path)
+    assert not list(tmp_path.rglob("*.txt"))
+    server.kind = "text/plain"
+    download_pretrained_files("librispeech", folder=tmp_path)
 
 
 def test_files_placed_by_hand_need_no_network(tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ def download_pretrained_files(model: str, *, folder: str | Path | None = None) -
 
     Files that are there are not fetched again. A fetch that was cut off goes on where it stopped.
     The digest of a file is written beside it when it is first fetched, and compared when it is
-    fetched again.
+    fetched again or has changed since.
 
     Args:
         model: "librispeech", "librispeech-3-gram" or "librispeech-4-gram"; or "sestina-sample", a
@@ -70,6 +70,9 @@ def download_pretrained_files(model: str, *, folder: str | Path | None = None) -
         )
     place = Path(folder or os.environ.get(_FOLDER_VARIABLE) or _cache()) / model
     missing = [name for name in _FILES[model] if not (place / name).is_file()]
+    for name in _FILES[model]:
+        if name not in missing:
+            _check_kept(place / name)
     source = os.environ.get(_SOURCE_VARIABLE, _SOURCE)
     for name in missing:
         try:
@@ -109,6 +112,8 @@ def _fetch(url: str, path: Path) -> None:
                     f"bytes from {start} were asked for, and {_range_of(answer) or 'others'} came; "
                     "call again to start anew"
                 )
+            if answer.headers.get_content_type() == "text/html":
+                raise OSError("a page of HTML came, not the file: is there a login in between?")
             length = answer.headers.get("Content-Length", "")
             expected = int(length) if length.isdecimal() else -1
             with partial.open("ab" if resumed else "wb") as file:
@@ -128,7 +133,7 @@ def _fetch(url: str, path: Path) -> None:
     whole = expected + (start if resumed else 0)
     if expected >= 0 and size != whole:
         raise OSError(f"{size} of {whole} bytes came; call again to go on from there")
-    _check_digest(partial, path.with_name(f"{path.name}.sha256"))
+    _check_digest(partial, _record_of(path))
     partial.replace(path)
 
 
@@ -137,9 +142,30 @@ def _range_of(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> str:
     return str(answer.headers.get("Content-Range", ""))
 
 
+def _check_kept(path: Path) -> None:
+    """Compares a file with its digest if it has been written since that was."""
+    record = _record_of(path)
+    if record.exists() and path.stat().st_mtime_ns > record.stat().st_mtime_ns:
+        digest, expected = _digest(path), record.read_text(encoding="ascii").strip()
+        if digest != expected:
+            raise ValueError(
+                f"{path} has the SHA-256 digest {digest}, expected {expected} as it was fetched; "
+                f"delete it and call again, or delete {record} if it is meant to be another"
+            )
+        os.utime(record)
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check_digest(fetched: Path, record: Path) -> None:
-    with fetched.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(fetched)
     if not record.exists():
         record.write_text(f"{digest}\n", encoding="ascii")
         return
