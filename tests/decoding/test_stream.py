@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import InvalidValueError
-from sestina.decoding import Decoder, DecoderOptions
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa, samples
 from tests.decoding.word_problems import realistic
 
 
@@ -28,6 +28,48 @@ def test_pieces_of_any_size_give_what_one_piece_gives(log_add, semantics):
             at += size
         assert stream.best(nbest=5) == whole
         stream.restart()
+
+
+BUNDLED = samples.sample()
+TOKENS = Tokens.read(BUNDLED.tokens_path)
+LEXICON = Lexicon.read(BUNDLED.lexicon_path, TOKENS)
+MODEL = read_arpa(BUNDLED.arpa_path)
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        Decoder(LEXICON, MODEL),
+        Decoder(LEXICON, MODEL, DecoderOptions(log_add=True, beam_size=20)),
+        Decoder(LEXICON, MODEL, DecoderOptions(merge="history")),
+        Decoder(LEXICON, MODEL, DecoderOptions(semantics="flashlight", merge="history")),
+        Decoder(LEXICON, MODEL, DecoderOptions(open_vocabulary=True, unk_score=-4, beam_size=20)),
+        Decoder(LEXICON, MODEL, hotwords={"the sea": 3.0}),
+        Decoder(TOKENS, None, DecoderOptions(beam_size=10)),
+    ],
+    ids=["lexicon", "sums", "history", "flashlight", "open", "hotwords", "free"],
+)
+def test_pieces_give_every_bit_in_each_mode_and_settled_words_stay(decoder):
+    rng = np.random.default_rng(0)
+    for emissions in BUNDLED.emissions[:6]:
+        whole = decoder.decode(emissions, nbest=3)
+        stream, at, settled = decoder.stream(), 0, []
+        while at < len(emissions):
+            size = int(rng.integers(0, 30))
+            stream.step(emissions[at : at + size])
+            at += size
+            best, count = stream.partial()
+            assert list(best.words[:count])[: len(settled)] == settled
+            settled = list(best.words[:count])
+        found = stream.best(nbest=3)
+        assert found == whole
+        for one, other in zip(found, whole, strict=True):
+            assert one.path.tobytes() == other.path.tobytes()
+            assert (one.acoustic_score, one.language_score) == (
+                other.acoustic_score,
+                other.language_score,
+            )
+        assert list(found[0].words)[: len(settled)] == settled
 
 
 def test_what_is_said_to_stay_does():

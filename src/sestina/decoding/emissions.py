@@ -66,6 +66,7 @@ def as_array(given: Any, *, name: str = "emissions") -> NDArray[Any]:
 
     Raises:
         InvalidValueError: if it is on another device than the CPU, sparse or masked.
+        DtypeError: if NumPy lacks its type of numbers.
     """
     if isinstance(given, np.ndarray):
         if np.ma.is_masked(given):  # what is masked would be read all the same
@@ -83,7 +84,15 @@ def as_array(given: Any, *, name: str = "emissions") -> NDArray[Any]:
         if kind not in _DLPACK_HOST:
             shown = str(getattr(given, "device", f"DLPack's number {int(kind)}"))
             raise _elsewhere(name, shown)
-        return np.from_dlpack(given)
+        try:
+            return np.from_dlpack(given)
+        except RuntimeError:  # NumPy's word for a type that it lacks
+            raise DtypeError(
+                name,
+                getattr(given, "dtype", "unknown"),
+                expected="a type that NumPy has, if not a tensor of torch",
+                remedy="convert it to float32 first",
+            ) from None
     return np.asarray(given)
 
 
