@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,14 @@ def test_what_is_shown_of_an_utterance_in_pieces_is_flashlights(family, tmp_path
         if seen != expected[seed][0] or lines:
             wrong[seed] = lines
     assert not wrong
+
+
+def test_flashlight_itself_gives_what_is_recorded(root):
+    python = root / ".venv-bench-decoding" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no {python}, made by make .venv-bench-decoding/.ready")
+    command = [python, "-m", "recipes.flashlight_faces_oracle", "--check"]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    found = json.loads(said)
+    assert found["solved"] > 3_800
+    assert found["wrong"] == []
