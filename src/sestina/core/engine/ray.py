@@ -292,8 +292,9 @@ class _LogStream(io.TextIOBase):
         return len(text)
 
     def _add(self, text: str) -> None:
+        # Not ray.get, which would give this call's core to another one while it waits.
         with suppress(_ray().exceptions.RayError):  # nobody wants to know any more
-            _ray().get(self._logs.add.remote(self._key, text))
+            self._logs.add.remote(self._key, text).future().result()
 
 
 def _run(payload: bytes, key: int, logs: Any) -> tuple[Reply, bytes | None, str]:
