@@ -66,6 +66,9 @@ class Walk {
     const nb::gil_scoped_release release;
     return session_->finish(state);
   }
+  int matched(std::int32_t state, const nb::bytes& word) {
+    return session_->matched({checked(state), model_->word(view_of(word))});
+  }
   std::vector<std::int32_t> keep(std::vector<std::int32_t> states) {
     std::ranges::for_each(states, [&](std::int32_t state) { static_cast<void>(checked(state)); });
     session_->keep(states);
@@ -288,6 +291,7 @@ void bind_language_models(nb::module_& m) {
       .def("start", &Walk::start, "sentence"_a)
       .def("step", &Walk::step, "state"_a, "word"_a)
       .def("finish", &Walk::finish, "state"_a)
+      .def("matched", &Walk::matched, "state"_a, "word"_a)
       .def("keep", &Walk::keep, "states"_a);
   nb::class_<NoModel, LanguageModel>(m, "NoModel").def(nb::init<>());
   bind_ngrams(m);

@@ -41,7 +41,12 @@ class KenlmSession final : public Session {
 
   float finish(std::int32_t state) override {
     State next{};
-    return look_up(state, end_, next);
+    return look_up(state, end_, next).score;
+  }
+
+  int matched(const Query& query) override {
+    State next{};
+    return look_up(query.state, static_cast<std::uint32_t>(query.word), next).matched;
   }
 
   void keep(std::span<std::int32_t> states) override {
@@ -85,12 +90,17 @@ class KenlmSession final : public Session {
 
   Step step(const Query& query) {
     State next{};
-    const float score = look_up(query.state, static_cast<std::uint32_t>(query.word), next);
+    const float score = look_up(query.state, static_cast<std::uint32_t>(query.word), next).score;
     return {score, name(next)};
   }
 
-  // The score of a word, and the state after it.
-  float look_up(std::int32_t state, std::uint32_t word, State& next) const noexcept {
+  struct Found {
+    float score;
+    int matched;  // words of the longest n-gram
+  };
+
+  // What a word is worth, and the state after it.
+  Found look_up(std::int32_t state, std::uint32_t word, State& next) const noexcept {
     const std::span<const std::uint32_t> context = words(state);
     typename Search::Node node;
     Entry entry = search_.unigram(word, node);
@@ -117,7 +127,7 @@ class KenlmSession final : public Session {
     for (std::size_t k = found - 1; k < context.size(); ++k) {
       score += backoffs[k];
     }
-    return score;
+    return {score, static_cast<int>(found)};
   }
 
   std::int32_t name(const State& state) {

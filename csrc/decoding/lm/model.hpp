@@ -35,7 +35,9 @@ class Session {
   virtual void score(std::span<const Query> queries, std::span<Step> steps) = 0;
   // log10 p(</s> | state).
   virtual float finish(std::int32_t state) = 0;
-  // The same for many, for models that are costly to call.
+  // How many words the longest n-gram has that decides this step's score; 0 if the model has none.
+  virtual int matched(const Query&) { return 0; }
+  // The same as `finish` for many, for models that are costly to call.
   virtual void finish_all(std::span<const std::int32_t> states, std::span<float> scores) {
     for (std::size_t k = 0; k < states.size(); ++k) {
       scores[k] = finish(states[k]);

@@ -19,9 +19,16 @@ class NgramSession final : public Session {
   float finish(std::int32_t state) override {
     return model_.step(state, model_.end_of_sentence()).score;
   }
+  int matched(const Query& query) override {
+    if (lengths_.empty()) {
+      lengths_ = model_.lengths();
+    }
+    return model_.matched(query, lengths_);
+  }
 
  private:
   const NgramModel& model_;
+  std::vector<std::uint8_t> lengths_;  // made when first asked for
 };
 
 }  // namespace
@@ -119,6 +126,47 @@ void NgramModel::steps(std::span<const Query> queries, std::span<Step> steps) co
       }
     }
   }
+}
+
+// A context of n words is reached from nothing by n arcs, one a word, and no arc adds more than one
+// word: its length is its distance from the empty one.
+std::vector<std::uint8_t> NgramModel::lengths() const {
+  constexpr auto unknown = static_cast<std::uint8_t>(highest_order);
+  std::vector<std::uint8_t> lengths(num_states(), unknown);
+  lengths[0] = 0;
+  for (const Unigram& unigram : tables_.unigrams) {
+    std::uint8_t& length = lengths[checked(unigram.next)];
+    length = std::min<std::uint8_t>(length, 1);
+  }
+  const ArcTable& table = tables_.arcs;
+  for (int known = 1; known + 1 < order(); ++known) {
+    for (std::uint32_t bucket = 0; bucket < table.buckets().size(); ++bucket) {
+      for (std::uint32_t index = 0; index < ArcBucket::size; ++index) {
+        if (table[bucket].keys[index] == 0) {
+          continue;
+        }
+        const std::uint32_t state = table.name({bucket, index}).state;
+        if (state < num_states() && lengths[state] == known) {
+          std::uint8_t& length = lengths[checked(table[bucket].nexts[index])];
+          length = std::min(length, static_cast<std::uint8_t>(known + 1));
+        }
+      }
+    }
+  }
+  return lengths;
+}
+
+int NgramModel::matched(const Query& query, std::span<const std::uint8_t> lengths) const noexcept {
+  const auto word = static_cast<std::uint32_t>(query.word);
+  auto state = static_cast<std::uint32_t>(query.state);
+  // A hostile file's contexts could become shorter for ever.
+  for (std::size_t level = 0; state != 0 && level <= highest_order; ++level) {
+    if (tables_.arcs.find(state, word, tables_.arcs.home(state, word)).found()) {
+      return lengths[state] + 1;
+    }
+    state = checked(tables_.contexts[state].shorter);
+  }
+  return 1;
 }
 
 NgramModel::Automaton NgramModel::automaton() const {

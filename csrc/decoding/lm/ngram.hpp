@@ -94,6 +94,10 @@ class NgramModel final : public LanguageModel {
   std::int32_t end_of_sentence() const noexcept { return static_cast<std::int32_t>(tables_.end); }
   // One step. The state must be this model's and the word below `num_words()`.
   Step step(std::int32_t state, std::int32_t word) const noexcept;
+  // By state how many words its context has.
+  std::vector<std::uint8_t> lengths() const;
+  // How many words the longest n-gram of a step has; the lengths are those above.
+  int matched(const Query& query, std::span<const std::uint8_t> lengths) const noexcept;
   // Many, which is the faster way. Spans of one length.
   void steps(std::span<const Query> queries, std::span<Step> steps) const noexcept;
 

@@ -39,6 +39,8 @@ def test_old_import_lines_work_after_install_and_no_more_after_uninstall(run):
         from flashlight.lib.text.dictionary import Dictionary, load_words
         from pyctcdecode import BeamSearchDecoderCTC, build_ctcdecoder
         from pyctcdecode.alphabet import Alphabet
+        import kenlm
+        assert kenlm.Model is kenlm.LanguageModel
         from sestina.decoding.compat import pyctcdecode
         assert build_ctcdecoder is pyctcdecode.build_ctcdecoder
         assert Alphabet is pyctcdecode.Alphabet
@@ -63,9 +65,10 @@ def test_old_import_lines_work_after_install_and_no_more_after_uninstall(run):
 
 def test_a_package_that_is_installed_goes_first(run, tmp_path):
     site = tmp_path / "site"
-    for package in ("torchaudio/models/decoder", "pyctcdecode"):
+    for package in ("torchaudio/models/decoder", "pyctcdecode", "kenlm"):
         (site / package).mkdir(parents=True)
-    for place in ("torchaudio", "torchaudio/models", "torchaudio/models/decoder", "pyctcdecode"):
+    above = ("torchaudio", "torchaudio/models", "torchaudio/models/decoder")
+    for place in (*above, "pyctcdecode", "kenlm"):
         (site / place / "__init__.py").write_text("theirs = True\n")
     run(
         """
@@ -73,6 +76,9 @@ def test_a_package_that_is_installed_goes_first(run, tmp_path):
         names = compat.install()
         assert "torchaudio.models.decoder" not in names
         assert "pyctcdecode" not in names
+        assert "kenlm" not in names
+        import kenlm
+        assert kenlm.theirs
         assert "flashlight.lib.text.decoder" in names
         import torchaudio.models.decoder
         assert torchaudio.models.decoder.theirs

@@ -1,7 +1,8 @@
 """The names of other packages, so that code changes an import line and nothing else.
 
-`sestina.decoding.compat.torchaudio` (needs torch), `sestina.decoding.compat.flashlight` and
-`sestina.decoding.compat.pyctcdecode`; or call `install`, and the import lines stay as they are:
+`sestina.decoding.compat.torchaudio` (needs torch), `sestina.decoding.compat.flashlight`,
+`sestina.decoding.compat.pyctcdecode` and `sestina.decoding.compat.kenlm`; or call `install`, and
+the import lines stay as they are:
 
 >>> from sestina.decoding import compat
 >>> names = compat.install()
