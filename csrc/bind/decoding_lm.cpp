@@ -93,6 +93,17 @@ class Walk {
   std::unordered_set<std::int32_t> states_;
 };
 
+// The words by number; empty ones if the file has no texts.
+template <class Model>
+nb::list texts_of(const Model& model) {
+  nb::list texts;
+  for (std::int32_t word = 0; word < model.num_words(); ++word) {
+    const std::string_view text = model.word_text(word);
+    texts.append(nb::bytes(text.data(), text.size()));
+  }
+  return texts;
+}
+
 void bind_made_of_others(nb::module_& m) {
   nb::class_<CombinedModel, LanguageModel>(m, "CombinedModel")
       .def(
@@ -218,6 +229,7 @@ void bind_ngrams(nb::module_& m) {
           "path"_a)
       .def_prop_ro("order", &NgramModel::order)
       .def_prop_ro("counts", &counts_of<NgramModel>)
+      .def("texts", &texts_of<NgramModel>)
       .def_prop_ro("end_of_sentence", &NgramModel::end_of_sentence)
       .def("automaton", &NgramModel::automaton, nb::call_guard<nb::gil_scoped_release>())
       .def("start", &NgramModel::start, "sentence"_a)
@@ -242,7 +254,8 @@ void bind_ngrams(nb::module_& m) {
       .def("compile", &KenlmModel::compile, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("kind", &KenlmModel::kind)
       .def_prop_ro("order", &KenlmModel::order)
-      .def_prop_ro("counts", &counts_of<KenlmModel>);
+      .def_prop_ro("counts", &counts_of<KenlmModel>)
+      .def("texts", &texts_of<KenlmModel>);
 
   nb::class_<ArpaReader>(m, "ArpaReader")
       .def(nb::init<>())

@@ -7,17 +7,23 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
 
 from sestina.core.errors import FileFormatError, NonFiniteError, OptionError, ShapeError
+from sestina.decoding.compat import kenlm
 from sestina.decoding.compat.pyctcdecode import (
     Alphabet,
     BeamSearchDecoderCTC,
     LanguageModel,
     build_ctcdecoder,
+)
+from sestina.decoding.compat.pyctcdecode.language_model import (
+    AbstractLanguageModel,
+    MultiLanguageModel,
 )
 
 LABELS = [" ", "b", "g", "n", "s", "u", "y", ""]
@@ -228,7 +234,7 @@ def test_a_decoder_without_a_model_saves_its_alphabet_alone(tmp_path):
     assert BeamSearchDecoderCTC.load_from_dir(tmp_path).decode(BUNNIES) == "bunny bunny"
 
 
-def test_hugging_faces_processor_takes_it(arpa, tmp_path):
+def test_hugging_faces_processor_takes_it_and_finds_it_in_a_folder_again(arpa, tmp_path):
     pytest.importorskip("transformers", reason="transformers is not installed")
     program = f"""
         import json
@@ -254,6 +260,19 @@ def test_hugging_faces_processor_takes_it(arpa, tmp_path):
         assert [word["word"] for word in found.word_offsets] == ["bugs", "bunny"]
         assert processor.batch_decode(np.stack([p, p]), num_processes=1).text == ["bugs bunny"] * 2
         assert processor.decode(p, alpha=0.0, unk_score_offset=0.0).text == "bunny bunny"
+        processor.decoder.reset_params(alpha=0.5, unk_score_offset=-10.0)
+        processor.save_pretrained("saved")
+        import os
+        files = sorted(os.listdir("saved") + os.listdir("saved/language_model"))
+        assert "alphabet.json" in files and "attrs.json" in files, files
+        again = Wav2Vec2ProcessorWithLM.from_pretrained("saved")
+        assert again.decoder is not processor.decoder
+        assert type(again.decoder) is type(processor.decoder)
+        assert again.decode(p, output_word_offsets=True) == processor.decode(
+            p, output_word_offsets=True
+        )
+        assert again.batch_decode(np.stack([p, p]), num_processes=1).text == ["bugs bunny"] * 2
+        assert again.decode(p, alpha=0.0, unk_score_offset=0.0).text == "bunny bunny"
     """
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -261,3 +280,92 @@ def test_hugging_faces_processor_takes_it(arpa, tmp_path):
         cwd=tmp_path,
         env={"PYTHONPATH": ":".join(sys.path)},
     )
+
+
+class Counting(AbstractLanguageModel):
+    """Likes "bun" alone, and changes its mind through reset_params."""
+
+    order = 2
+    unigrams = ("bun", "bunny")
+    worth = 30.0
+
+    def get_start_state(self):
+        return {"said": 0}
+
+    def score_partial_token(self, partial_token):
+        return 0.0
+
+    def score(self, prev_state, word, is_last_word=False):
+        score = self.worth if word == "bun" else 0.0
+        return score + (1.0 if is_last_word else 0.0), {"said": prev_state["said"] + 1}
+
+    def reset_params(self, **params):
+        self.worth = params.get("alpha", self.worth)
+
+
+def test_a_model_of_ones_own_decides_and_keeps_its_states():
+    decoder = BeamSearchDecoderCTC(Alphabet.build_alphabet(LABELS), Counting())
+    beam = decoder.decode_beams(BUNNIES, beam_prune_logp=-100.0)[0]
+    assert beam.text.split()[-1] == "bun"
+    gained = 30.0 * beam.text.split().count("bun") + 1.0
+    assert beam.lm_score - beam.logit_score == pytest.approx(gained, abs=1e-4)
+    said = len(beam.text.split())
+    assert beam.last_lm_state == {"said": said}
+    on = decoder.decode_beams(BUNNIES[:6], lm_start_state=beam.last_lm_state)[0]
+    assert on.last_lm_state == {"said": said + len(on.text.split())}
+    decoder.reset_params(alpha=0.0)
+    assert decoder.decode(BUNNIES) == "bunny bunny"
+    BeamSearchDecoderCTC.model_container[decoder._model_key].worth = 30.0
+    assert decoder.decode(BUNNIES, beam_prune_logp=-100.0) == beam.text
+
+
+def test_a_model_of_ones_own_that_does_not_fit_is_an_error(tmp_path):
+    alphabet = Alphabet.build_alphabet(LABELS)
+    silent = type("Silent", (Counting,), {"unigrams": ()})
+    with pytest.raises(ValueError, match="unigrams"):
+        BeamSearchDecoderCTC(alphabet, silent())
+    with pytest.raises(ValueError, match="AbstractLanguageModel"):
+        BeamSearchDecoderCTC(alphabet, object())
+    with pytest.raises(NotImplementedError, match="Counting"):
+        BeamSearchDecoderCTC(alphabet, Counting()).save_to_dir(tmp_path)
+    with pytest.raises(ValueError, match="language_models"):
+        MultiLanguageModel([Counting()])
+
+
+def test_the_mean_of_several_models_counts(arpa):
+    alphabet = Alphabet.build_alphabet(LABELS)
+    lm = LanguageModel(kenlm.Model(arpa), ["bugs", "bunny"], alpha=0.5, beta=1.5)
+    twice = BeamSearchDecoderCTC(alphabet, MultiLanguageModel([lm, lm])).decode_beams(BUNNIES)[0]
+    once = BeamSearchDecoderCTC(alphabet, lm).decode_beams(BUNNIES)[0]
+    assert twice.text == once.text == "bugs bunny"
+    assert twice.lm_score - twice.logit_score == pytest.approx(
+        once.lm_score - once.logit_score, abs=1e-4
+    )
+    assert twice.last_lm_state == [once.last_lm_state] * 2
+
+
+def test_a_binary_model_without_unigrams_knows_its_own_words(shared_data):
+    path = str(shared_data / "decoding" / "lm3small.trie.bin")
+    names = [" ", *"abcdefghijklmnopqrstuvwxyz'", ""]
+    decoder = build_ctcdecoder(names, path, alpha=0.5, beta=0.0)
+    beam = decoder.decode_beams(frames_of([*"the man"], names, p=0.9))[0]
+    assert beam.text == "the man"
+    # KenLM's log10 of "the man", its end included.
+    assert beam.lm_score - beam.logit_score == pytest.approx(
+        0.5 * np.log(10) * -4.1108198, abs=1e-3
+    )
+    assert beam.logit_score == pytest.approx(7 * np.log(0.9), abs=0.05)
+
+
+def test_the_hub_is_asked_where_its_package_is_and_else_named(monkeypatch, tmp_path):
+    build_ctcdecoder(LABELS).save_to_dir(tmp_path)
+    asked = []
+    hub = types.ModuleType("huggingface_hub")
+    hub.snapshot_download = lambda *args, **more: asked.append((args, more)) or str(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    found = BeamSearchDecoderCTC.load_from_hf_hub("some/one", cache_dir="here", revision="v1")
+    assert found.decode(BUNNIES) == "bunny bunny"
+    assert asked == [(("some/one",), {"cache_dir": "here", "revision": "v1"})]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"alphabet\.json.*language_model.*load_from_dir"):
+        BeamSearchDecoderCTC.load_from_hf_hub("some/one")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sestina.decoding.compat.pyctcdecode.alphabet import PIECE
-from sestina.decoding.compat.pyctcdecode.language_model import State
 from sestina.decoding.results import Hypothesis
 
 __all__ = ["OutputBeam", "OutputBeamMPSafe", "words_of_pieces"]
@@ -15,7 +14,8 @@ class OutputBeam(NamedTuple):
     """One reading of an utterance."""
 
     text: str
-    last_lm_state: State | None
+    last_lm_state: Any
+    """A `State`, or what a model of one's own returned."""
     text_frames: list[tuple[str, tuple[int, int]]]
     """Each word with its first frame and the one after its last."""
     logit_score: float

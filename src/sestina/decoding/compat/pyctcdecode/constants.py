@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 __all__ = [
+    "AVG_TOKEN_LEN",
     "DEFAULT_ALPHA",
     "DEFAULT_BEAM_WIDTH",
     "DEFAULT_BETA",
@@ -26,5 +27,6 @@ DEFAULT_PRUNE_LOGP: Final = -10.0
 DEFAULT_PRUNE_BEAMS: Final = False
 DEFAULT_MIN_TOKEN_LOGP: Final = -5.0
 DEFAULT_SCORE_LM_BOUNDARY: Final = True
+AVG_TOKEN_LEN: Final = 6  # letters, from which on an unknown word costs more
 MIN_TOKEN_CLIP_P: Final = 1e-15
 LOG_BASE_CHANGE_FACTOR: Final = math.log(10.0)  # from log10 to natural logarithms

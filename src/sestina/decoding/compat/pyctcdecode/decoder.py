@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import language_models
+from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel, Asked
 from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, SPACE, Alphabet
 from sestina.decoding.compat.pyctcdecode.beams import (
     OutputBeam,
@@ -53,23 +55,33 @@ class BeamSearchDecoderCTC:
 
     Args:
         alphabet: the columns of the logits.
-        language_model: of words, or None.
+        language_model: of words, or None. One that is no `LanguageModel` is asked in Python, word
+            by word.
 
     Raises:
-        InvalidValueError: if the model is no `LanguageModel`, or the alphabet one of pieces of
-            words, which here goes without a model.
+        InvalidValueError: if the model is no `AbstractLanguageModel` or has no `unigrams`, or the
+            alphabet is one of pieces of words, which here goes without a model.
     """
 
-    model_container: ClassVar[MutableMapping[bytes, LanguageModel]] = WeakValueDictionary()
+    model_container: ClassVar[MutableMapping[bytes, AbstractLanguageModel]] = WeakValueDictionary()
     """The models by their decoders' keys, through which Hugging Face changes weights."""
 
-    def __init__(self, alphabet: Alphabet, language_model: LanguageModel | None = None) -> None:
-        if not isinstance(language_model, LanguageModel | None):
+    def __init__(
+        self, alphabet: Alphabet, language_model: AbstractLanguageModel | None = None
+    ) -> None:
+        if not isinstance(language_model, AbstractLanguageModel | None):
             raise InvalidValueError(
                 "language_model",
                 language_model,
-                expected="a LanguageModel or None",
-                remedy="combine models with sestina.decoding.combine and use its Decoder",
+                expected="an AbstractLanguageModel or None",
+                remedy="pass a LanguageModel of it, or derive its class from AbstractLanguageModel",
+            )
+        if not isinstance(language_model, LanguageModel | None) and not language_model.unigrams:
+            raise InvalidValueError(
+                "language_model.unigrams",
+                language_model.unigrams,
+                expected="the words that the model tells apart; all others reach it as <unk>",
+                remedy="give its class a property of that name",
             )
         if alphabet.is_bpe and language_model is not None:
             raise InvalidValueError(
@@ -90,7 +102,7 @@ class BeamSearchDecoderCTC:
         self._decoders: dict[tuple[Any, ...], Decoder] = {}
 
     @property
-    def _language_model(self) -> LanguageModel | None:
+    def _language_model(self) -> AbstractLanguageModel | None:
         return self._lm
 
     def reset_params(
@@ -105,13 +117,14 @@ class BeamSearchDecoderCTC:
         Raises:
             InvalidValueError: if one is no float, or lm_score_boundary no bool.
         """
+        given = {
+            "alpha": alpha,
+            "beta": beta,
+            "unk_score_offset": unk_score_offset,
+            "score_boundary": lm_score_boundary,
+        }
         if self._lm is not None:
-            self._lm.reset_params(
-                alpha=alpha,
-                beta=beta,
-                unk_score_offset=unk_score_offset,
-                score_boundary=lm_score_boundary,
-            )
+            self._lm.reset_params(**{k: v for k, v in given.items() if v is not None})
 
     @classmethod
     def clear_class_models(cls) -> None:
@@ -130,7 +143,7 @@ class BeamSearchDecoderCTC:
         token_min_logp: float = DEFAULT_MIN_TOKEN_LOGP,
         hotwords: Iterable[str] | None = None,
         hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
-        lm_start_state: State | None = None,
+        lm_start_state: Any = None,
     ) -> str:
         """The best text; see `decode_beams`, which is asked with `prune_history=True`."""
         found = self._found(
@@ -155,7 +168,7 @@ class BeamSearchDecoderCTC:
         prune_history: bool = False,
         hotwords: Iterable[str] | None = None,
         hotword_weight: float = DEFAULT_HOTWORD_WEIGHT,
-        lm_start_state: State | None = None,
+        lm_start_state: Any = None,
     ) -> list[OutputBeam]:
         """The best readings of one utterance, best first.
 
@@ -286,6 +299,34 @@ class BeamSearchDecoderCTC:
         lm = None if folder is None else LanguageModel.load_from_dir(folder, unigram_encoding)
         return cls(alphabet, lm)
 
+    @classmethod
+    def load_from_hf_hub(
+        cls, model_id: str, cache_dir: str | Path | None = None, **kwargs: Any
+    ) -> BeamSearchDecoderCTC:
+        """A decoder from Hugging Face's hub, which needs the package huggingface_hub.
+
+        Args:
+            model_id: the name of a repository that holds what `save_to_dir` writes.
+            cache_dir: where files are kept; `~/.cache/pyctcdecode` if not given.
+            kwargs: more of what `huggingface_hub.snapshot_download` takes, as `revision`.
+
+        Raises:
+            ImportError: if huggingface_hub is not installed; the message says which files to place
+                where instead.
+            FileFormatError: if the repository holds something else.
+        """
+        try:
+            hub: Any = importlib.import_module("huggingface_hub")  # an optional package
+        except ImportError as error:
+            raise ImportError(
+                f"load_from_hf_hub({model_id!r}) needs huggingface_hub, which is not installed: "
+                f"install it, or place the repository's {_ALPHABET_FILE} and, if it has a language "
+                f"model, the folder {_MODEL_FOLDER} (attrs.json, unigrams.txt and the .arpa, .bin "
+                "or .binary file) in one directory and call load_from_dir with it"
+            ) from error
+        folder = Path.home() / ".cache" / "pyctcdecode" if cache_dir is None else cache_dir
+        return cls.load_from_dir(hub.snapshot_download(model_id, cache_dir=folder, **kwargs))
+
     def _found(
         self,
         logits_list: Iterable[ArrayLike],
@@ -296,7 +337,7 @@ class BeamSearchDecoderCTC:
         prune_history: bool,
         hotwords: Iterable[str] | None,
         hotword_weight: float,
-        lm_start_state: State | None = None,
+        lm_start_state: Any = None,
         most: int | None = None,
         threads: int = 1,
     ) -> list[list[OutputBeam]]:
@@ -305,7 +346,7 @@ class BeamSearchDecoderCTC:
             with_columns(log_probabilities(logits, num_labels, token_min_logp), num_tokens)
             for logits in logits_list
         ]
-        start = lm_start_state
+        start: Any = lm_start_state
         if start is None and self._lm is not None:
             start = self._lm.get_start_state()
         words = {word for phrase in hotwords or () for word in phrase.split()}
@@ -326,26 +367,31 @@ class BeamSearchDecoderCTC:
         self, beam_width: int, beam_prune_logp: float, *, prune_history: bool
     ) -> DecoderOptions:
         lm = self._lm
-        weight = lm.alpha * LOG_BASE_CHANGE_FACTOR if lm is not None else 1.0
-        # Without unigrams the model itself prices what it does not know.
-        offset = lm.unk_score_offset if lm is not None and lm.unigrams else 0.0
+        weight, beta, offset = 1.0, 0.0, 0.0
+        if isinstance(lm, LanguageModel):
+            weight, beta = lm.alpha * LOG_BASE_CHANGE_FACTOR, lm.beta
+            # Without texts of its words the model itself prices what it does not know.
+            offset = lm.unk_score_offset if lm.words else 0.0
+        elif lm is not None:
+            weight = LOG_BASE_CHANGE_FACTOR  # its scores have their weights
         return DecoderOptions(
             beam_size=beam_width,
             beam_threshold=-beam_prune_logp,
             lm_weight=weight,
-            word_score=lm.beta if lm is not None else 0.0,
+            word_score=beta,
             unk_score=weight * offset,
             open_vocabulary=not self._alphabet.is_bpe,
             log_add=True,
-            merge="context" if prune_history and lm is not None else "history",
+            # To a model of one's own all unknown words are one, which must not add up.
+            merge="context" if prune_history and isinstance(lm, LanguageModel) else "history",
             blank=self._blank,
             silence=self._silence,
         )
 
-    def _decoder(
-        self, options: DecoderOptions, worth: dict[str, float], start: State | None
-    ) -> Decoder:
+    def _decoder(self, options: DecoderOptions, worth: dict[str, float], start: Any) -> Decoder:
         lm = self._lm
+        if not isinstance(lm, LanguageModel | None):
+            return self._made(options, worth, start)  # its states need not be keys
         weights = (lm.alpha, lm.beta, lm.unk_score_offset, lm.score_boundary) if lm else ()
         key = (options, tuple(worth.items()), start, weights)
         found = self._decoders.get(key)
@@ -355,28 +401,30 @@ class BeamSearchDecoderCTC:
             found = self._decoders[key] = self._made(options, worth, start)
         return found
 
-    def _made(
-        self, options: DecoderOptions, worth: dict[str, float], start: State | None
-    ) -> Decoder:
+    def _made(self, options: DecoderOptions, worth: dict[str, float], start: Any) -> Decoder:
         lm = self._lm
         if self._alphabet.is_bpe:
             return Decoder(self._tokens, None, options)
         if self._known is None:
-            unigrams = lm.unigrams if lm is not None else ()
-            self._known = self._lexicon_of(filter(self._can_spell, unigrams))
+            words: Iterable[str] = ()
+            if lm is not None:
+                words = lm.words if isinstance(lm, LanguageModel) else lm.unigrams
+            self._known = self._lexicon_of({word for word in words if self._can_spell(word)})
         # A decoder would spell its hotwords itself, but an empty lexicon tells not how words end.
         known = self._known if len(self._known) else self._lexicon_of(worth)
-        if lm is None or start is None or lm.alpha == 0.0:
+        if not isinstance(lm, LanguageModel | None):
+            return Decoder(known, Asked(lm, start), options, hotwords=worth)
+        if lm is None or lm.alpha == 0.0:
             return Decoder(known, None, options, hotwords=worth)
-        if lm.unigrams:
+        if lm.words:
             # Hotwords are in the decoder's lexicon, so what unknown ones cost is theirs to bear.
             worth = {
                 word: weight if lm.is_known(word) else weight + options.unk_score
                 for word, weight in worth.items()
             }
-        plain = lm.unigrams and lm.score_boundary and start == State((), begin=True)
+        plain = lm.words and lm.score_boundary and start == State((), begin=True)
         model: language_models.LanguageModel = (
-            lm.model if plain else Wrapped(lm, start, price_unknown=not lm.unigrams)
+            lm.model if plain else Wrapped(lm, start, price_unknown=not lm.words)
         )
         return Decoder(known, model, options, hotwords=worth)
 
@@ -387,9 +435,10 @@ class BeamSearchDecoderCTC:
     def _can_spell(self, word: str) -> bool:
         return all(letter in self._tokens for letter in word)
 
-    def _beam(
-        self, hypothesis: Hypothesis, start: State | None, worth: dict[str, float]
-    ) -> OutputBeam:
+    def _told_apart(self, word: str, worth: dict[str, float]) -> bool:
+        return word in worth or (self._known is not None and word in self._known)
+
+    def _beam(self, hypothesis: Hypothesis, start: Any, worth: dict[str, float]) -> OutputBeam:
         if self._alphabet.is_bpe:
             frames = words_of_pieces(hypothesis)
         else:
@@ -397,9 +446,15 @@ class BeamSearchDecoderCTC:
         words = [word for word, _ in frames]
         gained = sum(worth.get(word, 0.0) for word in words)
         after = None
-        if self._lm is not None and start is not None:
+        if isinstance(self._lm, LanguageModel):
             gained += self._lm.total(start, words)
             after = self._lm.after(start, words)
+        elif self._lm is not None:
+            after = start
+            asked = [word if self._told_apart(word, worth) else "<unk>" for word in words]
+            for number, word in enumerate(asked, 1):
+                score, after = self._lm.score(after, word, is_last_word=number == len(words))
+                gained += score
         score = hypothesis.score
         return OutputBeam(" ".join(words), after, frames, score - gained, score)
 

@@ -1,21 +1,30 @@
-"""A language model of words with pyctcdecode's weights and files."""
+"""Language models of words with pyctcdecode's weights and files."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
+from bisect import bisect_left
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sestina.core.errors import FileFormatError, InvalidValueError
-from sestina.decoding.compat.pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
+from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel
+from sestina.decoding.compat.pyctcdecode.constants import AVG_TOKEN_LEN, LOG_BASE_CHANGE_FACTOR
 from sestina.decoding.custom_models import BatchedLanguageModel
 from sestina.decoding.language_models import NgramModel, read_lm
 
-__all__ = ["LanguageModel", "State", "Wrapped", "arpa_words"]
+__all__ = [
+    "AbstractLanguageModel",
+    "LanguageModel",
+    "MultiLanguageModel",
+    "State",
+    "Wrapped",
+    "arpa_words",
+]
 
 _ATTRIBUTES: Final = {
     "alpha": float,
@@ -38,7 +47,7 @@ class State:
     """Whether a sentence began right before them."""
 
 
-class LanguageModel:
+class LanguageModel(AbstractLanguageModel):
     """An n-gram model, the words that count as known, and the weights of both.
 
     Args:
@@ -64,6 +73,8 @@ class LanguageModel:
         if unigrams is None:
             _logger.warning("without unigrams all words that the model knows count as known")
         self._unigrams = frozenset(word for word in unigrams or () if word in self._model)
+        self._words: frozenset[str] | None = None  # when it is first needed
+        self._sorted: list[str] | None = None  # the unigrams, when it is first needed
         self.alpha = alpha
         self.beta = beta
         self.unk_score_offset = unk_score_offset
@@ -84,6 +95,13 @@ class LanguageModel:
         """The words that are known; if there are none, all that the model knows."""
         return self._unigrams
 
+    @property
+    def words(self) -> frozenset[str]:
+        """The unigrams, or all that the model knows; none if it has no texts of its words."""
+        if self._words is None:
+            self._words = self._unigrams or _words_of(self._model)
+        return self._words
+
     def is_known(self, word: str) -> bool:
         """Whether a word costs no `unk_score_offset`."""
         return word in (self._unigrams or self._model)
@@ -91,6 +109,34 @@ class LanguageModel:
     def get_start_state(self) -> State:
         """The state before the first word."""
         return State((), self.score_boundary)
+
+    def score(
+        self, prev_state: State, word: str, is_last_word: bool = False
+    ) -> tuple[float, State]:
+        """What a word is worth after a state, and the state after it.
+
+        Args:
+            prev_state: what `get_start_state` or this method returned.
+            word: the next one.
+            is_last_word: whether the end of the sentence counts, where boundaries do.
+        """
+        said = [*prev_state.words, word]
+        ends = is_last_word and self.score_boundary
+        scores = self._model.scores(said, begin=prev_state.begin, end=ends)
+        log10 = sum(scores[len(prev_state.words) :])
+        log10 += 0.0 if self.is_known(word) else self.unk_score_offset
+        return self.alpha * LOG_BASE_CHANGE_FACTOR * log10 + self.beta, self.after(
+            prev_state, [word]
+        )
+
+    def score_partial_token(self, partial_token: str) -> float:
+        """What an unfinished word costs that begins no unigram, more if it is long."""
+        if self._sorted is None:
+            self._sorted = sorted(self._unigrams)
+        place = bisect_left(self._sorted, partial_token)
+        if self._sorted[place : place + 1] and self._sorted[place].startswith(partial_token):
+            return 0.0
+        return self.unk_score_offset * max(1.0, len(partial_token) / AVG_TOKEN_LEN)
 
     def after(self, state: State, words: Sequence[str]) -> State:
         """The state after these words."""
@@ -176,6 +222,59 @@ class LanguageModel:
         return cls(read_lm(folder / name), text.splitlines(), **attributes)
 
 
+class MultiLanguageModel(AbstractLanguageModel):
+    """Several models, of which the mean counts.
+
+    Args:
+        language_models: two or more.
+
+    Raises:
+        InvalidValueError: if there are less.
+    """
+
+    def __init__(self, language_models: Sequence[AbstractLanguageModel]) -> None:
+        if len(language_models) < 2:
+            raise InvalidValueError(
+                "language_models",
+                language_models,
+                expected="two models or more",
+                remedy="pass a single one to the decoder itself",
+            )
+        self._language_models = list(language_models)
+
+    @property
+    def order(self) -> int:
+        """The longest n-gram that one of them knows."""
+        return max(lm.order for lm in self._language_models)
+
+    @property
+    def unigrams(self) -> frozenset[str]:
+        """The words that one of them tells apart."""
+        found: frozenset[str] = frozenset()
+        for lm in self._language_models:
+            found |= lm.words if isinstance(lm, LanguageModel) else frozenset(lm.unigrams)
+        return found
+
+    def get_start_state(self) -> list[Any]:
+        """Each one's state before the first word."""
+        return [lm.get_start_state() for lm in self._language_models]
+
+    def score_partial_token(self, partial_token: str) -> float:
+        """What an unfinished word costs on average."""
+        costs = [lm.score_partial_token(partial_token) for lm in self._language_models]
+        return sum(costs) / len(costs)
+
+    def score(
+        self, prev_state: list[Any], word: str, is_last_word: bool = False
+    ) -> tuple[float, list[Any]]:
+        """What a word is worth on average, and each one's state after it."""
+        found = [
+            lm.score(state, word, is_last_word=is_last_word)
+            for lm, state in zip(self._language_models, prev_state, strict=True)
+        ]
+        return sum(score for score, _ in found) / len(found), [state for _, state in found]
+
+
 class Wrapped(BatchedLanguageModel):
     """The model from any state on, with or without ends of sentences, unknown words priced in.
 
@@ -214,6 +313,11 @@ class Wrapped(BatchedLanguageModel):
     def __contains__(self, word: str) -> bool:
         """Whether the n-grams know it."""
         return word in self._lm.model
+
+
+def _words_of(model: NgramModel) -> frozenset[str]:
+    texts = (text.decode(errors="surrogateescape") for text in model.native.texts() if text)
+    return frozenset(texts) - {"<s>", "</s>", "<unk>"}
 
 
 def arpa_words(path: str | Path) -> list[str]:
