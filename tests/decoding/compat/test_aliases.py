@@ -141,3 +141,51 @@ def test_installing_loads_no_torch_until_the_face_that_needs_it_is_imported(run)
         print("torch" in sys.modules)
     """)
     assert out.split() == ["False", "True"]
+
+
+def test_without_torch_all_other_names_are_served(run):
+    run("""
+        import sys
+        class WithoutTorch:
+            def __init__(self, finder):
+                self.find = finder.find_spec
+            def find_spec(self, fullname, path=None, target=None):
+                if fullname.partition(".")[0] != "torch":
+                    return self.find(fullname, path, target)
+        sys.meta_path[:] = [WithoutTorch(finder) for finder in sys.meta_path]
+        before = list(sys.meta_path)
+        from sestina.decoding import compat
+        names = compat.install()
+        assert "torchaudio.models.decoder" not in names, names
+        assert {"flashlight.lib.text.decoder", "pyctcdecode"} <= set(names), names
+        import pyctcdecode
+        try:
+            import torchaudio.models.decoder
+        except ModuleNotFoundError as error:
+            assert error.name == "torchaudio", error
+        else:
+            raise AssertionError("what needs torch was found")
+        compat.uninstall()
+        assert sys.meta_path == before
+    """)
+
+
+def test_a_package_that_fails_when_imported_leaves_no_finder_behind(run, tmp_path):
+    site = tmp_path / "site"
+    (site / "torchaudio").mkdir(parents=True)
+    (site / "torchaudio" / "__init__.py").write_text("raise OSError('no libtorch.so')\n")
+    run(
+        """
+        import sys
+        from sestina.decoding import compat
+        before = list(sys.meta_path)
+        try:
+            compat.install()
+        except OSError as error:
+            assert "libtorch" in str(error)
+        else:
+            raise AssertionError("the package's own error is to be seen")
+        assert sys.meta_path == before
+        """,
+        path=[site],
+    )

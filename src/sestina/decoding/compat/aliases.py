@@ -37,12 +37,19 @@ _MODULES: Final = {"flashlight-text": "flashlight.lib.text.decoder"}
 def install() -> tuple[str, ...]:
     """Makes the faces importable under the old names, where no such package is installed.
 
+    A face that needs what is not installed is left out, as that of TorchAudio without torch.
+
     Returns:
         The names that lead to a face now.
     """
+    before = list(sys.meta_path)
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())  # last: a package that is installed is found before
-    return tuple(name for name in _TARGETS if _is_served(name))
+    try:
+        return tuple(name for name in _TARGETS if _is_served(name))
+    except BaseException:  # a package above one of the names is there and fails when imported
+        sys.meta_path[:] = before
+        raise
 
 
 def uninstall() -> None:
@@ -57,7 +64,10 @@ def uninstall() -> None:
 
 
 def _is_served(name: str) -> bool:
-    found = find_spec(name)
+    try:
+        found = find_spec(name)
+    except ImportError:  # nobody has the package above it, or it lacks something itself
+        return False
     return found is not None and isinstance(found.loader, _Loader)
 
 
