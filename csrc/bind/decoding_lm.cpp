@@ -95,8 +95,8 @@ class Walk {
 
 // The words by number; empty ones if the file has no texts.
 template <class Model>
-nb::list texts_of(const Model& model) {
-  nb::list texts;
+nb::typed<nb::list, nb::bytes> texts_of(const Model& model) {
+  nb::typed<nb::list, nb::bytes> texts;
   for (std::int32_t word = 0; word < model.num_words(); ++word) {
     const std::string_view text = model.word_text(word);
     texts.append(nb::bytes(text.data(), text.size()));
