@@ -199,12 +199,49 @@ def test_choices_are_numbered_as_in_flashlight():
     assert [int(one) for one in CriterionType] == [0, 1, 2]
     assert [int(one) for one in SmearingMode] == [0, 1, 2]
     assert (CriterionType.CTC.name, CriterionType(1)) == ("CTC", CriterionType.CTC)
+    for choice in (*CriterionType, *SmearingMode):
+        assert "abc"[choice] == "abc"[int(choice)]
+        assert hash(choice) == hash(int(choice))
+        assert choice != int(choice)
+        assert pickle.loads(pickle.dumps(choice)) is choice
 
 
 def test_options_can_be_changed_and_pickled():
     given = options()
     given.beam_size = 3
     assert pickle.loads(pickle.dumps(given)).beam_size == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("beam_size", 5.5),
+        ("beam_size", "5"),
+        ("lm_weight", "2.0"),
+        ("lm_weight", None),
+        ("criterion_type", 1),
+        ("criterion_type", SmearingMode.MAX),
+    ],
+)
+def test_options_of_another_kind_are_type_errors_as_in_flashlight(name, wrong):
+    with pytest.raises(TypeError, match=name):
+        options(**{name: wrong})
+    given = options()
+    before = getattr(given, name)
+    with pytest.raises(TypeError, match=name):
+        setattr(given, name, wrong)
+    assert getattr(given, name) == before
+    with pytest.raises(AttributeError, match="beams"):
+        given.beams = 3
+
+
+def test_options_take_numbers_of_numpy_and_keep_pythons():
+    given = options(beam_size=np.int64(5), lm_weight=1, log_add=1)
+    assert [type(one) for one in (given.beam_size, given.lm_weight, given.log_add)] == [
+        int,
+        float,
+        bool,
+    ]
 
 
 def test_a_lexicon_free_decoder_pickles():

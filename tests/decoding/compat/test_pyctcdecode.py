@@ -9,6 +9,7 @@ import sys
 import textwrap
 import types
 from multiprocessing.pool import ThreadPool
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,9 +22,11 @@ from sestina.decoding.compat.pyctcdecode import (
     LanguageModel,
     build_ctcdecoder,
 )
+from sestina.decoding.compat.pyctcdecode.alphabet import verify_alphabet_coverage
 from sestina.decoding.compat.pyctcdecode.language_model import (
     AbstractLanguageModel,
     MultiLanguageModel,
+    load_unigram_set_from_arpa,
 )
 
 LABELS = [" ", "b", "g", "n", "s", "u", "y", ""]
@@ -191,6 +194,18 @@ def test_labels_that_do_not_fit_are_errors():
         Alphabet.loads(json.dumps({"labels": []}))
 
 
+def test_unigrams_of_other_letters_are_warned_of(caplog, arpa):
+    alphabet = Alphabet.build_alphabet([*"abcdefghij", " ", "_"])
+    for words in (["abcdefghijkl"], [], ["ab"] * 9):  # 2 of 12 letters are foreign, or none
+        verify_alphabet_coverage(alphabet, words)
+    assert not caplog.records
+    verify_alphabet_coverage(alphabet, ["abcdefghij", "klm"])
+    assert "3 of the 13 letters" in caplog.text
+    caplog.clear()
+    build_ctcdecoder(["x", " ", "_"], arpa)
+    assert "no labels: bgnsuy" in caplog.text
+
+
 def test_pieces_make_words():
     decoder = build_ctcdecoder(["▁bu", "gs", "▁n", "<unk>", ""])
     names = decoder._alphabet.labels
@@ -220,6 +235,12 @@ def test_a_saved_decoder_loads_again(arpa, tmp_path):
     again = BeamSearchDecoderCTC.load_from_dir(tmp_path)
     assert again.decode_beams(BUNNIES) == decoder.decode_beams(BUNNIES)
     assert again._language_model.alpha == 0.4
+    paths = LanguageModel.parse_directory_contents(tmp_path / "language_model")
+    saved = json.loads(Path(paths["json_attrs"]).read_text())
+    assert saved == again._language_model.serializable_attrs
+    assert tuple(saved) == LanguageModel.JSON_ATTRS
+    assert {"bugs", "bunny"} <= set(Path(paths["unigrams"]).read_text().split())
+    assert load_unigram_set_from_arpa(paths["kenlm"]) >= {"bugs", "bunny"}
     (tmp_path / "language_model" / "more.txt").touch()
     with pytest.raises(FileFormatError, match=r"more\.txt"):
         BeamSearchDecoderCTC.load_from_dir(tmp_path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from sestina.core.errors import InvalidValueError
+from sestina.decoding.tokens import Tokens
 
 __all__ = [
     "BLANK",
@@ -17,6 +19,9 @@ __all__ = [
     "UNK_TOKEN",
     "UNK_TOKEN_PTN",
     "Alphabet",
+    "silence_of",
+    "token_names",
+    "verify_alphabet_coverage",
 ]
 
 BLANK = ""
@@ -27,6 +32,7 @@ UNK_TOKEN = "⁇"  # noqa: S105  no password
 BLANK_TOKEN_PTN = re.compile(r"^[<\[]pad[>\]]$", re.IGNORECASE)
 UNK_TOKEN_PTN = re.compile(r"^[<\[]unk[>\]]$", re.IGNORECASE)
 _SPECIAL = re.compile(r"[<\[].+[>\]]")
+_FOREIGN: Final = 0.2  # of the letters of all words, above which a warning is due
 _logger = logging.getLogger(__name__)
 
 
@@ -92,6 +98,22 @@ class Alphabet:
         return cls(found["labels"], found["is_bpe"])
 
 
+def verify_alphabet_coverage(alphabet: Alphabet, unigrams: Collection[str]) -> None:
+    """Warns in the log if more than a fifth of the letters of some words are no labels.
+
+    Names of a model's own, as `<unk>` is one, are no words.
+    """
+    letters = {letter for word in unigrams if not _SPECIAL.fullmatch(word) for letter in word}
+    foreign = letters.difference(alphabet.labels)
+    if len(foreign) > _FOREIGN * len(letters):
+        _logger.warning(
+            "%d of the %d letters of the unigrams are no labels: %s",
+            len(foreign),
+            len(letters),
+            "".join(sorted(foreign)[:20]),
+        )
+
+
 def _of_letters(labels: Sequence[str]) -> list[str]:
     named = [BLANK if BLANK_TOKEN_PTN.fullmatch(label) else label for label in labels]
     if SPACE not in named:
@@ -114,3 +136,28 @@ def _of_pieces(labels: Sequence[str]) -> list[str]:
         ]
     named = [BLANK if BLANK_TOKEN_PTN.fullmatch(label) else label for label in named]
     return [unknown if UNK_TOKEN_PTN.fullmatch(label) else label for label in named]
+
+
+def token_names(alphabet: Alphabet) -> list[str]:
+    """The labels, those of blank and space under names that a lexicon can write."""
+    labels = alphabet.labels
+    names = [
+        _unused("<blank>", labels)
+        if label == BLANK
+        else _unused("<space>", labels)
+        if label == SPACE
+        else label
+        for label in labels
+    ]
+    if not alphabet.is_bpe and SPACE not in labels:
+        names.append(_unused("<space>", labels))  # a column that no frame has
+    return names
+
+
+def silence_of(alphabet: Alphabet, tokens: Tokens) -> str:
+    """The name of the space, of those that `token_names` gave."""
+    return tokens[alphabet.labels.index(SPACE) if SPACE in alphabet.labels else len(tokens) - 1]
+
+
+def _unused(name: str, labels: Collection[str]) -> str:
+    return _unused(f"<{name}>", labels) if name in labels else name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from pathlib import Path
@@ -14,12 +13,14 @@ from numpy.typing import ArrayLike
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import language_models
 from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel, Asked
-from sestina.decoding.compat.pyctcdecode.alphabet import BLANK, SPACE, Alphabet
-from sestina.decoding.compat.pyctcdecode.beams import (
-    OutputBeam,
-    OutputBeamMPSafe,
-    words_of_pieces,
+from sestina.decoding.compat.pyctcdecode.alphabet import (
+    BLANK,
+    Alphabet,
+    silence_of,
+    token_names,
+    verify_alphabet_coverage,
 )
+from sestina.decoding.compat.pyctcdecode.beams import OutputBeam, OutputBeamMPSafe, words_of_pieces
 from sestina.decoding.compat.pyctcdecode.constants import (
     DEFAULT_ALPHA,
     DEFAULT_BEAM_WIDTH,
@@ -30,11 +31,12 @@ from sestina.decoding.compat.pyctcdecode.constants import (
     DEFAULT_UNK_LOGP_OFFSET,
     LOG_BASE_CHANGE_FACTOR,
 )
+from sestina.decoding.compat.pyctcdecode.hub import fetched
 from sestina.decoding.compat.pyctcdecode.language_model import (
     LanguageModel,
     State,
     Wrapped,
-    arpa_words,
+    load_unigram_set_from_arpa,
 )
 from sestina.decoding.compat.pyctcdecode.logits import log_probabilities, with_columns
 from sestina.decoding.decoder import Decoder
@@ -95,9 +97,9 @@ class BeamSearchDecoderCTC:
         self._model_key = os.urandom(16)
         if language_model is not None:
             self.model_container[self._model_key] = language_model
-        self._tokens = Tokens(_token_names(alphabet))
+        self._tokens = Tokens(token_names(alphabet))
         self._blank = self._tokens[alphabet.labels.index(BLANK)]
-        self._silence = "" if alphabet.is_bpe else _silence(alphabet, self._tokens)
+        self._silence = "" if alphabet.is_bpe else silence_of(alphabet, self._tokens)
         self._known: Lexicon | None = None  # made when it is first needed
         self._decoders: dict[tuple[Any, ...], Decoder] = {}
 
@@ -315,17 +317,7 @@ class BeamSearchDecoderCTC:
                 where instead.
             FileFormatError: if the repository holds something else.
         """
-        try:
-            hub: Any = importlib.import_module("huggingface_hub")  # an optional package
-        except ImportError as error:
-            raise ImportError(
-                f"load_from_hf_hub({model_id!r}) needs huggingface_hub, which is not installed: "
-                f"install it, or place the repository's {_ALPHABET_FILE} and, if it has a language "
-                f"model, the folder {_MODEL_FOLDER} (attrs.json, unigrams.txt and the .arpa, .bin "
-                "or .binary file) in one directory and call load_from_dir with it"
-            ) from error
-        folder = Path.home() / ".cache" / "pyctcdecode" if cache_dir is None else cache_dir
-        return cls.load_from_dir(hub.snapshot_download(model_id, cache_dir=folder, **kwargs))
+        return cls.load_from_dir(fetched(model_id, cache_dir, **kwargs))
 
     def _found(
         self,
@@ -487,7 +479,9 @@ def build_ctcdecoder(
     if kenlm_model_path is None:
         return BeamSearchDecoderCTC(alphabet)
     if unigrams is None and str(kenlm_model_path).endswith(".arpa"):
-        unigrams = arpa_words(kenlm_model_path)
+        unigrams = load_unigram_set_from_arpa(kenlm_model_path)
+    if unigrams is not None:
+        verify_alphabet_coverage(alphabet, unigrams)
     lm = LanguageModel(
         language_models.read_lm(kenlm_model_path),
         unigrams,
@@ -497,30 +491,6 @@ def build_ctcdecoder(
         score_boundary=lm_score_boundary,
     )
     return BeamSearchDecoderCTC(alphabet, lm)
-
-
-def _token_names(alphabet: Alphabet) -> list[str]:
-    """The labels, those of blank and space under names that a lexicon can write."""
-    labels = alphabet.labels
-    names = [
-        _unused("<blank>", labels)
-        if label == BLANK
-        else _unused("<space>", labels)
-        if label == SPACE
-        else label
-        for label in labels
-    ]
-    if not alphabet.is_bpe and SPACE not in labels:
-        names.append(_unused("<space>", labels))  # a column that no frame has
-    return names
-
-
-def _silence(alphabet: Alphabet, tokens: Tokens) -> str:
-    return tokens[alphabet.labels.index(SPACE) if SPACE in alphabet.labels else len(tokens) - 1]
-
-
-def _unused(name: str, labels: Collection[str]) -> str:
-    return _unused(f"<{name}>", labels) if name in labels else name
 
 
 def _size(pool: Any) -> int:

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel
@@ -18,12 +18,11 @@ from sestina.decoding.custom_models import BatchedLanguageModel
 from sestina.decoding.language_models import NgramModel, read_lm
 
 __all__ = [
-    "AbstractLanguageModel",
     "LanguageModel",
     "MultiLanguageModel",
     "State",
     "Wrapped",
-    "arpa_words",
+    "load_unigram_set_from_arpa",
 ]
 
 _ATTRIBUTES: Final = {
@@ -60,6 +59,9 @@ class LanguageModel(AbstractLanguageModel):
         score_boundary: whether a result is a sentence, with its begin and its end.
     """
 
+    JSON_ATTRS: ClassVar[tuple[str, ...]] = tuple(_ATTRIBUTES)
+    """The weights, by the names under which they are saved."""
+
     def __init__(
         self,
         kenlm_model: Any,
@@ -84,6 +86,11 @@ class LanguageModel(AbstractLanguageModel):
     def order(self) -> int:
         """The longest n-gram it knows."""
         return self._model.order
+
+    @property
+    def serializable_attrs(self) -> dict[str, Any]:
+        """The weights, as they are saved."""
+        return {name: getattr(self, name) for name in self.JSON_ATTRS}
 
     @property
     def model(self) -> NgramModel:
@@ -182,20 +189,17 @@ class LanguageModel(AbstractLanguageModel):
                 "lm", self._model, expected="a model of a file", remedy="read one with read_lm"
             )
         folder = Path(filepath)
-        attributes = {name: getattr(self, name) for name in _ATTRIBUTES}
-        (folder / _ATTRIBUTES_FILE).write_text(json.dumps(attributes))
+        (folder / _ATTRIBUTES_FILE).write_text(json.dumps(self.serializable_attrs))
         lines = "".join(f"{word}\n" for word in sorted(self._unigrams))
         (folder / _UNIGRAMS_FILE).write_text(lines, encoding=unigram_encoding or "utf-8")
         shutil.copy2(source.path, folder / source.path.name)
 
-    @classmethod
-    def load_from_dir(
-        cls, filepath: str | Path, unigram_encoding: str | None = None
-    ) -> LanguageModel:
-        """What `save_to_dir`, here or there, has written.
+    @staticmethod
+    def parse_directory_contents(filepath: str | Path) -> dict[str, str]:
+        """The paths of `json_attrs`, `unigrams` and `kenlm`, the model's file.
 
         Raises:
-            FileFormatError: if the files are others, or the weights.
+            FileFormatError: if the files are others.
         """
         folder = Path(filepath)
         found = {file.name for file in folder.iterdir() if not file.name.startswith((".", "__"))}
@@ -211,15 +215,31 @@ class LanguageModel(AbstractLanguageModel):
             raise FileFormatError(
                 folder / name, "expected a name in .arpa, .bin or .binary", remedy="rename it"
             )
-        attributes = json.loads((folder / _ATTRIBUTES_FILE).read_text())
+        return {
+            "json_attrs": str(folder / _ATTRIBUTES_FILE),
+            "unigrams": str(folder / _UNIGRAMS_FILE),
+            "kenlm": str(folder / name),
+        }
+
+    @classmethod
+    def load_from_dir(
+        cls, filepath: str | Path, unigram_encoding: str | None = None
+    ) -> LanguageModel:
+        """What `save_to_dir`, here or there, has written.
+
+        Raises:
+            FileFormatError: if the files are others, or the weights.
+        """
+        paths = cls.parse_directory_contents(filepath)
+        attributes = json.loads(Path(paths["json_attrs"]).read_text())
         if set(attributes) != set(_ATTRIBUTES):
             raise FileFormatError(
-                folder / _ATTRIBUTES_FILE,
+                paths["json_attrs"],
                 f"it has {sorted(attributes)}, expected {sorted(_ATTRIBUTES)}",
                 remedy="save the decoder anew",
             )
-        text = (folder / _UNIGRAMS_FILE).read_text(encoding=unigram_encoding or "utf-8")
-        return cls(read_lm(folder / name), text.splitlines(), **attributes)
+        text = Path(paths["unigrams"]).read_text(encoding=unigram_encoding or "utf-8")
+        return cls(read_lm(paths["kenlm"]), text.splitlines(), **attributes)
 
 
 class MultiLanguageModel(AbstractLanguageModel):
@@ -320,14 +340,14 @@ def _words_of(model: NgramModel) -> frozenset[str]:
     return frozenset(texts) - {"<s>", "</s>", "<unk>"}
 
 
-def arpa_words(path: str | Path) -> list[str]:
+def load_unigram_set_from_arpa(arpa_path: str | Path) -> set[str]:
     """The 1-grams of an ARPA file.
 
     Raises:
         FileFormatError: if there are none.
     """
-    words = []
-    with Path(path).open(encoding="utf-8", errors="surrogateescape") as lines:
+    words = set()
+    with Path(arpa_path).open(encoding="utf-8", errors="surrogateescape") as lines:
         within = False
         for line in lines:
             text = line.strip()
@@ -336,9 +356,9 @@ def arpa_words(path: str | Path) -> list[str]:
                     break
                 within = text == "\\1-grams:"
             elif within and text:
-                words.append(text.split()[1])
+                words.add(text.split()[1])
     if not words:
-        raise FileFormatError(path, "it has no 1-grams", remedy="pass unigrams")
+        raise FileFormatError(arpa_path, "it has no 1-grams", remedy="pass unigrams")
     return words
 
 
