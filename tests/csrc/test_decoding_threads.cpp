@@ -73,7 +73,7 @@ int main() {
   for (const std::vector<float>& scores : batch) {
     utterances.push_back({scores.data(), static_cast<std::ptrdiff_t>(num_frames)});
   }
-  const Posteriors posteriors{10.0, 1.0};
+  const Posteriors posteriors{10.0, 1.0, 4};
   const auto expected = scores_of(decoder.decode(utterances, 3, 1));
   const auto expected_sure = scores_of(decoder.decode(utterances, 3, 1, &posteriors));
 
@@ -90,7 +90,7 @@ int main() {
         stream->finish(1);
         stream->step(batch[thread].data() + 4 * 20, num_frames - 20);
         failures[thread] += scores_of(stream->finish(3)) != expected[thread];
-        failures[thread] += !decoder.lattice(utterances[thread], 10.0).has_value();
+        failures[thread] += !decoder.lattice(utterances[thread], 10.0, 4).has_value();
       }
     });
   }

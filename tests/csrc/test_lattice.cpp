@@ -34,7 +34,7 @@ void use(const Lattice& lattice, std::mt19937& random) {
   }
   const double errors = consensus(lattice, 0.3).expected_errors;
   // Of a list, of one word more than there is, and of words that are nowhere.
-  std::vector<std::int32_t> words = words_of(best.front());
+  std::vector<std::int32_t> words = lattice.words_of(best.front().path);
   check(errors >= -1e-9 && errors < 1e6, "expected errors are a number");
   words.push_back(static_cast<std::int32_t>(random() % 5));
   align(lattice, words, 0.3);
@@ -68,7 +68,7 @@ void search(const Spellings& spellings, const std::shared_ptr<const LanguageMode
     }
     const Utterance utterance{scores.data(), static_cast<std::ptrdiff_t>(scores.size() / 4)};
     const std::optional<Lattice> lattice =
-        decoder.lattice(utterance, static_cast<double>(random() % 30));
+        decoder.lattice(utterance, static_cast<double>(random() % 30), 4);
     if (!lattice) {  // frames of minus infinity may leave no reading
       check(decoder.decode({&utterance, 1}, 1, 1).front().empty(), "a search has no reading either");
       continue;
