@@ -52,8 +52,8 @@ class DecoderOptions:
     open_vocabulary: bool = False
     """Whether words that the lexicon lacks are spelled out, for `unk_score` each."""
     blank_skip_threshold: float | None = None
-    """Frames whose blank has at least this probability are taken for nothing else; none if not
-    given."""
+    """Frames whose blank is likelier than this are taken for nothing else, unless a hypothesis has
+    just ended a word on another token than the silence; no frames if not given."""
     log_add: bool = False
     """Whether the paths of a hypothesis add up; else the best one counts."""
     smearing: Literal["none", "max", "logadd"] = "max"
