@@ -239,8 +239,8 @@ class BeamSearch final : public Search {
   void leave_words(const float* emissions);
   void leave_word(std::uint32_t index, const float* emissions);
   void try_child(std::uint32_t index, std::uint32_t child, std::int32_t token);
-  void try_words(std::uint32_t index, std::uint32_t child, std::int32_t token, double emission,
-                 bool repeats);
+  void try_descent(std::uint32_t index, std::uint32_t child, std::int32_t token);
+  void try_words(std::uint32_t index, std::uint32_t child, std::int32_t token);
   void try_place(std::uint32_t index, std::uint32_t node, std::int32_t token, double shift,
                  bool guarded);
   void try_token(std::uint32_t index, std::int32_t token);
@@ -268,6 +268,10 @@ class BeamSearch final : public Search {
   // What a new token scores by the frame and the token before it.
   double acoustic(std::int32_t token, const Prefix& p) const noexcept {
     return tokens_.score(token) + transition(token, p);
+  }
+  // The same token again is a new one only after a blank.
+  bool is_guarded(std::int32_t token, const Prefix& p) const noexcept {
+    return token == p.symbol && !(P.flashlight && options_.asg);
   }
   std::uint32_t find(std::uint32_t context, std::uint32_t node);
   std::uint32_t find_or_add(std::uint32_t context, std::uint32_t node, std::int32_t symbol);
@@ -682,7 +686,15 @@ void BeamSearch<P>::expand_prefix(std::uint32_t index) {
       const int n = std::countr_zero(tokens);
       const std::uint64_t before = p.children & ((std::uint64_t{1} << n) - 1);
       tokens &= tokens - 1;
-      try_child(index, p.first_child + static_cast<std::uint32_t>(std::popcount(before)), n);
+      const std::uint32_t child = p.first_child + static_cast<std::uint32_t>(std::popcount(before));
+      if constexpr (P.kind == Kind::tokens) {
+        try_child(index, child, n);
+      } else {
+        try_descent(index, child, n);
+        if ((ending_tokens_ >> n & 1) != 0) {
+          try_words(index, child, n);
+        }
+      }
     }
     return;
   }
@@ -770,20 +782,24 @@ std::uint32_t BeamSearch<P>::child_of(const Prefix& p, std::int32_t token) const
 // A prefix and one token more: further down the tree, and back to the root where a word ends.
 template <Policy P>
 void BeamSearch<P>::try_child(std::uint32_t index, std::uint32_t child, std::int32_t token) {
-  const Prefix& p = beam_[index];
-  const double emission = tokens_.score(token) + transition(token, p);
-  // The same token again is a new one only after a blank.
-  const bool repeats = token == p.symbol;
-  const bool guarded = repeats && !(P.flashlight && options_.asg);
-  if (!graph_->is_leaf(child)) {
-    if constexpr (P.kind == Kind::tokens) {
-      try_move({emission, index, token, token, -1, child, guarded}, ceiling_);
-    } else {
-      const double shift = emission + options_.lm_weight * (graph_->node(child).smear - p.smear);
-      try_place(index, child, token, shift, guarded);
-    }
+  if constexpr (P.kind != Kind::tokens) {
+    try_descent(index, child, token);
+  } else if (!graph_->is_leaf(child)) {
+    const Prefix& p = beam_[index];
+    try_move({acoustic(token, p), index, token, token, -1, child, is_guarded(token, p)}, ceiling_);
   }
-  try_words(index, child, token, emission, repeats);
+  try_words(index, child, token);
+}
+
+// Further down the tree. Most children are too low, so that nothing but their look-ahead is read.
+template <Policy P>
+void BeamSearch<P>::try_descent(std::uint32_t index, std::uint32_t child, std::int32_t token) {
+  const Prefix& p = beam_[index];
+  const float smear = graph_->inner_smear(child);
+  const double shift = acoustic(token, p) + options_.lm_weight * (smear - p.smear);
+  if (smear > LexiconGraph::leaf && totals_[index] + shift >= (P.sum && !probing_ ? cut_ : bound_)) {
+    try_place(index, child, token, shift, is_guarded(token, p));
+  }
 }
 
 // Further along at a place that needs no word of the language model.
@@ -815,12 +831,12 @@ void BeamSearch<P>::try_place(std::uint32_t index, std::uint32_t node, std::int3
 }
 
 template <Policy P>
-void BeamSearch<P>::try_words(std::uint32_t index, std::uint32_t child, std::int32_t token,
-                              double emission, bool repeats) {
+void BeamSearch<P>::try_words(std::uint32_t index, std::uint32_t child, std::int32_t token) {
   const Prefix& p = beam_[index];
+  const bool repeats = token == p.symbol;
   // Flashlight ends a word on a repeated token except at the root.
   const bool guarded = repeats && !(P.flashlight && !is_root(p.node));
-  const double shift = emission - options_.lm_weight * p.smear;
+  const double shift = acoustic(token, p) - options_.lm_weight * p.smear;
   const std::uint32_t target = token == options_.silence
                                    ? Trie::root
                                    : num_nodes_ + static_cast<std::uint32_t>(token);

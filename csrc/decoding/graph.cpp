@@ -51,7 +51,9 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
   }
   const std::uint32_t count = trie.num_nodes();
   nodes_.resize(std::size_t{count} + 1);
+  inner_smears_.resize(count);
   parts_.nodes = nodes_;
+  parts_.inner_smears = inner_smears_;
   parts_.words = words_;
   parts_.root_children = root_children_;
   for (std::uint32_t v = 0; v <= count; ++v) {
@@ -62,6 +64,7 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
     Node& above = nodes_[trie.parent[v]];
     check_score(smears[v]);
     nodes_[v].smear = smears[v];
+    inner_smears_[v] = is_leaf(v) ? leaf : smears[v];
     if (num_tokens <= 64) {
       above.children |= std::uint64_t{1} << token;
       above.near |= is_near(above, nodes_[v]) ? std::uint64_t{1} << token : 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct Word {
 // What a graph consists of, wherever that lies.
 struct GraphParts {
   std::span<const Node> nodes;  // one more than there are
+  std::span<const float> inner_smears;  // by node: its smear, but LexiconGraph::leaf of a leaf
   std::span<const Word> words;
   std::span<const std::uint32_t> root_children;  // by token
   float highest_rise = 0.0F;
@@ -50,6 +52,8 @@ struct GraphParts {
 
 class LexiconGraph {
  public:
+  static constexpr float leaf = -std::numeric_limits<float>::infinity();
+
   // `smears` are by node, see look_ahead; the root's is not read.
   // `highest_scores` (log10, by word) are what no score of the language model exceeds. `bonuses`
   // (natural logarithms, by word) are scores of the words' own; may be empty.
@@ -64,6 +68,8 @@ class LexiconGraph {
 
   const GraphParts& parts() const noexcept { return parts_; }
   const Node& node(std::uint32_t index) const noexcept { return parts_.nodes[index]; }
+  // The look-ahead of a node that has others below it, else `leaf`: an eighth of what node() reads.
+  float inner_smear(std::uint32_t index) const noexcept { return parts_.inner_smears[index]; }
   std::uint32_t num_nodes() const noexcept {
     return static_cast<std::uint32_t>(parts_.nodes.size() - 1);
   }
@@ -98,6 +104,7 @@ class LexiconGraph {
  private:
   // Empty if the parts lie elsewhere.
   std::vector<Node> nodes_;
+  std::vector<float> inner_smears_;
   std::vector<Word> words_;
   std::vector<std::uint32_t> root_children_;
   GraphParts parts_;

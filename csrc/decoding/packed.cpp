@@ -16,7 +16,7 @@ namespace {
 
 constexpr char magic[8] = {'s', 'e', 's', 't', 'g', 'r', 'p', 'h'};
 // To be raised whenever Header, Node or Word change, or what their fields mean.
-constexpr std::uint32_t version = 3;
+constexpr std::uint32_t version = 4;
 
 struct Header {
   char kind[8];
@@ -76,6 +76,10 @@ void check_node(const GraphParts& graph, std::uint32_t index) {
   check(index == Trie::root || (node.token >= 0 && node.token < num_tokens),
         "a node's token does not exist");
   check(node.smear < std::numeric_limits<float>::infinity(), "a node's look-ahead is no number");
+  const bool is_leaf = node.first_child == next.first_child;
+  const float inner_smear = is_leaf ? LexiconGraph::leaf : node.smear;
+  check(index == Trie::root || graph.inner_smears[index] == inner_smear,
+        "a node's look-ahead is not that of a search");
   std::uint64_t children = 0;
   std::uint64_t near = 0;
   for (std::uint32_t child = node.first_child; child < next.first_child; ++child) {
@@ -135,10 +139,12 @@ std::vector<std::byte> pack(const Packed& parts) {
   header.lowest_rise = graph.lowest_rise;
   header.largest_smear = graph.largest_smear;
   header.highest_bonus = graph.highest_bonus;
-  std::vector<std::byte> block(sizeof header + graph.nodes.size_bytes() + graph.words.size_bytes() +
+  std::vector<std::byte> block(sizeof header + graph.nodes.size_bytes() +
+                               graph.inner_smears.size_bytes() + graph.words.size_bytes() +
                                graph.root_children.size_bytes() + parts.model_words.size_bytes());
   std::byte* at = put(block.data(), std::span<const Header>(&header, 1));
   at = put(at, graph.nodes);  // what needs 8-byte addresses comes first
+  at = put(at, graph.inner_smears);
   at = put(at, graph.words);
   at = put(at, graph.root_children);
   put(at, parts.model_words);
@@ -157,6 +163,8 @@ Packed unpack(std::span<const std::byte> block, std::int32_t num_model_words) {
   Packed parts;
   GraphParts& graph = parts.graph;
   graph.nodes = take<Node>(rest, header.num_nodes);
+  check(!graph.nodes.empty(), "it has no nodes");
+  graph.inner_smears = take<float>(rest, header.num_nodes - 1);
   graph.words = take<Word>(rest, header.num_words);
   graph.root_children = take<std::uint32_t>(rest, header.num_tokens);
   parts.model_words = take<std::int32_t>(rest, header.num_model_words);
