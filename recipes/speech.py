@@ -1,7 +1,7 @@
 """Makes `sestina.decoding.samples`: synthesised speech, a CTC model trained on it, its emissions.
 
     apt-get install espeak-ng                     # 1.51; Debian's package
-    python recipes/speech.py                      # about half an hour of one CPU thread
+    python recipes/speech.py --device cuda        # ten minutes; without a GPU, many hours
 
 What is made, in this order; what is there already in the work folder is not made again:
 sentences of the grammar in `speech/grammar.txt`; each read by eSpeak NG in one of many voices; the
@@ -17,10 +17,12 @@ not what one has it read, so the recordings and the model are ours to give.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +39,16 @@ from speech.synthesis import (
     make_noisy,
     speak,
 )
-from speech.training import AcousticNet, TrainOptions, exported, pad_features, train
+from speech.training import (
+    AcousticNet,
+    Batch,
+    Features,
+    TrainOptions,
+    exported,
+    padded_batch,
+    train,
+)
+from torch.utils.data import DataLoader, Dataset
 
 from sestina.decoding.samples import AcousticModel
 from sestina.decoding.samples.acoustic import TOKENS, log_mel
@@ -47,12 +58,14 @@ Waveform = NDArray[np.float32]
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src" / "sestina" / "decoding" / "samples" / "data"
 
-NUM_HEARD = 8_000
-TRAIN_SNR_DB, TEST_SNR_DB = (-5.0, 25.0), (0.0, 15.0)
+NUM_HEARD = 16_000
+TRAIN_SNR_DB, TEST_SNR_DB = (-2.0, 25.0), (0.0, 15.0)
 # What a sentence may be played faster or slower by, its pitch and formants with it: more speakers.
 PLAYED = (0.9, 1.1)
 CHUNK = 500
 MAX_RECORDING_BYTES = 100_000
+# Around the clean recording, as there is around the noisy ones.
+QUIET_SAMPLES = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DATA, help="folder of the package's files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=TrainOptions().num_epochs)
+    parser.add_argument("--heard", type=int, default=NUM_HEARD, help="sentences to train on")
+    parser.add_argument("--device", type=torch.device, default="cpu", help="where to train")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for folder in (arguments.work, arguments.out):
@@ -81,8 +96,10 @@ def main() -> None:
 
     sentences = draw_splits(arguments.seed)
     write_texts(arguments.out, sentences.train)
-    heard = spoken(sentences.train[:NUM_HEARD], arguments.work / "train", arguments.seed)
-    net = trained(heard, arguments.work / "checkpoint.pt", arguments.seed, arguments.epochs)
+    heard = spoken(sentences.train[: arguments.heard], arguments.work / "train", arguments.seed)
+    options = TrainOptions(num_epochs=arguments.epochs)
+    checkpoint = arguments.work / "checkpoint.pt"
+    net = trained(heard, checkpoint, options, arguments.seed, arguments.device)
     model = exported_model(net, arguments.out / "acoustic_model.npz")
     for name, texts in (("test", sentences.test), ("tune", sentences.tune)):
         folder = arguments.work / name
@@ -111,15 +128,18 @@ def spoken(
     voices: tuple[str, ...] = TRAIN_VOICES,
 ) -> Spoken:
     """The sentences read aloud, kept in the folder."""
+
+    def read(index: int) -> Waveform:
+        draw = random.Random(f"{seed} {folder.name} {index}")
+        return speak(texts[index], draw, accents=accents, voices=voices)
+
     folder.mkdir(exist_ok=True)
     sounds: list[NDArray[np.int16]] = []
     for start in range(0, len(texts), CHUNK):
         path = folder / f"{start:06d}.npz"
         if not path.exists():
-            made = []
-            for index in range(start, min(start + CHUNK, len(texts))):
-                draw = random.Random(f"{seed} {folder.name} {index}")
-                made.append(speak(texts[index], draw, accents=accents, voices=voices))
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = list(pool.map(read, range(start, min(start + CHUNK, len(texts)))))
             partial = folder / "partial.npz"
             samples = np.concatenate(made) * 32767
             np.savez(partial, samples=samples.astype(np.int16), lengths=list(map(len, made)))
@@ -130,26 +150,52 @@ def spoken(
     return Spoken(texts=texts, sounds=sounds)
 
 
-def trained(heard: Spoken, checkpoint: Path, seed: int, num_epochs: int) -> AcousticNet:
+def trained(
+    heard: Spoken, checkpoint: Path, options: TrainOptions, seed: int, device: torch.device
+) -> AcousticNet:
     """The network, trained on the sentences."""
-    options = TrainOptions(num_epochs=num_epochs)
-    steps_per_epoch = len(heard.texts) // options.batch_size
 
-    def epochs(epoch: int) -> Iterator[list[tuple[Waveform, str]]]:
-        rng = np.random.default_rng((seed, epoch))
-        lengths = np.array([len(sound) for sound in heard.sounds])
-        # Sentences of about one length go together, or much of a batch is padding.
-        order = np.argsort(lengths * rng.uniform(0.9, 1.1, lengths.size))
-        batches = order[: steps_per_epoch * options.batch_size].reshape(steps_per_epoch, -1)
-        for batch in rng.permutation(batches):
-            yield [(augmented(heard, index, rng), heard.texts[index]) for index in batch]
+    def epochs(epoch: int) -> Iterable[Batch]:
+        batches = Epoch(heard, options.batch_size, (seed, epoch))
+        # Noise costs more than the training on it, so all cores make it.
+        return DataLoader(batches, batch_size=None, num_workers=(os.cpu_count() or 1) - 1)
 
     return train(
-        options, epochs, num_steps=steps_per_epoch * num_epochs, checkpoint=checkpoint, seed=seed
+        options,
+        epochs,
+        num_steps=len(heard.texts) // options.batch_size * options.num_epochs,
+        checkpoint=checkpoint,
+        seed=seed,
+        device=device,
     )
 
 
-def augmented(heard: Spoken, index: int, rng: np.random.Generator) -> Waveform:
+class Epoch(Dataset[Batch]):
+    """Batches of all sentences, with noise of their own in each epoch."""
+
+    def __init__(self, heard: Spoken, batch_size: int, seed: tuple[int, int]) -> None:
+        self.heard = heard
+        self.seed = seed
+        rng = np.random.default_rng(seed)
+        lengths = np.array([len(sound) for sound in heard.sounds])
+        # Sentences of about one length go together, or much of a batch is padding.
+        order = np.argsort(lengths * rng.uniform(0.9, 1.1, lengths.size))
+        num_batches = lengths.size // batch_size
+        batches = order[: num_batches * batch_size].reshape(num_batches, batch_size)
+        self.batches = rng.permutation(batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        torch.set_num_threads(1)
+        rng = np.random.default_rng((*self.seed, number))
+        batch = self.batches[number]
+        features = [augmented(self.heard, index, rng) for index in batch]
+        return padded_batch(features, [self.heard.texts[index] for index in batch])
+
+
+def augmented(heard: Spoken, index: int, rng: np.random.Generator) -> Features:
     """A training sentence's features, with noise and with bands and times masked out."""
     clean = heard.waveform(index)
     speed = rng.uniform(*PLAYED)
@@ -170,7 +216,8 @@ def exported_model(net: AcousticNet, path: Path) -> AcousticModel:
     weights = exported(net)
     waveform = np.random.default_rng(0).standard_normal(20_123, dtype=np.float32)
     with torch.no_grad():
-        scores = net(*pad_features([log_mel(waveform)]))[0].log_softmax(1).numpy()
+        batch = padded_batch([log_mel(waveform)], ["a"])
+        scores = net(batch.features_bfm, batch.num_features)[0].log_softmax(1).numpy()
     emissions = AcousticModel(weights)(waveform)
     np.testing.assert_allclose(emissions, scores[: len(emissions)], atol=1e-3)
     np.savez_compressed(path, **{name: value.astype(np.float16) for name, value in weights.items()})
@@ -209,7 +256,7 @@ def write_recordings(out: Path, unheard: Spoken, noisy: list[Waveform]) -> None:
     longest = sorted(fitting, key=lambda index: -len(unheard.texts[index].split()))[:3]
     lines = []
     for number, index in enumerate(longest):
-        waveform = noisy[index] if number else unheard.waveform(index)
+        waveform = noisy[index] if number else np.pad(unheard.waveform(index), QUIET_SAMPLES)
         name = f"{('clean', 'noisy', 'noisier')[number]}.wav"
         with wave.open(str(out / name), "wb") as file:
             file.setparams((1, 2, 16_000, 0, "NONE", ""))

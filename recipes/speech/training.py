@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,16 @@ from torch.nn import functional
 
 from sestina.decoding.samples.acoustic import FEATURES_PER_STEP, NUM_MELS, TOKENS
 
-__all__ = ["AcousticNet", "TrainOptions", "exported", "pad_features", "spelled", "train"]
+__all__ = [
+    "AcousticNet",
+    "Batch",
+    "Features",
+    "TrainOptions",
+    "exported",
+    "padded_batch",
+    "spelled",
+    "train",
+]
 
 Features = NDArray[np.float32]
 
@@ -31,22 +40,45 @@ class TrainOptions:
 
     width: int = 256
     """Channels."""
-    num_blocks: int = 10
+    num_blocks: int = 6
     """Residual blocks."""
+    expansion: int = 2
+    """Channels inside a block, as a multiple of those outside."""
     num_taps: int = 11
     """Steps that a block looks at."""
-    num_epochs: int = 16
+    num_epochs: int = 26
     """Times that each sentence is heard, with new noise each time."""
-    batch_size: int = 16
+    batch_size: int = 32
     """Sentences a step."""
     learning_rate: float = 2e-3
     """The highest, after the warm-up."""
-    num_warmup_steps: int = 300
+    num_warmup_steps: int = 500
     """Steps until then."""
     weight_decay: float = 1e-2
     """Of AdamW."""
-    dropout: float = 0.05
-    """In each block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Sentences of about one length."""
+
+    features_bfm: Tensor
+    """(batch, features, mel), zeros at the ends."""
+    num_features: Tensor
+    """(batch,), each sentence's."""
+    targets: Tensor
+    """The tokens of all sentences, one after the other."""
+    target_lengths: Tensor
+    """(batch,)."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(
+            features_bfm=self.features_bfm.to(device),
+            num_features=self.num_features.to(device),
+            targets=self.targets.to(device),
+            target_lengths=self.target_lengths.to(device),
+        )
 
 
 class AcousticNet(nn.Module):
@@ -59,7 +91,7 @@ class AcousticNet(nn.Module):
         self.halve = _Depthwise(width, 5, stride=2)
         self.halve_map = nn.Linear(width, width)
         self.blocks = nn.ModuleList(
-            _Block(width, taps, options.dropout) for _ in range(options.num_blocks)
+            _Block(width, taps, options.expansion) for _ in range(options.num_blocks)
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 2 * len(TOKENS))
@@ -94,36 +126,38 @@ class _Depthwise(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, num_taps: int, dropout: float) -> None:
+    def __init__(self, width: int, num_taps: int, expansion: int) -> None:
         super().__init__()
         self.depthwise = _Depthwise(width, num_taps)
         self.norm = nn.LayerNorm(width)
-        self.map = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.expand = nn.Linear(width, expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
 
     def forward(self, x_btc: Tensor) -> Tensor:
-        return self.map(self.dropout(torch.relu(self.norm(self.depthwise(x_btc)))))
+        return self.contract(torch.relu(self.expand(self.norm(self.depthwise(x_btc)))))
 
 
 def train(
     options: TrainOptions,
-    epochs: Callable[[int], Iterator[list[tuple[Features, str]]]],
+    epochs: Callable[[int], Iterable[Batch]],
     *,
     num_steps: int,
     checkpoint: Path,
     seed: int,
+    device: torch.device,
 ) -> AcousticNet:
     """The trained network; goes on from the checkpoint, which is written after each epoch.
 
     Args:
         options: how.
-        epochs: gives an epoch's batches of features and sentences.
+        epochs: gives an epoch's batches.
         num_steps: batches in all.
         checkpoint: the file.
-        seed: of the first weights and of dropout.
+        seed: of the first weights.
+        device: where it is trained; the network comes back to the CPU.
     """
     torch.manual_seed(seed)
-    net = AcousticNet(options)
+    net = AcousticNet(options).to(device)
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
@@ -133,30 +167,27 @@ def train(
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
         first = state["num_epochs"]
         for name, part in parts.items():
             part.load_state_dict(state[name])
     for epoch in range(first, options.num_epochs):
-        torch.manual_seed(seed + 1 + epoch)
         losses = []
         for batch in epochs(epoch):
-            loss = _loss(net, batch)
+            loss = _loss(net, batch.to(device))
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            losses.append(loss.item())
-        print(
-            f"epoch {epoch + 1} of {options.num_epochs}: loss {np.mean(losses):.3f} a letter",
-            flush=True,
-        )
+            losses.append(loss.detach())
+        mean = torch.stack(losses).mean()
+        print(f"epoch {epoch + 1} of {options.num_epochs}: loss {mean:.3f} a letter", flush=True)
         saved = {name: part.state_dict() for name, part in parts.items()}
         partial = checkpoint.with_suffix(".partial")
         torch.save(saved | {"num_epochs": epoch + 1}, partial)
         partial.replace(checkpoint)
-    return net.eval()
+    return net.cpu().eval()
 
 
 def exported(net: AcousticNet) -> dict[str, NDArray[np.float32]]:
@@ -173,17 +204,25 @@ def exported(net: AcousticNet) -> dict[str, NDArray[np.float32]]:
     weights |= linear("halve", net.halve_map)
     for index, block in enumerate(net.blocks):
         weights[f"block{index}.taps"] = block.depthwise.taps[:, 0, 0].T
-        weights |= norm(f"block{index}", block.norm) | linear(f"block{index}", block.map)
+        weights |= norm(f"block{index}", block.norm)
+        weights |= linear(f"block{index}.expand", block.expand)
+        weights |= linear(f"block{index}.contract", block.contract)
     weights |= norm("head", net.norm) | linear("head", net.head)
     return {name: value.detach().numpy() for name, value in weights.items()}
 
 
-def pad_features(features: list[Features]) -> tuple[Tensor, Tensor]:
-    """(batch, features, mel) with zeros at the ends, to whole steps; and the lengths of each."""
-    lengths = torch.tensor([len(each) for each in features])
-    longest = -(-int(lengths.max()) // FEATURES_PER_STEP) * FEATURES_PER_STEP
+def padded_batch(features: list[Features], sentences: list[str]) -> Batch:
+    """The sentences with their features filled up to whole steps of the longest."""
+    num_features = torch.tensor([len(each) for each in features])
+    longest = -(-int(num_features.max()) // FEATURES_PER_STEP) * FEATURES_PER_STEP
     padded = np.stack([np.pad(each, ((0, longest - len(each)), (0, 0))) for each in features])
-    return torch.from_numpy(padded), lengths
+    targets = [spelled(sentence) for sentence in sentences]
+    return Batch(
+        features_bfm=torch.from_numpy(padded),
+        num_features=num_features,
+        targets=torch.tensor([token for target in targets for token in target]),
+        target_lengths=torch.tensor([len(target) for target in targets]),
+    )
 
 
 def spelled(sentence: str) -> list[int]:
@@ -191,20 +230,19 @@ def spelled(sentence: str) -> list[int]:
     return [_INDEX[token] for token in sentence.replace(" ", "|") + "|"]
 
 
-def _loss(net: AcousticNet, batch: list[tuple[Features, str]]) -> Tensor:
-    x_bfm, num_features = pad_features([features for features, _ in batch])
-    targets = [torch.tensor(spelled(sentence)) for _, sentence in batch]
+def _loss(net: AcousticNet, batch: Batch) -> Tensor:
+    scores_btn = net(batch.features_bfm, batch.num_features)
     return functional.ctc_loss(
-        net(x_bfm, num_features).log_softmax(2).transpose(0, 1),
-        torch.cat(targets),
-        (num_features + 1) // 2,
-        torch.tensor([len(target) for target in targets]),
+        scores_btn.log_softmax(2).transpose(0, 1),
+        batch.targets,
+        (batch.num_features + 1) // 2,
+        batch.target_lengths,
         zero_infinity=True,
     )
 
 
 def _mask(size: int, ends_b: Tensor) -> Tensor:
-    return (torch.arange(size) < ends_b[:, None]).float()
+    return (torch.arange(size, device=ends_b.device) < ends_b[:, None]).float()
 
 
 def _share_of_rate(step: int, num_warmup: int, num_steps: int) -> float:

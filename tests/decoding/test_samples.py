@@ -90,8 +90,9 @@ def torch_emissions(weights, features):
     x = functional.conv1d(x, w["stem.weight"].permute(2, 1, 0), w["stem.bias"], 2, padding=2)
     x = mapped(depthwise(x.relu(), w["halve.taps"], stride=2).T, "halve")
     for block in range(sum(name.endswith(".norm.scale") for name in w) - 1):
-        y = normed(depthwise(x, w[f"block{block}.taps"]), f"block{block}").relu()
-        x = x + mapped(y, f"block{block}")
+        y = normed(depthwise(x, w[f"block{block}.taps"]), f"block{block}")
+        y = mapped(y, f"block{block}.expand").relu().T
+        x = x + mapped(y, f"block{block}.contract")
     scores = mapped(normed(x, "head"), "head").T.reshape(-1, len(TOKENS))
     return scores.log_softmax(1).numpy()[: math.ceil(len(features) / 2)]
 

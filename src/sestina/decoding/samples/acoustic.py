@@ -1,9 +1,9 @@
 """A small acoustic model: from sound to log-probabilities of letters, in numpy.
 
 Log-mel features, two convolutions that halve the rate, residual blocks of a depthwise convolution,
-a layer norm and a linear map, and a linear map to two frames of token scores a step. It was trained
-by `recipes/speech.py` on synthesised speech from a small vocabulary: made to try decoders on, not
-to recognise people.
+a layer norm and two linear maps with more channels between them, and a linear map to two frames of
+token scores a step. It was trained by `recipes/speech.py` on synthesised speech from a small
+vocabulary: made to try decoders on, not to recognise people.
 
 Axes: s sample, f feature frame (10 ms), t step (40 ms), k tap, m mel band, c channel, n token.
 """
@@ -139,7 +139,8 @@ class AcousticModel:
         for block in range(sum(name.endswith(".taps") for name in w) - 1):
             name = f"block{block}"
             y_tc = _layer_norm(_depthwise(x_tc, w[f"{name}.taps"]), w, f"{name}.norm")
-            x_tc = x_tc + np.maximum(y_tc, 0) @ w[f"{name}.weight"] + w[f"{name}.bias"]
+            y_tc = np.maximum(y_tc @ w[f"{name}.expand.weight"] + w[f"{name}.expand.bias"], 0)
+            x_tc = x_tc + y_tc @ w[f"{name}.contract.weight"] + w[f"{name}.contract.bias"]
         scores = _layer_norm(x_tc, w, "head.norm") @ w["head.weight"] + w["head.bias"]
         scores_fn = scores.reshape(-1, len(self.tokens))[:num_frames]
         below_fn = scores_fn - scores_fn.max(axis=1, keepdims=True)
