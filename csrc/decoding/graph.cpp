@@ -80,4 +80,21 @@ LexiconGraph::LexiconGraph(const Trie& trie, std::span<const float> smears,
   }
 }
 
+std::uint32_t LexiconGraph::child(std::uint32_t index, std::int32_t token) const noexcept {
+  if (index == Trie::root) {
+    return root_child(token);
+  }
+  const std::uint32_t end = node(index + 1).first_child;
+  std::uint32_t low = node(index).first_child;
+  for (std::uint32_t high = end; low < high;) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    if (node(middle).token < token) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < end && node(low).token == token ? low : 0;
+}
+
 }  // namespace sestina::decoding

@@ -87,6 +87,8 @@ class LexiconGraph {
   bool is_leaf(std::uint32_t index) const noexcept {
     return node(index).first_child == node(index + 1).first_child;
   }
+  // The child of a node by token, 0 if there is none; however many tokens there are.
+  std::uint32_t child(std::uint32_t index, std::int32_t token) const noexcept;
   // The child of the root by token, 0 if there is none.
   std::uint32_t root_child(std::int32_t token) const noexcept {
     return parts_.root_children[static_cast<std::size_t>(token)];

@@ -15,7 +15,6 @@ namespace sestina::decoding {
 
 namespace {
 
-constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 
 }  // namespace
 

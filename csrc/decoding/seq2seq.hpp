@@ -123,6 +123,8 @@ class Seq2SeqSearch {
   std::vector<Seq2SeqHypothesis> finish(std::int32_t count) const;
 
  private:
+  static constexpr std::size_t block = 64;  // scores whose highest is known
+
   static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
   struct Hypothesis {
@@ -176,7 +178,6 @@ class Seq2SeqSearch {
   template <typename Lowest, typename Take>
   void each_at_least(std::size_t row, const float* scores, Lowest lowest, Take take) const;
   double highest_gain(const Hypothesis& h) const noexcept;
-  std::uint32_t child_of(std::uint32_t node, std::int32_t token) const noexcept;
   void try_token(std::uint32_t from, std::int32_t token, float emission);
   void try_child(std::uint32_t from, std::uint32_t child, float emission);
   void try_end(std::uint32_t from, float emission);

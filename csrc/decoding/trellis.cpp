@@ -18,7 +18,6 @@ namespace sestina::decoding {
 
 namespace {
 
-constexpr double minus_infinity = -std::numeric_limits<double>::infinity();
 constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
 // Where the best of some paths has last begun a token, since the node they come from.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 
 namespace sestina::decoding {
 
@@ -59,6 +60,9 @@ std::int32_t WordTable::add(std::string_view text) {
   }
   const std::size_t slot = slot_of(text);
   if (slots_[slot] < 0) {
+    if (text.size() > 0xFFFFFFFFU - texts_.size()) {  // offsets have 32 bits
+      throw std::length_error("the texts of all words are more than 4 GiB");
+    }
     slots_[slot] = size();
     texts_.append(text);
     ends_.push_back(static_cast<std::uint32_t>(texts_.size()));

@@ -16,13 +16,9 @@ class WordTable {
   std::int32_t find(std::string_view text) const noexcept {
     return slots_.empty() ? -1 : slots_[slot_of(text)];
   }
-  // The id of a word, new or known.
+  // The id of a word, new or known. Throws std::length_error beyond 4 GiB of texts.
   std::int32_t add(std::string_view text);
   void reserve(std::size_t words);
-  // Whether the word can be added: all texts together have 32-bit offsets.
-  bool has_room(std::string_view text) const noexcept {
-    return text.size() <= 0xFFFFFFFFU - texts_.size();
-  }
 
  private:
   std::size_t slot_of(std::string_view text) const noexcept;

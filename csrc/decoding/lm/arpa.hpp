@@ -46,7 +46,6 @@ class ArpaReader {
   void read_title(std::string_view line);
   void read_count(std::string_view line);
   void read_ngram(std::string_view line);
-  void begin_order(std::size_t order);
   void end_order();
   void flush();
   float number(std::string_view field, const char* what) const;

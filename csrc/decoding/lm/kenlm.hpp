@@ -54,8 +54,6 @@ class KenlmModel final : public LanguageModel {
   std::shared_ptr<NgramModel> compile() const;
 
   const Search& search() const noexcept { return search_; }
-  std::uint32_t sentence_begin() const noexcept { return begin_; }
-  std::uint32_t sentence_end() const noexcept { return end_; }
 
  private:
   struct Header {
