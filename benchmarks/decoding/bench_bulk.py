@@ -19,6 +19,7 @@ from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_lm
 from sestina.decoding.bulk import decode_many
 
 NUM_WORKERS = 2
+NUM_HOTWORDS = 100
 
 
 def private_mib(engine: ProcessEngine) -> float:
@@ -59,6 +60,12 @@ def bench(report: Report) -> None:
         shared_s = time.perf_counter() - start
         busy = private_mib(engine)
     assert shared == alone, "the workers found something else"
+    step = len(lexicon) // NUM_HOTWORDS
+    hotwords = {lexicon.word(step * n): 3.0 for n in range(NUM_HOTWORDS)}
+    boosting = Decoder(lexicon, decoder.lm, options, hotwords=hotwords)
+    with tempfile.TemporaryDirectory() as cache, ProcessEngine(NUM_WORKERS) as engine:
+        list(decode_many(boosting, utterances, engine=engine, cache=cache))
+        boosted = private_mib(engine)
     report.row(
         what="bulk, private memory of a worker before it decodes: Python and NumPy",
         workload=workload,
@@ -68,6 +75,12 @@ def bench(report: Report) -> None:
         what="bulk, private memory of a worker after decoding",
         workload=workload,
         measured=Value(busy, unit="MiB"),
+        target=at_most(30),
+    )
+    report.row(
+        what="bulk, private memory of a worker after decoding with hotwords",
+        workload=workload | {"hotwords": NUM_HOTWORDS},
+        measured=Value(boosted, unit="MiB"),
         target=at_most(30),
     )
     report.row(

@@ -265,35 +265,35 @@ NB_MODULE(_native, m) {
           [](Decoder* self, const Lexicon& lexicon, std::shared_ptr<LanguageModel> model,
              const std::vector<std::string>& tokens, Smearing smearing,
              const SearchOptions& options, const Values& transitions, const Values& bonuses,
-             std::shared_ptr<PhraseAutomaton> rider) {
+             std::shared_ptr<PhraseAutomaton> phrases) {
             const nb::gil_scoped_release release;
             const std::vector<std::string_view> names(tokens.begin(), tokens.end());
             new (self) Decoder(lexicon.spellings, lexicon.trie, std::move(model), names, smearing,
-                               options, copy(transitions), copy(bonuses), std::move(rider));
+                               options, copy(transitions), copy(bonuses), std::move(phrases));
           },
           nb::keep_alive<1, 2>(), "lexicon"_a, "model"_a, "tokens"_a, "smearing"_a, "options"_a,
-          "transitions"_a, "bonuses"_a, "rider"_a.none())
+          "transitions"_a, "bonuses"_a, "phrases"_a.none())
       .def(
           "__init__",
           [](Decoder* self, std::shared_ptr<LanguageModel> model,
              const std::vector<std::string>& tokens, const SearchOptions& options,
-             const Values& transitions, std::shared_ptr<PhraseAutomaton> rider) {
+             const Values& transitions, std::shared_ptr<PhraseAutomaton> phrases) {
             const nb::gil_scoped_release release;
             const std::vector<std::string_view> names(tokens.begin(), tokens.end());
             new (self) Decoder(std::move(model), names, options, copy(transitions),
-                               std::move(rider));
+                               std::move(phrases));
           },
-          "model"_a, "tokens"_a, "options"_a, "transitions"_a, "rider"_a.none())
+          "model"_a, "tokens"_a, "options"_a, "transitions"_a, "phrases"_a.none())
       .def(
           "__init__",
           [](Decoder* self, const Block& packed, std::shared_ptr<LanguageModel> model,
-             const SearchOptions& options) {
+             const SearchOptions& options, std::shared_ptr<PhraseAutomaton> phrases) {
             const nb::gil_scoped_release release;
             const auto block = std::as_bytes(std::span(packed.data(), packed.size()));
             const Packed parts = unpack(block, model->num_words());
-            new (self) Decoder(parts, std::move(model), options);
+            new (self) Decoder(parts, std::move(model), options, std::move(phrases));
           },
-          nb::keep_alive<1, 2>(), "packed"_a, "model"_a, "options"_a)
+          nb::keep_alive<1, 2>(), "packed"_a, "model"_a, "options"_a, "phrases"_a.none())
       .def_prop_ro("has_parts", &Decoder::has_parts)
       .def("pack",
            [](const Decoder& decoder) {

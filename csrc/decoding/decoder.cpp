@@ -19,17 +19,10 @@ namespace sestina::decoding {
 
 namespace {
 
-// The model with what rides on it, if anything does; `ids` are then those of the two together.
-std::shared_ptr<const LanguageModel> ridden(std::shared_ptr<const LanguageModel> model,
-                                            std::shared_ptr<const PhraseAutomaton> rider,
-                                            std::vector<std::int32_t>& ids,
-                                            std::span<const std::string_view> names) {
-  if (!rider) {
-    return model;
-  }
-  auto both = std::make_shared<RiddenModel>(std::move(model), std::move(rider), ids, names);
-  std::iota(ids.begin(), ids.end(), 0);
-  return both;
+std::vector<std::int32_t> numbered(std::size_t count) {
+  std::vector<std::int32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
 }
 
 std::vector<float> checked_transitions(std::vector<float> scores) {
@@ -58,18 +51,16 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
                  std::shared_ptr<const LanguageModel> model,
                  std::span<const std::string_view> token_names, Smearing smearing,
                  const SearchOptions& options, std::vector<float> transitions,
-                 std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> rider)
+                 std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> phrases)
     : num_tokens_(static_cast<std::int32_t>(token_names.size())),
       transitions_(checked_transitions(std::move(transitions))),
-      options_(checked(options)),
-      ridden_(rider != nullptr) {
+      options_(checked(options)) {
   const std::vector<std::string_view> words = spellings.texts();
   const std::span<const std::string_view> names =
       options.token_lm ? token_names : std::span<const std::string_view>(words);
   own_model_symbols_ =
       options.token_lm ? ids_in_model(*model, names) : ids_in_model(*model, spellings);
-  model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, names);
-  model_symbols_ = own_model_symbols_;
+  set_model(std::move(model), std::move(phrases), names);
   if (options.open) {
     words_ = &spellings.words();
     detokenizer_ = std::make_shared<const Detokenizer>(
@@ -93,14 +84,12 @@ Decoder::Decoder(const Spellings& spellings, const Trie& trie,
 
 Decoder::Decoder(std::shared_ptr<const LanguageModel> model,
                  std::span<const std::string_view> token_names, const SearchOptions& options,
-                 std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider)
+                 std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> phrases)
     : own_model_symbols_(ids_in_model(*model, token_names)),
-      model_symbols_(own_model_symbols_),
       num_tokens_(static_cast<std::int32_t>(token_names.size())),
       transitions_(checked_transitions(std::move(transitions))),
-      options_(checked(options)),
-      ridden_(rider != nullptr) {
-  model_ = ridden(std::move(model), std::move(rider), own_model_symbols_, token_names);
+      options_(checked(options)) {
+  set_model(std::move(model), std::move(phrases), token_names);
   detokenizer_ = std::make_shared<const Detokenizer>(
       token_names, Detokenizer::style_of(token_names), options.asg ? -1 : options.blank,
       options.silence);
@@ -138,12 +127,44 @@ Decoder::Decoder(const Trie& trie, std::span<const float> smears,
 }
 
 Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
-                 const SearchOptions& options)
+                 const SearchOptions& options, std::shared_ptr<const PhraseAutomaton> phrases)
     : model_(std::move(model)),
       model_symbols_(parts.model_words),
       graph_(parts.graph),
       num_tokens_(static_cast<std::int32_t>(parts.graph.root_children.size())),
-      options_(checked(options)) {}
+      transitions_(checked_transitions({parts.transitions.begin(), parts.transitions.end()})),
+      options_(checked(options)) {
+  if (parts.phrase_symbols.empty() != (phrases == nullptr)) {
+    throw std::invalid_argument(
+        "phrases go with the parts of a decoder that had some, and with no other");
+  }
+  if (phrases) {
+    const auto copy = [](std::span<const std::int32_t> ids) {
+      return std::vector<std::int32_t>(ids.begin(), ids.end());
+    };
+    biased_ = std::make_shared<const BiasedModel>(std::move(model_), std::move(phrases),
+                                                  copy(parts.model_words),
+                                                  copy(parts.phrase_symbols));
+    model_ = biased_;
+    own_model_symbols_ = numbered(parts.model_words.size());
+    model_symbols_ = own_model_symbols_;
+  }
+}
+
+// Of words (or tokens) by their names, whose ids in the model itself are in own_model_symbols_.
+void Decoder::set_model(std::shared_ptr<const LanguageModel> model,
+                        std::shared_ptr<const PhraseAutomaton> phrases,
+                        std::span<const std::string_view> names) {
+  model_ = std::move(model);
+  if (phrases) {
+    const std::size_t count = own_model_symbols_.size();
+    biased_ = std::make_shared<const BiasedModel>(std::move(model_), std::move(phrases),
+                                                  std::move(own_model_symbols_), names);
+    model_ = biased_;
+    own_model_symbols_ = numbered(count);
+  }
+  model_symbols_ = own_model_symbols_;
+}
 
 std::unique_ptr<Search> Decoder::borrow() const {
   {

@@ -35,18 +35,18 @@ struct Posteriors {
 
 class Decoder {
  public:
-  // In a lexicon, which an open vocabulary needs as long as this lasts. `transitions` (token × token before it) and `bonuses` (by word) are natural
-  // logarithms, or empty. A model of tokens knows these by their names. `rider` is none, or rides on
-  // the model.
+  // In a lexicon, which an open vocabulary needs as long as this lasts. `transitions` (token × token
+  // before it) and `bonuses` (by word) are natural logarithms, or empty. A model of tokens knows these
+  // by their names. `phrases` is none, or biases the model.
   Decoder(const Spellings& spellings, const Trie& trie,
           std::shared_ptr<const LanguageModel> model,
           std::span<const std::string_view> token_names, Smearing smearing,
           const SearchOptions& options, std::vector<float> transitions,
-          std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> rider);
+          std::span<const float> bonuses, std::shared_ptr<const PhraseAutomaton> phrases);
   // Without one.
   Decoder(std::shared_ptr<const LanguageModel> model,
           std::span<const std::string_view> token_names, const SearchOptions& options,
-          std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> rider);
+          std::vector<float> transitions, std::shared_ptr<const PhraseAutomaton> phrases);
   // The same with the model's id of each token.
   Decoder(std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,
           std::int32_t num_tokens, const SearchOptions& options, std::vector<float> transitions);
@@ -54,9 +54,10 @@ class Decoder {
   Decoder(const Trie& trie, std::span<const float> smears,
           std::shared_ptr<const LanguageModel> model, std::vector<std::int32_t> model_symbols,
           std::int32_t num_tokens, const SearchOptions& options, std::vector<float> transitions);
-  // Of the `parts` of another one, which stay in place while this one is used.
+  // Of the `parts` of another one, which stay in place while this one is used, and the phrases that
+  // it had.
   Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model,
-          const SearchOptions& options);
+          const SearchOptions& options, std::shared_ptr<const PhraseAutomaton> phrases);
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
@@ -72,15 +73,21 @@ class Decoder {
   std::optional<Lattice> lattice(const Utterance& utterance, double beam,
                                  std::size_t most_texts) const;
 
-  // Whether it consists of nothing but what `parts` gives.
-  bool has_parts() const noexcept {
-    return graph_ && !options_.token_lm && transitions_.empty() && !ridden_;
+  // Whether it consists of what `parts` gives, the model, the options and the phrases.
+  bool has_parts() const noexcept { return graph_ && !options_.token_lm; }
+  Packed parts() const noexcept {
+    if (biased_) {
+      return {graph_->parts(), biased_->base_ids(), biased_->symbols(), transitions_};
+    }
+    return {graph_->parts(), model_symbols_, {}, transitions_};
   }
-  Packed parts() const noexcept { return {graph_->parts(), model_symbols_}; }
   std::int32_t num_tokens() const noexcept { return num_tokens_; }
   const SearchOptions& options() const noexcept { return options_; }
 
  private:
+  void set_model(std::shared_ptr<const LanguageModel> model,
+                 std::shared_ptr<const PhraseAutomaton> phrases,
+                 std::span<const std::string_view> names);
   std::unique_ptr<Search> borrow() const;
   void give_back(std::unique_ptr<Search> search) const;
   std::unique_ptr<Search> search(const SearchOptions& options) const {
@@ -99,7 +106,7 @@ class Decoder {
   std::int32_t num_tokens_;
   std::vector<float> transitions_;
   SearchOptions options_;
-  bool ridden_ = false;
+  std::shared_ptr<const BiasedModel> biased_;  // the model, if phrases bias it
   // Of words that no lexicon has, and what the lexicon has: for lattices.
   std::shared_ptr<const Detokenizer> detokenizer_;
   const WordTable* words_ = nullptr;

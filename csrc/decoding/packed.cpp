@@ -25,6 +25,8 @@ struct Header {
   std::uint64_t num_nodes;  // with the one that ends the last lists
   std::uint64_t num_words;  // in the lists of all nodes
   std::uint64_t num_model_words;
+  std::uint64_t num_phrase_symbols;
+  std::uint64_t num_transitions;
   std::uint64_t ending_tokens;
   float highest_rise;
   float lowest_rise;
@@ -134,6 +136,8 @@ std::vector<std::byte> pack(const Packed& parts) {
   header.num_nodes = graph.nodes.size();
   header.num_words = graph.words.size();
   header.num_model_words = parts.model_words.size();
+  header.num_phrase_symbols = parts.phrase_symbols.size();
+  header.num_transitions = parts.transitions.size();
   header.ending_tokens = graph.ending_tokens;
   header.highest_rise = graph.highest_rise;
   header.lowest_rise = graph.lowest_rise;
@@ -141,13 +145,16 @@ std::vector<std::byte> pack(const Packed& parts) {
   header.highest_bonus = graph.highest_bonus;
   std::vector<std::byte> block(sizeof header + graph.nodes.size_bytes() +
                                graph.inner_smears.size_bytes() + graph.words.size_bytes() +
-                               graph.root_children.size_bytes() + parts.model_words.size_bytes());
+                               graph.root_children.size_bytes() + parts.model_words.size_bytes() +
+                               parts.phrase_symbols.size_bytes() + parts.transitions.size_bytes());
   std::byte* at = put(block.data(), std::span<const Header>(&header, 1));
   at = put(at, graph.nodes);  // what needs 8-byte addresses comes first
   at = put(at, graph.inner_smears);
   at = put(at, graph.words);
   at = put(at, graph.root_children);
-  put(at, parts.model_words);
+  at = put(at, parts.model_words);
+  at = put(at, parts.phrase_symbols);
+  put(at, parts.transitions);
   return block;
 }
 
@@ -168,6 +175,8 @@ Packed unpack(std::span<const std::byte> block, std::int32_t num_model_words) {
   graph.words = take<Word>(rest, header.num_words);
   graph.root_children = take<std::uint32_t>(rest, header.num_tokens);
   parts.model_words = take<std::int32_t>(rest, header.num_model_words);
+  parts.phrase_symbols = take<std::int32_t>(rest, header.num_phrase_symbols);
+  parts.transitions = take<float>(rest, header.num_transitions);
   check(rest.empty(), "it goes on after its end");
   graph.highest_rise = header.highest_rise;
   graph.lowest_rise = header.lowest_rise;
@@ -175,6 +184,11 @@ Packed unpack(std::span<const std::byte> block, std::int32_t num_model_words) {
   graph.highest_bonus = header.highest_bonus;
   graph.ending_tokens = header.ending_tokens;
   check(!parts.model_words.empty(), "it lists no words of the model");
+  check(parts.phrase_symbols.empty() || parts.phrase_symbols.size() == parts.model_words.size(),
+        "what phrases call its words is no list of these");
+  const std::uint64_t num_tokens = header.num_tokens;
+  check(parts.transitions.empty() || parts.transitions.size() == num_tokens * num_tokens,
+        "its transitions are none of its tokens");
   check_graph(graph, static_cast<std::int32_t>(parts.model_words.size() - 1));
   for (const std::int32_t word : parts.model_words) {
     check(word >= 0 && word < num_model_words, "the model has fewer words");

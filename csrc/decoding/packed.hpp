@@ -16,6 +16,9 @@ namespace sestina::decoding {
 struct Packed {
   GraphParts graph;
   std::span<const std::int32_t> model_words;  // the model's id of each word, then of an unknown one
+  // What phrases call each of these, see BiasedModel; empty without phrases.
+  std::span<const std::int32_t> phrase_symbols;
+  std::span<const float> transitions;  // token × token before it, or empty
 };
 
 std::vector<std::byte> pack(const Packed& parts);

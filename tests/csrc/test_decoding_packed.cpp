@@ -75,7 +75,7 @@ void test(std::int32_t num_tokens) {
   const auto open = [&](const std::vector<std::byte>& bytes) {
     const std::unique_ptr<std::byte[]> memory = placed(bytes);
     const Packed parts = unpack({memory.get(), bytes.size()}, model->num_words());
-    return decode(Decoder(parts, model, options));
+    return decode(Decoder(parts, model, options, nullptr));
   };
   check(equal(open(block), decode(decoder)), "a packed decoder finds what the decoder finds");
 

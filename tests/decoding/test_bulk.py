@@ -345,14 +345,15 @@ def private_mib(worker):
     )
 
 
-def test_workers_share_a_large_model_and_lexicon(shared_data, cache):
+@pytest.mark.parametrize("hotwords", [{}, {"london bridge": 4.0, "sestina": 6.0}])
+def test_workers_share_a_large_model_and_lexicon(shared_data, cache, hotwords):
     if not Path("/proc/self/smaps_rollup").exists():
         pytest.skip("the system does not say what memory is private")
     data = shared_data / "decoding"
     tokens = Tokens.read(data / "tokens.txt")
     lexicon = Lexicon.read(data / "bench" / "lexicon200k.txt.gz", tokens)
     lm = read_lm(data / "bench" / "lm3.arpa.gz")
-    decoder = Decoder(lexicon, lm, DecoderOptions(beam_size=200))
+    decoder = Decoder(lexicon, lm, DecoderOptions(beam_size=200), hotwords=hotwords)
     with np.load(data / "synth_hard_20utt.npz") as file:
         ends = np.cumsum(file["lengths"])[:-1]
         utterances = np.split(file["log_probs"].astype(np.float32), ends)

@@ -161,12 +161,40 @@ def test_binary_models_are_mapped_where_they_lie(shared_data, cache, name):
     assert one[:3] == other[:3]
 
 
-@pytest.mark.parametrize("kind", ["combined", "hotwords", "tokens"])
+@pytest.mark.parametrize("kind", ["hotwords", "hotwords alone", "grammar", "transitions"])
+def test_phrases_and_transitions_are_mapped_too(decoder, cache, kind):
+    lexicon, lm = decoder.vocabulary, decoder.lm
+    transitions = np.random.default_rng(5).normal(size=(len(lexicon.tokens),) * 2)
+    other = {
+        "hotwords": lambda: Decoder(lexicon, lm, hotwords={"ba": 3.0, "ab ab": -2.0}),
+        "hotwords alone": lambda: Decoder(lexicon, hotwords={"ba": 3.0}),
+        "grammar": lambda: Decoder(lexicon, lm, grammar=["ba", "ba ba"]),
+        "transitions": lambda: Decoder(lexicon, lm, transitions=transitions),
+    }[kind]()
+    packed = pack(other, cache)
+    assert packed.graph is not None
+    assert found(open_anew(packed)) == found(other.native)
+    if kind != "transitions" and other.lm is not None:
+        assert found(open_anew(packed)) != found(decoder.native)
+    shutil.rmtree(cache)
+    assert found(open_anew(packed)) == found(other.native)
+
+
+def test_phrases_go_with_the_parts_of_a_decoder_that_had_some(decoder):
+    options, lm = decoder.native.options, decoder.lm.native
+    block = np.frombuffer(decoder.native.pack(), np.uint8)
+    other = Decoder(decoder.vocabulary, decoder.lm, hotwords={"ba": 3.0})
+    with pytest.raises(ValueError, match="phrases go with"):
+        type(decoder.native)(block, lm, options, other.make_phrases())
+    with pytest.raises(ValueError, match="phrases go with"):
+        type(decoder.native)(np.frombuffer(other.native.pack(), np.uint8), lm, options, None)
+
+
+@pytest.mark.parametrize("kind", ["combined", "tokens"])
 def test_models_are_mapped_where_the_rest_is_made_anew(decoder, cache, kind):
     lexicon, lm = decoder.vocabulary, decoder.lm
     other = {
         "combined": lambda: Decoder(lexicon, combine([(lm, 0.5), (lm, 0.1)])),
-        "hotwords": lambda: Decoder(lexicon, lm, hotwords={"ba": 3.0}),
         "tokens": lambda: Decoder(lexicon.tokens, lm),
     }[kind]()
     packed = pack(other, cache)
@@ -186,7 +214,15 @@ def test_the_users_cache_is_where_the_system_says(monkeypatch, tmp_path):
 
 
 @pytest.mark.fuzz
-def test_damage_is_refused_or_searched(decoder):
+@pytest.mark.parametrize("with_phrases", [False, True])
+def test_damage_is_refused_or_searched(decoder, with_phrases):
+    phrases = None
+    if with_phrases:
+        transitions = np.zeros((len(decoder.tokens),) * 2)
+        decoder = Decoder(
+            decoder.vocabulary, decoder.lm, hotwords={"ba": 3.0}, transitions=transitions
+        )
+        phrases = decoder.make_phrases()
     block = np.frombuffer(decoder.native.pack(), np.uint8)
     rng = np.random.default_rng(3)
     refused = 0
@@ -196,7 +232,7 @@ def test_damage_is_refused_or_searched(decoder):
         changed[places] = rng.integers(0, 256, size=len(places))
         changed = changed[: rng.integers(1, len(block))] if rng.random() < 0.1 else changed
         try:
-            found(type(decoder.native)(changed, decoder.lm.native, decoder.native.options))
+            found(type(decoder.native)(changed, decoder.lm.native, decoder.native.options, phrases))
         except Problem:
             refused += 1
     assert refused > 100

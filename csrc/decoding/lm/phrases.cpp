@@ -20,13 +20,13 @@ void check(bool holds, const char* problem) {
 }
 
 // States are pairs of both models' own, numbered as they are met.
-class RiddenSession final : public Session {
+class BiasedSession final : public Session {
  public:
-  RiddenSession(const RiddenModel& model, std::unique_ptr<Session> base, bool rides)
-      : model_(model), base_(std::move(base)), rides_(rides) {}
+  BiasedSession(const BiasedModel& model, std::unique_ptr<Session> base, bool forbids)
+      : model_(model), base_(std::move(base)), forbids_(forbids) {}
 
   std::int32_t start(bool sentence) override {
-    return number(base_->start(sentence), model_.rider().start());
+    return number(base_->start(sentence), model_.phrases().start());
   }
 
   void score(std::span<const Query> queries, std::span<Step> steps) override {
@@ -38,17 +38,17 @@ class RiddenSession final : public Session {
     base_->score(base_queries_, steps);
     for (std::size_t k = 0; k < queries.size(); ++k) {
       const std::int32_t node = states_[static_cast<std::size_t>(queries[k].state)].node;
-      const Step rider = model_.rider().step(node, model_.symbol(queries[k].word));
-      if (rides_ || rider.score > PhraseAutomaton::forbidden) {
-        steps[k].score += rider.score;
+      const Step step = model_.phrases().step(node, model_.symbol(queries[k].word));
+      if (forbids_ || step.score > PhraseAutomaton::forbidden) {
+        steps[k].score += step.score;
       }
-      steps[k].state = number(steps[k].state, rider.state);
+      steps[k].state = number(steps[k].state, step.state);
     }
   }
 
   float finish(std::int32_t state) override {
     const State& both = states_[static_cast<std::size_t>(state)];
-    return base_->finish(both.base) + model_.rider().finish(both.node);
+    return base_->finish(both.base) + model_.phrases().finish(both.node);
   }
 
   void keep(std::span<std::int32_t> states) override {
@@ -81,9 +81,9 @@ class RiddenSession final : public Session {
     return at->second;
   }
 
-  const RiddenModel& model_;
+  const BiasedModel& model_;
   std::unique_ptr<Session> base_;
-  bool rides_;  // else nothing is forbidden
+  bool forbids_;  // else nothing is forbidden
   std::vector<State> states_;
   std::unordered_map<std::uint64_t, std::int32_t> numbers_;
   std::vector<Query> base_queries_;
@@ -92,8 +92,8 @@ class RiddenSession final : public Session {
 }  // namespace
 
 PhraseAutomaton::PhraseAutomaton(std::vector<std::string> symbols, const std::vector<Arc>& arcs,
-                     std::vector<Fallback> fallbacks, std::vector<float> finals,
-                     std::int32_t start, bool otherwise)
+                                 std::vector<Fallback> fallbacks, std::vector<float> finals,
+                                 std::int32_t start, bool otherwise)
     : fallbacks_(std::move(fallbacks)),
       finals_(std::move(finals)),
       start_(start),
@@ -146,30 +146,39 @@ Step PhraseAutomaton::step(std::int32_t node, std::int32_t symbol) const {
   }
 }
 
-RiddenModel::RiddenModel(std::shared_ptr<const LanguageModel> base,
-                         std::shared_ptr<const PhraseAutomaton> rider, std::vector<std::int32_t> base_ids,
+BiasedModel::BiasedModel(std::shared_ptr<const LanguageModel> base,
+                         std::shared_ptr<const PhraseAutomaton> phrases,
+                         std::vector<std::int32_t> base_ids,
                          std::span<const std::string_view> names)
-    : base_(std::move(base)), rider_(std::move(rider)), base_ids_(std::move(base_ids)) {
+    : base_(std::move(base)), phrases_(std::move(phrases)), base_ids_(std::move(base_ids)) {
   symbols_.reserve(base_ids_.size());
   for (const std::string_view name : names) {
-    symbols_.push_back(rider_->find(name));
+    symbols_.push_back(phrases_->find(name));
   }
   symbols_.resize(base_ids_.size(), PhraseAutomaton::other);
 }
 
-std::unique_ptr<Session> RiddenModel::session() const {
-  return std::make_unique<RiddenSession>(*this, base_->session(), true);
+BiasedModel::BiasedModel(std::shared_ptr<const LanguageModel> base,
+                         std::shared_ptr<const PhraseAutomaton> phrases,
+                         std::vector<std::int32_t> base_ids, std::vector<std::int32_t> symbols)
+    : base_(std::move(base)),
+      phrases_(std::move(phrases)),
+      base_ids_(std::move(base_ids)),
+      symbols_(std::move(symbols)) {}
+
+std::unique_ptr<Session> BiasedModel::session() const {
+  return std::make_unique<BiasedSession>(*this, base_->session(), true);
 }
 
-std::unique_ptr<Session> RiddenModel::look_ahead() const {
-  return std::make_unique<RiddenSession>(*this, base_->look_ahead(), false);
+std::unique_ptr<Session> BiasedModel::look_ahead() const {
+  return std::make_unique<BiasedSession>(*this, base_->look_ahead(), false);
 }
 
-float RiddenModel::highest_score() const noexcept {
-  return base_->highest_score() + rider_->highest_score();
+float BiasedModel::highest_score() const noexcept {
+  return base_->highest_score() + phrases_->highest_score();
 }
 
-void RiddenModel::highest_scores(std::span<const std::int32_t> words,
+void BiasedModel::highest_scores(std::span<const std::int32_t> words,
                                  std::span<float> highest) const {
   std::vector<std::int32_t> ids;
   for (const std::int32_t word : words) {
@@ -177,8 +186,8 @@ void RiddenModel::highest_scores(std::span<const std::int32_t> words,
   }
   base_->highest_scores(ids, highest);
   for (std::size_t k = 0; k < words.size(); ++k) {
-    highest[k] += symbol(words[k]) == PhraseAutomaton::other ? rider_->highest_other()
-                                                       : rider_->highest_score();
+    highest[k] += symbol(words[k]) == PhraseAutomaton::other ? phrases_->highest_other()
+                                                             : phrases_->highest_score();
   }
 }
 

@@ -1,4 +1,4 @@
-// A finite automaton over words (or tokens) with scores, and a language model that it rides on: their
+// A finite automaton over words (or tokens) with scores, and a language model that it biases: their
 // scores add up. Phrases that are to be found more easily and phrases that alone are allowed are both
 // such automata.
 #pragma once
@@ -58,12 +58,17 @@ class PhraseAutomaton {
   float highest_other_ = 0.0F;
 };
 
-class RiddenModel final : public LanguageModel {
+class BiasedModel final : public LanguageModel {
  public:
   // `base_ids` are the base's by the search's own numbers of its words (or tokens), `names` what
   // these are called; there may be an id more, for all others.
-  RiddenModel(std::shared_ptr<const LanguageModel> base, std::shared_ptr<const PhraseAutomaton> rider,
-              std::vector<std::int32_t> base_ids, std::span<const std::string_view> names);
+  BiasedModel(std::shared_ptr<const LanguageModel> base,
+              std::shared_ptr<const PhraseAutomaton> phrases, std::vector<std::int32_t> base_ids,
+              std::span<const std::string_view> names);
+  // With the automaton's symbol of each word, PhraseAutomaton::other if it has none.
+  BiasedModel(std::shared_ptr<const LanguageModel> base,
+              std::shared_ptr<const PhraseAutomaton> phrases, std::vector<std::int32_t> base_ids,
+              std::vector<std::int32_t> symbols);
 
   std::unique_ptr<Session> session() const override;
   std::unique_ptr<Session> look_ahead() const override;
@@ -72,13 +77,15 @@ class RiddenModel final : public LanguageModel {
   float highest_score() const noexcept override;
   void highest_scores(std::span<const std::int32_t> words, std::span<float> highest) const override;
 
-  const PhraseAutomaton& rider() const noexcept { return *rider_; }
+  const PhraseAutomaton& phrases() const noexcept { return *phrases_; }
+  std::span<const std::int32_t> base_ids() const noexcept { return base_ids_; }
+  std::span<const std::int32_t> symbols() const noexcept { return symbols_; }
   std::int32_t base_id(std::int32_t word) const { return base_ids_[static_cast<std::size_t>(word)]; }
   std::int32_t symbol(std::int32_t word) const { return symbols_[static_cast<std::size_t>(word)]; }
 
  private:
   std::shared_ptr<const LanguageModel> base_;
-  std::shared_ptr<const PhraseAutomaton> rider_;
+  std::shared_ptr<const PhraseAutomaton> phrases_;
   std::vector<std::int32_t> base_ids_;
   std::vector<std::int32_t> symbols_;  // the automaton's
 };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -91,7 +91,8 @@ class Decoder:
         self._grammar = (
             grammar if isinstance(grammar, Grammar | None) else Grammar.of_phrases(grammar)
         )
-        self._rider = self._made_rider()
+        self._make_phrases = self._phrases_maker()
+        self._phrases = None if self._make_phrases is None else self._make_phrases()
         has_lexicon = self._lexicon is not None
         self._posteriors = usual_posteriors(has_lexicon=has_lexicon, has_lm=lm is not None)
         self._naming = Naming(
@@ -108,7 +109,7 @@ class Decoder:
         names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
         if self._lexicon is None:
-            self._native = _native.Decoder(model, names, native_options, flat, self._rider)
+            self._native = _native.Decoder(model, names, native_options, flat, self._phrases)
         else:
             self._native = _native.Decoder(
                 self._lexicon.native,
@@ -118,11 +119,11 @@ class Decoder:
                 native_options,
                 flat,
                 self._bonuses(self._lexicon),
-                self._rider,
+                self._phrases,
             )
 
-    def _made_rider(self) -> _native.PhraseAutomaton | None:
-        """What the language model carries; the lexicon becomes that of the words that it needs."""
+    def _phrases_maker(self) -> Callable[[], _native.PhraseAutomaton] | None:
+        """What makes the phrases; the lexicon becomes that of the words that they need."""
         if self._hotwords and self._grammar is not None:
             raise OptionError(
                 "hotwords",
@@ -139,9 +140,8 @@ class Decoder:
                 self._lexicon = self._lexicon.only(self._grammar.words)
             self._lexicon = self._lexicon.with_words(needed)
         if self._grammar is not None:
-            return allowing(
-                self._grammar, tokens=None if by_word else self._tokens, separator=separator
-            )
+            tokens = None if by_word else self._tokens
+            return partial(allowing, self._grammar, tokens=tokens, separator=separator)
         if not self._hotwords:
             return None
         phrases = {
@@ -149,14 +149,14 @@ class Decoder:
             / (self._lm_weight or 1.0)
             for phrase, score in self._hotwords.items()
         }
-        return boosting(phrases, separator=separator)
+        return partial(boosting, phrases, separator=separator)
 
     def _made_hotword_scores(self) -> HotwordScores | None:
-        if self._rider is None or not self._hotwords:
+        if self._phrases is None or not self._hotwords:
             return None
         has_lm, weight = self._lm is not None, self._lm_weight
         return HotwordScores(
-            self._rider, weight, has_lm, self._lexicon, self._tokens, self._options
+            self._phrases, weight, has_lm, self._lexicon, self._tokens, self._options
         )
 
     @property
@@ -233,6 +233,11 @@ class Decoder:
             self._hotwords,
             self._grammar,
         )
+
+    @property
+    def make_phrases(self) -> Callable[[], _native.PhraseAutomaton] | None:
+        """What makes the automaton of the hotwords or the grammar, if there is one; it pickles."""
+        return self._make_phrases
 
     @property
     def vocabulary(self) -> Lexicon | Tokens:

@@ -47,7 +47,7 @@ class PackedDecoder:
     """Pickled, for where files are missing."""
     recipe: bytes
     """Pickled with its n-gram models by their files, see `_Pickler`: the options of the compiled
-    search and the model, for `graph`; or the decoder, if there is none."""
+    search, the model and what makes its phrases, for `graph`; or the decoder, if there is none."""
     graph: str | None
     """The file of what was computed, named by its digest, for what consists of nothing else."""
     files: tuple[str, ...]
@@ -79,7 +79,7 @@ def pack(decoder: Decoder, folder: Path | None = None) -> PackedDecoder:
     # Models but those of n-grams may number words as they meet them.
     if isinstance(decoder.lm, NgramModel | None) and decoder.native.has_parts:
         graph = _pack_graph(decoder, where)
-        pickler.dump((decoder.native.options, decoder.lm))
+        pickler.dump((decoder.native.options, decoder.lm, decoder.make_phrases))
     else:
         _LOG.info("each worker makes this decoder anew: only its n-gram models can be mapped")
         pickler.dump(decoder)
@@ -110,12 +110,13 @@ def open_packed(packed: PackedDecoder) -> _native.Decoder:
     if packed.graph is None:
         decoder: Decoder = made
         return decoder.native
-    options, lm = made
+    options, lm, make_phrases = made
     model = _native.NoModel() if lm is None else lm.native
     path = folder / packed.graph
     with path.open("rb") as file, naming_path(path):
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        return _native.Decoder(np.frombuffer(mapped, dtype=np.uint8), model, options)
+        phrases = None if make_phrases is None else make_phrases()
+        return _native.Decoder(np.frombuffer(mapped, dtype=np.uint8), model, options, phrases)
 
 
 class _Pickler(pickle.Pickler):
