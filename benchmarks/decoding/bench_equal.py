@@ -104,7 +104,13 @@ def bench(report: Report) -> None:
             difference = compare(first, second, draws=10_000)
             report.row(
                 what=f"time to {name}'s error rate of {setting['wer_percent']} % on the tune set",
-                workload={"ours": chosen, "peer": theirs_set, "utterances": count, "set": "hard"},
+                workload={
+                    "ours": chosen,
+                    "peer": theirs_set,
+                    "utterances": count,
+                    "set": "hard",
+                    "load": "memory",
+                },
                 measured=measured,
                 target=at_least(times, of="ratio"),
                 notes={

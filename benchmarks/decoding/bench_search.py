@@ -1,8 +1,9 @@
 """Beam search with Flashlight's semantics, beside Flashlight with the same settings.
 
 The set is a part of the validation set; words, model and weights are the same for both. Each row
-says how many texts are equal. Flashlight reads its model as KenLM's hash table, made by
-`recipes/kenlm_oracle.sh` from ../shared/data/decoding/bench/lm3.arpa.gz.
+says how many texts are equal, and the last ones how many of the whole set's sums are. Flashlight
+reads its model as KenLM's hash table, made by `recipes/kenlm_oracle.sh` from
+../shared/data/decoding/bench/lm3.arpa.gz.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from benchmarks.decoding.emissions import Emissions
 from benchmarks.decoding.scoring import word_error_rate
 from benchmarks.decoding.sets import BENCH, DATA, path_of, texts
-from benchmarks.harness import Report, Worker, alternate, at_least, bench_python, main
+from benchmarks.harness import Report, Value, Worker, alternate, at_least, bench_python, main
 from benchmarks.workers import ROOT
 from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
 
@@ -88,7 +89,8 @@ def bench(report: Report) -> None:
         merge = "sums" if log_add else "max"
         report.row(
             what=f"search, {merge}, threshold {threshold}, {tokens} tokens, beam {beam}",
-            workload=settings | {"set": "validation, hard", "frames": frames, "words": "200k"},
+            workload=settings
+            | {"set": "validation, hard", "frames": frames, "words": "200k", "load": "memory"},
             measured=measured,
             target=at_least(times, of="ratio"),
             notes={
@@ -98,6 +100,29 @@ def bench(report: Report) -> None:
                 "ours, µs a frame": round(1e6 * measured.figures()[0].median / frames, 2),
             },
         )
+        if log_add:
+            _compare_all(report, settings | files | {"last": len(emissions)})
+
+
+def _compare_all(report: Report, workload: Mapping[str, Any]) -> None:
+    """The share of texts that are equal, over the whole set."""
+    with (
+        Worker("benchmarks.decoding.bench_search:ours", workload) as mine,
+        Worker(
+            "benchmarks.decoding.peers.flashlight_text:lexicon",
+            workload,
+            python=bench_python("decoding"),
+        ) as theirs,
+    ):
+        found, expected = mine.run().extra["texts"], theirs.run().extra["texts"]
+    equal = sum(a == b for a, b in zip(found, expected, strict=True))
+    report.row(
+        what=f"search, sums, beam {workload['beam_size']}: texts equal to Flashlight's",
+        workload={name: workload[name] for name in ("beam_threshold", "beam_size_token", "last")},
+        measured=Value(100 * equal / len(found), unit="%"),
+        target=at_least(100),
+        notes={"texts": len(found), "equal": equal},
+    )
 
 
 if __name__ == "__main__":
