@@ -153,6 +153,12 @@ def test_a_command_may_choose_its_status(failing):
     assert main(["fail"]) == 7
 
 
+def test_an_output_that_is_closed_from_the_start_is_no_defect():
+    command = f"{sys.executable} -m sestina.cli.main ntk targets >&-"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_that_stops_reading_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sestina.core.errors import FileFormatError
+from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import read_arpa
 
 WORDS = ["<unk>", "<s>", "</s>", "a", "b", "c", "d"]
@@ -130,3 +130,12 @@ def test_a_damaged_file_is_an_error_with_its_line(change, reason, tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.arpa"):
         read_arpa(tmp_path / "none.arpa")
+
+
+def test_a_word_that_is_no_text_is_an_error(tmp_path):
+    path = tmp_path / "lm.arpa"
+    path.write_text(arpa_text(random_model(np.random.default_rng(0), 2), 2))
+    lm = read_arpa(path)
+    with pytest.raises(InvalidValueError, match=r"\\ud800.*expected text"):
+        lm.scores(["\ud800"])
+    assert lm.scores(["\udcff"])[0] < 0  # a byte of a file that is no UTF-8 is one, though

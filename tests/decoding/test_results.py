@@ -1,6 +1,6 @@
 import numpy as np
 
-from sestina.decoding import Hypothesis, Timed, Tokens
+from sestina.decoding import Hypothesis, TimedText, Tokens
 from sestina.decoding.results import Naming
 
 NAMING = Naming(tokens=Tokens(list("-|ab")), word=["ab", "b"].__getitem__, blank="-", silence="|")
@@ -24,8 +24,8 @@ def test_words_and_tokens_have_the_frames_of_their_stretches():
     )
     assert found.text == "ab b"
     assert found.words == (
-        Timed(text="ab", start=2, end=6),
-        Timed(text="b", start=11, end=15),
+        TimedText(text="ab", start=2, end=6),
+        TimedText(text="b", start=11, end=15),
     )
     assert [(t.text, t.start, t.end) for t in found.tokens] == [
         ("a", 2, 5),
@@ -38,7 +38,7 @@ def test_words_and_tokens_have_the_frames_of_their_stretches():
 
 
 def test_a_silence_before_the_first_frame_starts_with_it():
-    assert hypothesis([[1, -1, -1], [3, 4, 1]]).tokens[0] == Timed(text="|", start=0, end=4)
+    assert hypothesis([[1, -1, -1], [3, 4, 1]]).tokens[0] == TimedText(text="|", start=0, end=4)
     assert hypothesis([[1, -1, -1], [3, 0, 1]]).tokens[0].text == "b"
 
 

@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with cli.make_context("sestina", given) as ctx:
             cli.invoke(ctx)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed before the start
+            sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except BrokenPipeError:

@@ -34,7 +34,7 @@ from sestina.decoding.lattice import Consensus, Lattice
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
 from sestina.decoding.phrases import Grammar
-from sestina.decoding.results import Hypothesis, Timed
+from sestina.decoding.results import Hypothesis, TimedText
 from sestina.decoding.seq2seq import Seq2SeqDecoder, Seq2SeqHypothesis, Seq2SeqOptions
 from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
@@ -59,7 +59,7 @@ __all__ = [
     "Seq2SeqOptions",
     "StepwiseLanguageModel",
     "Stream",
-    "Timed",
+    "TimedText",
     "Tokens",
     "Trial",
     "Tuning",

@@ -257,4 +257,12 @@ def _read_again(path: Path, digest: str, load: Load) -> NgramModel:
 
 
 def _bytes_of(word: str) -> bytes:
-    return word.encode(errors="surrogateescape")
+    try:
+        return word.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidValueError(
+            "word",
+            ascii(word),
+            expected="text, without halves of surrogate pairs",
+            remedy="decode what it came from as UTF-8",
+        ) from None

@@ -13,7 +13,7 @@ from sestina.core.errors import InvalidValueError
 from sestina.decoding import _native
 from sestina.decoding.hotword_scores import HotwordScores
 from sestina.decoding.language_models import LanguageModel
-from sestina.decoding.results import Hypothesis, Naming, Timed
+from sestina.decoding.results import Hypothesis, Naming, TimedText
 
 __all__ = [
     "LATTICE_BEAM",
@@ -72,7 +72,7 @@ def usual_posteriors(*, has_lexicon: bool, has_lm: bool) -> tuple[float, float]:
 class Consensus:
     """The words with the fewest expected errors. They need not be one of the search's readings."""
 
-    words: tuple[Timed, ...]
+    words: tuple[TimedText, ...]
     """With their confidence; times are means over the readings, rounded."""
     expected_errors: float
     """How many words of it are wrong, missing or too many, expected over all readings."""
@@ -240,7 +240,7 @@ class Lattice:
         except ValueError as error:
             raise _too_large("lattice", repr(self), error) from None
         words = tuple(
-            Timed(
+            TimedText(
                 text=self.word(number),
                 start=round(start),
                 end=round(end),

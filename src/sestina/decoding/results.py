@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["Hypothesis", "Naming", "Spelling", "Timed", "spelling_of"]
+__all__ = ["Hypothesis", "Naming", "Spelling", "TimedText", "spelling_of"]
 
 Spelling = Literal["none", "letters", "sentencepiece", "wordpiece"]
 
@@ -26,7 +26,7 @@ def spelling_of(tokens: Iterable[str]) -> Spelling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class TimedText:
     """A token or word, and the frames in which it was said."""
 
     text: str
@@ -38,7 +38,7 @@ class Timed:
     """How probable a word is to be right, from 0 to 1; None unless that was asked for."""
 
 
-_END = Timed(text="", start=0, end=0)  # of the input
+_END = TimedText(text="", start=0, end=0)  # of the input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,12 +86,12 @@ class Hypothesis:
         return " ".join(map(self.naming.word, ended[ended >= 0].tolist()))
 
     @cached_property
-    def tokens(self) -> tuple[Timed, ...]:
+    def tokens(self) -> tuple[TimedText, ...]:
         """The tokens of its best path, blanks left out."""
         return tuple(stretch for _, stretch, _ in self._stretches())
 
     @cached_property
-    def words(self) -> tuple[Timed, ...]:
+    def words(self) -> tuple[TimedText, ...]:
         """The words in the order in which they were said; without the silence around them.
 
         Without a lexicon they are what the silence parts, or pieces begin: `▁` begins a word (as
@@ -103,12 +103,12 @@ class Hypothesis:
         """How many of its words end before this stretch of the path."""
         return sum(1 for _, end in self._words() if end < stretch)
 
-    def _words(self) -> list[tuple[Timed, int]]:
+    def _words(self) -> list[tuple[TimedText, int]]:
         """Each word, and the stretch of the path that ends it."""
         if self.naming.spelling != "none":
             return self._spelled_words(self.naming.spelling)
-        words: list[tuple[Timed, int]] = []
-        spoken: list[Timed] = []  # of the word at hand
+        words: list[tuple[TimedText, int]] = []
+        spoken: list[TimedText] = []  # of the word at hand
         for place, stretch, word in self._stretches():
             if stretch.text != self.naming.silence:
                 spoken.append(stretch)
@@ -120,9 +120,9 @@ class Hypothesis:
                 spoken = []
         return words
 
-    def _spelled_words(self, spelling: Spelling) -> list[tuple[Timed, int]]:
-        words: list[tuple[Timed, int]] = []
-        spoken: list[Timed] = []
+    def _spelled_words(self, spelling: Spelling) -> list[tuple[TimedText, int]]:
+        words: list[tuple[TimedText, int]] = []
+        spoken: list[TimedText] = []
         stretches = [*self._stretches(), (len(self.path), _END, -1)]
         for place, stretch, _ in stretches:
             parts = stretch is _END or stretch.text == self.naming.silence
@@ -139,11 +139,11 @@ class Hypothesis:
                 spoken.append(stretch)
         return words
 
-    def _said(self, text: str, spoken: list[Timed], number: int) -> Timed:
+    def _said(self, text: str, spoken: list[TimedText], number: int) -> TimedText:
         sure = self.confidences[number] if self.confidences is not None else None
-        return Timed(text=text, start=spoken[0].start, end=spoken[-1].end, confidence=sure)
+        return TimedText(text=text, start=spoken[0].start, end=spoken[-1].end, confidence=sure)
 
-    def _stretches(self) -> list[tuple[int, Timed, int]]:
+    def _stretches(self) -> list[tuple[int, TimedText, int]]:
         """Each token with its place in the path, its frames, and the word that it ends, or -1."""
         ends = [*self.path[1:, 1].tolist(), self.num_frames]
         found = []
@@ -151,7 +151,7 @@ class Hypothesis:
         for place, ((token, start, word), end) in enumerate(rows):
             text = self.naming.tokens[token] if token >= 0 else self.naming.blank
             # Flashlight's searches start with a silence that may last.
-            stretch = Timed(text=text, start=max(start, 0), end=end)
+            stretch = TimedText(text=text, start=max(start, 0), end=end)
             if text != self.naming.blank and stretch.end > stretch.start:
                 found.append((place, stretch, word))
         return found
