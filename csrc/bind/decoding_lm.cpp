@@ -31,6 +31,7 @@
 #include "decoding/lm/ngram.hpp"
 #include "decoding/lm/none.hpp"
 #include "decoding/lm/phrases.hpp"
+#include "decoding/lm/spelled_model.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -117,6 +118,26 @@ void bind_made_of_others(nb::module_& m) {
             new (self) CombinedModel(std::move(parts));
           },
           "parts"_a);
+  nb::class_<SpelledModel, LanguageModel>(m, "SpelledModel")
+      .def(
+          "__init__",
+          [](SpelledModel* self, std::shared_ptr<LanguageModel> base,
+             const std::vector<std::string>& tokens, std::int32_t blank, std::int32_t separator,
+             const std::vector<nb::bytes>& known, bool closed, bool by_history, float word_score,
+             float unknown_score) {
+            std::vector<std::string> words;
+            for (const nb::bytes& word : known) {
+              words.emplace_back(word.c_str(), word.size());
+            }
+            const nb::gil_scoped_release release;
+            const std::vector<std::string_view> names(tokens.begin(), tokens.end());
+            new (self) SpelledModel(
+                std::move(base),
+                Detokenizer(names, Detokenizer::style_of(names), blank, separator),
+                std::move(words), closed, by_history, {word_score, unknown_score});
+          },
+          "base"_a, "tokens"_a, "blank"_a, "separator"_a, "known"_a, "closed"_a, "by_history"_a,
+          "word_score"_a, "unknown_score"_a);
   nb::class_<PythonModel, LanguageModel>(m, "PythonModel")
       .def(nb::init<nb::object, bool, bool, float>(), "driver"_a, "by_index"_a, "by_identity"_a,
            "highest_score"_a);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -17,7 +18,7 @@ from sestina.decoding import _native
 from sestina.decoding.checks import MOST, check_count, check_kind
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
 from sestina.decoding.hotword_scores import HotwordScores
-from sestina.decoding.language_models import LanguageModel
+from sestina.decoding.language_models import LanguageModel, NgramModel, bytes_of
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
@@ -80,10 +81,14 @@ class Decoder:
         self._options = options or DecoderOptions()
         self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
+        # Words of pieces are then known by their texts, and the search is one of tokens.
+        self._spells_pieces = (
+            self._options.open_vocabulary and spelling_of(self._tokens) != "letters"
+        )
         self._lexicon: Lexicon | None = None
-        if isinstance(vocabulary, Lexicon):
+        if isinstance(vocabulary, Lexicon) and not self._spells_pieces:
             self._lexicon = vocabulary
-        elif self._options.open_vocabulary:
+        elif self._options.open_vocabulary and not self._spells_pieces:
             self._lexicon = Lexicon.from_spellings({}, self._tokens)
         self._lm = lm
         self._transitions = _transitions(transitions, len(self._tokens))
@@ -102,12 +107,16 @@ class Decoder:
             blank=self._options.blank if self._options.criterion == "ctc" else "",
             silence=self._options.silence,
             spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
-            unknown=len(self._lexicon or ()) if self._options.open_vocabulary else -1,
+            unknown=-1
+            if self._lexicon is None or not self._options.open_vocabulary
+            else len(self._lexicon),
         )
         self._hotword_scores = self._made_hotword_scores()
-        model = lm.native if lm is not None else _native.NoModel()
         names = list(self._tokens)
         flat, native_options = self._transitions.ravel(), self._native_options()
+        model = lm.native if lm is not None else _native.NoModel()
+        if self._spells_pieces:
+            model = self._spelled(model, native_options)
         if self._lexicon is None:
             self._native = _native.Decoder(model, names, native_options, flat, self._phrases)
         else:
@@ -121,6 +130,29 @@ class Decoder:
                 self._bonuses(self._lexicon),
                 self._phrases,
             )
+
+    def _spelled(
+        self, model: _native.LanguageModel, options: _native.SearchOptions
+    ) -> _native.SpelledModel:
+        """The model of words as one of the pieces that spell them."""
+        vocabulary = self._vocabulary
+        known: list[bytes] = []
+        if isinstance(vocabulary, Lexicon):
+            known = [bytes_of(vocabulary.word(n)) for n in range(len(vocabulary))]
+        elif isinstance(self._lm, NgramModel):
+            known = [bytes_of(word) for word in self._lm.words]
+        weight = self._lm_weight
+        return _native.SpelledModel(
+            model,
+            list(self._tokens),
+            -1 if options.asg else options.blank,
+            options.silence,
+            known,
+            isinstance(vocabulary, Lexicon),
+            self._options.merge == "history" or self._lm is None,
+            self._options.word_score / weight,
+            self._options.unk_score / weight,
+        )
 
     def _phrases_maker(self) -> Callable[[], _native.PhraseAutomaton] | None:
         """What makes the phrases; the lexicon becomes that of the words that they need."""
@@ -154,7 +186,7 @@ class Decoder:
     def _made_hotword_scores(self) -> HotwordScores | None:
         if self._phrases is None or not self._hotwords:
             return None
-        has_lm, weight = self._lm is not None, self._lm_weight
+        has_lm, weight = self._lm is not None or self._spells_pieces, self._lm_weight
         return HotwordScores(
             self._phrases, weight, has_lm, self._lexicon, self._tokens, self._options
         )
@@ -163,13 +195,17 @@ class Decoder:
     def _lm_weight(self) -> float:
         """Of the model with what it carries; a model of no weight carries nothing."""
         weight = self._options.lm_weight
-        if not self._hotwords:
+        if not self._hotwords and not self._spells_pieces:
             return weight
         if self._lm is None:
             return 1.0
         if weight <= 0:
+            carried = "hotwords" if self._hotwords else "pieces in an open vocabulary"
             raise OptionError(
-                "lm_weight", weight, expected="above 0 with hotwords", remedy="or leave the lm out"
+                "lm_weight",
+                weight,
+                expected=f"above 0 with {carried}",
+                remedy="or leave the lm out",
             )
         return weight
 
@@ -196,8 +232,9 @@ class Decoder:
             setattr(made, name, getattr(options, name))
         made.lm_weight = self._lm_weight
         made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
-        # Without a model all contexts would be one.
+        # Without a model all contexts would be one. A model of pieces knows its histories itself.
         merges = "history" if self._lm is None else options.merge
+        merges = "context" if self._spells_pieces else merges
         made.merge = getattr(_native.Merge, merges)
         # But without a lexicon either, lattices of few whole texts would say little.
         recorded = options.merge if self._lexicon is None else merges
@@ -205,7 +242,14 @@ class Decoder:
         made.flashlight = options.semantics == "flashlight"
         made.asg = options.criterion == "asg"
         made.token_lm = self._lexicon is None or options.lm_level == "token"
-        made.open = options.open_vocabulary
+        made.open = options.open_vocabulary and not self._spells_pieces
+        if made.open and not options.silence:
+            raise OptionError(
+                "silence",
+                "",
+                expected="a token that ends words, in an open vocabulary of letters",
+                remedy="name it, or have a lexicon hold all words",
+            )
         if options.blank_skip_threshold is not None:
             made.blank_skip = math.log(options.blank_skip_threshold)
         for name, spelling in (("blank", options.blank), ("silence", options.silence)):
@@ -401,7 +445,7 @@ class Decoder:
         hotwords = 0.0
         if self._hotword_scores is not None:
             language, hotwords = self._hotword_scores.parted(language, path)
-        return Hypothesis(
+        made = Hypothesis(
             score=score,
             acoustic_score=acoustic,
             language_score=language,
@@ -411,6 +455,18 @@ class Decoder:
             naming=self._naming,
             confidences=tuple(min(1.0, share) for share in sure[0]) if sure else None,
         )
+        if not self._spells_pieces:
+            return made
+        own = 0.0 if self._lm is None else language - self._spelling_scores(made)
+        return replace(made, language_score=own)
+
+    def _spelling_scores(self, found: Hypothesis) -> float:
+        """What the options add for the words of pieces, in the units of the language model."""
+        vocabulary: Any = self._vocabulary if isinstance(self._vocabulary, Lexicon) else self._lm
+        unknown = sum(word.text not in vocabulary for word in found.words)
+        options = self._options
+        added = options.word_score * len(found.words) + options.unk_score * unknown
+        return added / self._lm_weight
 
 
 def _word(lexicon: Lexicon | None, unk_word: str, number: int) -> str:

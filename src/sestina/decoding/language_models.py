@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ __all__ = [
     "LanguageModel",
     "Load",
     "NgramModel",
+    "bytes_of",
     "combine",
     "compile_lm",
     "read_arpa",
@@ -39,7 +41,7 @@ class LanguageModel:
 
     def __contains__(self, word: str) -> bool:
         """Whether the model knows the word."""
-        return self.native.word(_bytes_of(word)) != 0
+        return self.native.word(bytes_of(word)) != 0
 
     def scores(self, words: Sequence[str], *, begin: bool = True, end: bool = True) -> list[float]:
         """log10 of the probability of each word after those before it.
@@ -52,7 +54,7 @@ class LanguageModel:
         walk, scores = self.native.walk(), []
         state = walk.start(begin)
         for word in words:
-            score, state = walk.step(state, _bytes_of(word))
+            score, state = walk.step(state, bytes_of(word))
             scores.append(score)
         return [*scores, walk.finish(state)] if end else scores
 
@@ -96,6 +98,12 @@ class NgramModel(LanguageModel):
     def native(self) -> _native.NgramModel | _native.KenlmModel:
         """As the compiled search takes it."""
         return self._ngrams
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All that it knows, but for `<s>`, `</s>` and `<unk>`; none if its file has no texts."""
+        texts = (text.decode(errors="surrogateescape") for text in self._ngrams.texts() if text)
+        return frozenset(texts) - {"<s>", "</s>", "<unk>"}
 
     @property
     def source(self) -> Source | None:
@@ -256,7 +264,12 @@ def _read_again(path: Path, digest: str, load: Load) -> NgramModel:
     return shared((NgramModel, digest, load), lambda: read_lm(unchanged(path, digest), load=load))
 
 
-def _bytes_of(word: str) -> bytes:
+def bytes_of(word: str) -> bytes:
+    """A word as model files have it.
+
+    Raises:
+        InvalidValueError: if it is no text.
+    """
     try:
         return word.encode(errors="surrogateescape")
     except UnicodeEncodeError:

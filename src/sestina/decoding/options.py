@@ -50,7 +50,9 @@ class DecoderOptions:
     criterion: Literal["ctc", "asg"] = "ctc"
     """What the acoustic model was trained with; `asg` knows no blank, and takes `transitions`."""
     open_vocabulary: bool = False
-    """Whether words that the lexicon lacks are spelled out, for `unk_score` each."""
+    """Whether words that the lexicon lacks are spelled out, for `unk_score` each. Of pieces all are
+    spelled out, in any way that makes their texts; without a lexicon those that the language model
+    knows cost nothing."""
     blank_skip_threshold: float | None = None
     """Frames whose blank is likelier than this are taken for nothing else, unless a hypothesis has
     just ended a word on another token than the silence; no frames if not given."""
@@ -99,9 +101,8 @@ class DecoderOptions:
         )
         self._check(
             "open_vocabulary",
-            not self.open_vocabulary
-            or (self.unk_score > -math.inf and bool(self.silence) and self.lm_level == "word"),
-            "with an unk_score above minus infinity, a silence, and a language model of words",
+            not self.open_vocabulary or (self.unk_score > -math.inf and self.lm_level == "word"),
+            "with an unk_score above minus infinity, and a language model of words",
         )
         self._check("blank", bool(self.blank) or self.criterion == "asg", "a token, with CTC")
         self._check(

@@ -42,6 +42,7 @@ from sestina.decoding.compat.pyctcdecode.logits import log_probabilities, with_c
 from sestina.decoding.decoder import Decoder
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
+from sestina.decoding.phrases import spelled
 from sestina.decoding.results import Hypothesis
 from sestina.decoding.tokens import Tokens
 
@@ -62,7 +63,7 @@ class BeamSearchDecoderCTC:
 
     Raises:
         InvalidValueError: if the model is no `AbstractLanguageModel` or has no `unigrams`, or the
-            alphabet is one of pieces of words, which here goes without a model.
+            alphabet is one of pieces of words, which takes no model of one's own.
     """
 
     model_container: ClassVar[MutableMapping[bytes, AbstractLanguageModel]] = WeakValueDictionary()
@@ -85,12 +86,12 @@ class BeamSearchDecoderCTC:
                 expected="the words that the model tells apart; all others reach it as <unk>",
                 remedy="give its class a property of that name",
             )
-        if alphabet.is_bpe and language_model is not None:
+        if alphabet.is_bpe and not isinstance(language_model, LanguageModel | None):
             raise InvalidValueError(
-                "alphabet",
-                alphabet.labels[:8],
-                expected="letters beside a language model of words",
-                remedy="use sestina.decoding.Decoder with a lexicon of pieces",
+                "language_model",
+                language_model,
+                expected="a LanguageModel beside pieces of words",
+                remedy="make one of a file",
             )
         self._alphabet = alphabet
         self._lm = language_model
@@ -349,7 +350,7 @@ class BeamSearchDecoderCTC:
                 expected="none with pieces of words",
                 remedy="use sestina.decoding.Decoder, whose hotwords are spelled with pieces",
             )
-        worth = dict.fromkeys(sorted(filter(self._can_spell, words)), float(hotword_weight))
+        worth = dict.fromkeys(sorted(filter(self._spelled, words)), float(hotword_weight))
         options = self._options(beam_width, beam_prune_logp, prune_history=prune_history)
         decoder = self._decoder(options, worth, start)
         found = decoder.decode_batch(emissions, nbest=most or beam_width, threads=threads)
@@ -372,7 +373,7 @@ class BeamSearchDecoderCTC:
             lm_weight=weight,
             word_score=beta,
             unk_score=weight * offset,
-            open_vocabulary=not self._alphabet.is_bpe,
+            open_vocabulary=not self._alphabet.is_bpe or lm is not None,
             log_add=True,
             # To a model of one's own all unknown words are one, which must not add up.
             merge="context" if prune_history and isinstance(lm, LanguageModel) else "history",
@@ -395,15 +396,18 @@ class BeamSearchDecoderCTC:
 
     def _made(self, options: DecoderOptions, worth: dict[str, float], start: Any) -> Decoder:
         lm = self._lm
-        if self._alphabet.is_bpe:
+        if self._alphabet.is_bpe and lm is None:
             return Decoder(self._tokens, None, options)
         if self._known is None:
             words: Iterable[str] = ()
             if lm is not None:
                 words = lm.words if isinstance(lm, LanguageModel) else lm.unigrams
-            self._known = self._lexicon_of({word for word in words if self._can_spell(word)})
-        # A decoder would spell its hotwords itself, but an empty lexicon tells not how words end.
-        known = self._known if len(self._known) else self._lexicon_of(worth)
+            self._known = self._lexicon_of(words)
+        known: Lexicon | Tokens = self._known
+        if not len(self._known):
+            # A decoder would spell its hotwords itself, but an empty lexicon tells not how words
+            # end, as pieces do.
+            known = self._tokens if self._alphabet.is_bpe else self._lexicon_of(worth)
         if not isinstance(lm, LanguageModel | None):
             return Decoder(known, Asked(lm, start), options, hotwords=worth)
         if lm is None or lm.alpha == 0.0:
@@ -421,11 +425,20 @@ class BeamSearchDecoderCTC:
         return Decoder(known, model, options, hotwords=worth)
 
     def _lexicon_of(self, words: Iterable[str]) -> Lexicon:
-        spellings = {word: " ".join([*word, self._silence]) for word in sorted(words)}
+        ends = [self._silence] if self._silence else []
+        spellings = {
+            word: " ".join([*tokens, *ends])
+            for word in sorted(set(words))
+            if (tokens := self._spelled(word))
+        }
         return Lexicon.from_spellings(spellings, self._tokens)
 
-    def _can_spell(self, word: str) -> bool:
-        return all(letter in self._tokens for letter in word)
+    def _spelled(self, word: str) -> Sequence[str]:
+        """Its tokens, or none if some are missing."""
+        try:
+            return spelled(word, self._tokens)
+        except InvalidValueError:
+            return ()
 
     def _told_apart(self, word: str, worth: dict[str, float]) -> bool:
         return word in worth or (self._known is not None and word in self._known)

@@ -106,7 +106,7 @@ class LanguageModel(AbstractLanguageModel):
     def words(self) -> frozenset[str]:
         """The unigrams, or all that the model knows; none if it has no texts of its words."""
         if self._words is None:
-            self._words = self._unigrams or _words_of(self._model)
+            self._words = self._unigrams or self._model.words
         return self._words
 
     def is_known(self, word: str) -> bool:
@@ -333,11 +333,6 @@ class Wrapped(BatchedLanguageModel):
     def __contains__(self, word: str) -> bool:
         """Whether the n-grams know it."""
         return word in self._lm.model
-
-
-def _words_of(model: NgramModel) -> frozenset[str]:
-    texts = (text.decode(errors="surrogateescape") for text in model.native.texts() if text)
-    return frozenset(texts) - {"<s>", "</s>", "<unk>"}
 
 
 def load_unigram_set_from_arpa(arpa_path: str | Path) -> set[str]:
