@@ -104,12 +104,7 @@ class Case:
     def language(self, words):
         if self.lm is None:
             return 0.0
-        return sum(self.lm.scores([word if word in self.heard else "<unk>" for word in words]))
-
-    @property
-    def heard(self):
-        """What reaches the model by its name."""
-        return self.known & KNOWN
+        return sum(self.lm.scores(list(words)))
 
     def by_words(self):
         """The score of each sequence of words, however they are spelled."""
@@ -156,8 +151,7 @@ def test_words_that_the_model_cannot_tell_apart_are_one(style, vocabulary, _, lo
         walk = model.native.walk()
         state = walk.start(True)
         for word in words[:-1]:
-            heard = word if word in case.heard else "<unk>"
-            state = walk.step(state, heard.encode())[1]
+            state = walk.step(state, word.encode())[1]
         by_state.setdefault((state, words[-1] if words else ""), []).append(score)
     add = np.logaddexp.reduce if log_add else max
     expected = sorted(map(add, by_state.values()), reverse=True)
@@ -180,6 +174,27 @@ def test_streams_and_confidences(model):
     assert stream.best()[0].score == whole.score
     assert len(whole.words) > 1
     assert all(0 < word.confidence <= 1 for word in whole.words)
+
+
+class Forgetful(Decoder):
+    """Forgets what it need not know any more in every frame."""
+
+    def _native_options(self):
+        made = super()._native_options()
+        made.enough = 1
+        return made
+
+
+@pytest.mark.parametrize("merge", ["history", "context"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_not_needed_any_more_is_forgotten(merge, seed, model):
+    options = DecoderOptions(
+        open_vocabulary=True, silence="", unk_score=-4.0, beam_size=12, merge=merge, log_add=True
+    )
+    tokens = Tokens(TOKENS["wordpiece"])
+    scores = 2 * np.random.default_rng(seed).normal(size=(80, 5)).astype(np.float32)
+    found = Decoder(tokens, model, options).decode(scores, nbest=5)
+    assert Forgetful(tokens, model, options).decode(scores, nbest=5) == found
 
 
 def test_hotwords_are_found_more_easily(model):

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from sestina.decoding.compat.pyctcdecode import build_ctcdecoder
-from tests.parity.pyctcdecode_problems import LABELS, NUM_PROBLEMS, solved
+from tests.parity.pyctcdecode_problems import (
+    LABELS,
+    NUM_PROBLEMS,
+    PIECES_ARPA,
+    pieces_solved,
+    solved,
+)
 
 RECORDED = json.loads(Path(__file__).with_name("pyctcdecode.json").read_text())
 # Ours reads float32; the sums are of up to four frames.
@@ -43,3 +49,19 @@ def test_with_a_model_scores_differ_by_the_empty_word_alone(shared_data):
                 different += 1
     assert same > 500
     assert different > 60  # the empty reading of each problem, at least
+
+
+def test_all_beams_of_pieces_with_a_model_are_the_same_but_for_the_empty_word(tmp_path):
+    path = tmp_path / "pieces.arpa"
+    path.write_text(PIECES_ARPA)
+    same = 0
+    for number, theirs in enumerate(RECORDED["pieces"]):
+        beams = pieces_solved(build_ctcdecoder, str(path), number)
+        ours = {text: scores for text, *scores in beams}
+        for text, *scores in theirs:
+            if text:
+                assert ours[text] == pytest.approx(scores, abs=TOLERANCE), (number, text)
+                same += 1
+        # The empty word makes the empty reading another there, by far the worse.
+        assert beams[0][0] == theirs[0][0] or not beams[0][0]
+    assert same > 1500

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -50,14 +51,14 @@ class SpelledSession final : public Session {
     for (std::size_t k = 0; k < queries.size(); ++k) {
       const State before = at(queries[k].state);
       State after = before;
-      float score = -part(before.text).foreseen;
+      float score = -foreseen(before.text);
       if (ends(queries[k])) {
-        score += step->score + part(before.text).word.score;
+        score += step->score + word(before.text).score;
         after = {said(before, step->state), no_text};
         ++step;
       }
       after.text = longer(after.text, queries[k].word);
-      steps[k] = {score + part(after.text).foreseen, number(after)};
+      steps[k] = {score + foreseen(after.text), number(after)};
     }
   }
 
@@ -83,8 +84,7 @@ class SpelledSession final : public Session {
       scores[k] = 0.0F;
       bases.push_back(base_of(state));
       if (state.text != no_text) {
-        const Part& word = part(state.text);
-        scores[k] = step->score + word.word.score - word.foreseen;
+        scores[k] = step->score + word(state.text).score - foreseen(state.text);
         bases.back() = step->state;
         ++step;
       }
@@ -132,20 +132,27 @@ class SpelledSession final : public Session {
     State last;
     std::int32_t base;
   };
-  // Of a text: what it scores as a word, and as the beginning of one.
+  // Of a text: what it scores as the beginning of a word, and as one, if that was asked for.
   struct Part {
-    SpelledModel::Word word;
     float foreseen;
+    std::optional<SpelledModel::Word> word;
   };
 
   const State& at(std::int32_t state) const { return states_[static_cast<std::size_t>(state)]; }
-  const Part& part(std::int32_t text) const { return parts_[static_cast<std::size_t>(text)]; }
+  float foreseen(std::int32_t text) const {
+    return parts_[static_cast<std::size_t>(text)].foreseen;
+  }
+  const SpelledModel::Word& word(std::int32_t text) {
+    std::optional<SpelledModel::Word>& word = parts_[static_cast<std::size_t>(text)].word;
+    if (!word) {
+      word = model_.complete(texts_.text(text));
+    }
+    return *word;
+  }
   std::int32_t base_of(const State& state) const {
     return model_.by_history() ? words_[static_cast<std::size_t>(state.words)].base : state.words;
   }
-  Query completed(const State& state) const {
-    return {base_of(state), part(state.text).word.id};
-  }
+  Query completed(const State& state) { return {base_of(state), word(state.text).id}; }
 
   // What stands for the words so far, after the word at hand, which led the base to a state.
   std::int32_t said(const State& last, std::int32_t base) {
@@ -209,13 +216,13 @@ class SpelledSession final : public Session {
     texts_ = {};
     longer_.clear();
     texts_.add("");
-    parts_.assign(1, {{0, 0.0F}, 0.0F});
+    parts_.assign(1, {0.0F, std::nullopt});
   }
 
   std::int32_t text_of(std::string_view text) {
     const std::int32_t id = texts_.add(text);
     if (static_cast<std::size_t>(id) == parts_.size()) {
-      parts_.push_back({model_.complete(text), model_.foreseen(text)});
+      parts_.push_back({model_.foreseen(text), std::nullopt});
     }
     return id;
   }
@@ -293,8 +300,8 @@ SpelledModel::Word SpelledModel::complete(std::string_view text) const {
   if (place != known_.end() && *place == text) {
     return {ids_[static_cast<std::size_t>(place - known_.begin())], scores_.word};
   }
-  const std::int32_t id = closed_ ? 0 : base_->word(text);
-  return {id, scores_.word + (id != 0 ? 0.0F : scores_.unknown)};
+  const std::int32_t id = base_->word(text);
+  return {id, scores_.word + (id != 0 && !closed_ ? 0.0F : scores_.unknown)};
 }
 
 // Never below that of a longer beginning: what is foreseen only falls as a word goes on.

@@ -29,8 +29,8 @@ class SpelledModel final : public LanguageModel {
     float score;
   };
 
-  // `known` are words by their texts: all that are known if `closed`, else all that are foreseen,
-  // and the base says which others it knows. `by_history`: states are equal only if all words so far
+  // `known` are words by their texts: all that count as known if `closed`, else all that are foreseen,
+  // and those that the base knows are known as well. It is asked for all words by their texts. `by_history`: states are equal only if all words so far
   // are. Throws std::invalid_argument for a base by index.
   SpelledModel(std::shared_ptr<const LanguageModel> base, Detokenizer detokenizer,
                std::vector<std::string> known, bool closed, bool by_history, Scores scores);
