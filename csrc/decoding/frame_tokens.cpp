@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 namespace sestina::decoding {
 
@@ -54,8 +55,22 @@ void FrameTokens::keep_allowed(const float* emissions) {
   const auto last = ranked_.begin() + (allowed_ - 1);
   std::nth_element(ranked_.begin(), last, ranked_.begin() + num_ranked, std::greater<>());
   const float lowest = *last;
+  // Of several with the last score that is allowed, those that Flashlight takes: emissions in half
+  // precision are often equal.
+  order_.clear();
+  if (std::find(last + 1, ranked_.begin() + num_ranked, lowest) != ranked_.begin() + num_ranked) {
+    order_.resize(static_cast<std::size_t>(num_tokens_));
+    std::iota(order_.begin(), order_.end(), 0);
+    std::partial_sort(order_.begin(), order_.begin() + allowed_, order_.end(),
+                      [&](std::int32_t a, std::int32_t b) { return emissions[a] > emissions[b]; });
+    order_.resize(static_cast<std::size_t>(allowed_));
+  }
   std::erase_if(candidates_, [&](const Candidate& candidate) {
-    const bool drops = emissions[candidate.token] < lowest;
+    const float emission = emissions[candidate.token];
+    const bool drops =
+        emission < lowest ||
+        (emission == lowest && !order_.empty() &&
+         std::find(order_.begin(), order_.end(), candidate.token) == order_.end());
     if (drops) {
       scores_[static_cast<std::size_t>(candidate.token)] = impossible_score;
     }

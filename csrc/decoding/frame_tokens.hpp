@@ -54,6 +54,7 @@ class FrameTokens {
   std::vector<Candidate> candidates_;
   std::vector<double> scores_;  // by token, of the candidates; with masks the others are impossible
   std::vector<float> ranked_;
+  std::vector<std::int32_t> order_;
   // With masks:
   std::vector<double> packed_;
   FrameScores frame_{};

@@ -399,3 +399,11 @@ def test_what_is_forgotten_on_the_way_is_not_missed(
             assert [getattr(one, name) for one in often] == pytest.approx(
                 [getattr(one, name) for one in never], abs=1e-6
             )
+
+
+@pytest.mark.parametrize("semantics", ["ctc", "flashlight"])
+def test_of_tokens_with_equal_scores_no_more_are_tried_than_is_said(semantics):
+    scores = np.array([[-9.0, -9.0, -1.0, -1.0, -1.0, -1.0]], dtype=np.float32)
+    options = DecoderOptions(beam_size=50, beam_size_token=2, semantics=semantics, merge="history")
+    found = Decoder(Tokens(list("-|abcd")), options=options).decode(scores, nbest=50)
+    assert len([one for one in found if one.text]) == 2
