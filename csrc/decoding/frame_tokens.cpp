@@ -11,6 +11,31 @@ namespace {
 
 constexpr double impossible_score = -std::numeric_limits<double>::infinity();
 
+// Takes the emissions above `low`, which taking one may raise. Most blocks of a large vocabulary have
+// none and are passed over by comparisons of vectors.
+template <typename Take>
+void each_above(const float* emissions, std::int32_t count, const float& low, const Take& take) {
+  constexpr std::int32_t block = 16;
+  for (std::int32_t first = 0; first < count; first += block) {
+    const std::int32_t end = std::min(first + block, count);
+    if (end == first + block) {
+      const float bound = low;
+      int some = 0;
+      for (std::int32_t n = first; n < first + block; ++n) {
+        some |= emissions[n] > bound ? 1 : 0;
+      }
+      if (some == 0) {
+        continue;
+      }
+    }
+    for (std::int32_t n = first; n < end; ++n) {
+      if (emissions[n] > low) {
+        take(emissions[n]);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 FrameTokens::FrameTokens(std::int32_t num_tokens, std::int32_t allowed, bool has_masks)
@@ -31,10 +56,22 @@ float FrameTokens::lowest_allowed(const float* emissions) {
   if (allowed_ >= num_tokens_) {
     return -std::numeric_limits<float>::infinity();
   }
-  ranked_.assign(emissions, emissions + num_tokens_);
-  const auto last = ranked_.begin() + (allowed_ - 1);
-  std::nth_element(ranked_.begin(), last, ranked_.end(), std::greater<>());
-  return *last;
+  constexpr std::int32_t most_in_heap = 64;
+  if (allowed_ > most_in_heap) {
+    ranked_.assign(emissions, emissions + num_tokens_);
+    const auto last = ranked_.begin() + (allowed_ - 1);
+    std::nth_element(ranked_.begin(), last, ranked_.end(), std::greater<>());
+    return *last;
+  }
+  // The best so far, the worst of them in front.
+  ranked_.assign(emissions, emissions + allowed_);
+  std::make_heap(ranked_.begin(), ranked_.end(), std::greater<>());
+  each_above(emissions + allowed_, num_tokens_ - allowed_, ranked_.front(), [&](float emission) {
+    std::pop_heap(ranked_.begin(), ranked_.end(), std::greater<>());
+    ranked_.back() = emission;
+    std::push_heap(ranked_.begin(), ranked_.end(), std::greater<>());
+  });
+  return ranked_.front();
 }
 
 // Only tokens as good as the worst candidate decide about candidates, and there are few.

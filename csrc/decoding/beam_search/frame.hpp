@@ -184,7 +184,13 @@ void BeamSearch<P>::choose_tokens(const float* emissions) {
   const double needed = bound_ - highest_total_ - margin_;
   const double inside = needed - rise_;
   const double ending = needed - std::max(rise_, highest_bonus_);
+  // Of a large vocabulary most tokens go by this, and need not be gathered first.
+  const float allowed = num_tokens_ > 64 ? tokens_.lowest_allowed(emissions)
+                                         : -std::numeric_limits<float>::infinity();
   for (std::int32_t n = 0; n < num_tokens_; ++n) {
+    if (emissions[n] < allowed) {
+      continue;
+    }
     const double e =
         emissions[n] + (n == options_.silence ? options_.sil_score : 0.0) + options_.token_score;
     const bool ends = P.kind != Kind::free && (!has_masks_ || (ending_tokens_ >> n & 1) != 0);
