@@ -3,8 +3,8 @@
 Frontiers are of the tune set (sweep_flashlight.py, sweep_pyctcdecode.py, sweep_sestina.py). For a
 setting of a peer ours is the fastest whose error rate on the tune set is no higher; both then
 decode the same utterances of the validation set, and the notes give the paired bootstrap of the
-difference. A peer's settings are its best one, for which there is a target, and those nearest to the
-rates asked for.
+difference. A peer's settings are its best one, for which there is a target, and those nearest to
+the rates asked for.
 """
 
 from __future__ import annotations
