@@ -108,8 +108,12 @@ bool BeamSearch<P>::skip(const float* emissions) {
 // Forgets what no hypothesis needs any more, so that memory does not grow with the input.
 template <Policy P>
 void BeamSearch<P>::collect() {
-  const std::size_t enough = std::max(options_.enough, options_.enough / 512 * beam_.size());
-  if (!beam_.empty() && records_.size() > enough + kept_records_) {
+  // Where much is needed for long, not as much again: tables would double.
+  const auto is_enough = [&](std::size_t size, std::size_t kept) {
+    return size > std::max(options_.enough, options_.enough / 512 * beam_.size()) &&
+           size > kept + options_.enough / 4;
+  };
+  if (!beam_.empty() && is_enough(records_.size(), kept_records_)) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       // The record of paths that do not exist any more keeps nothing alive.
@@ -125,8 +129,8 @@ void BeamSearch<P>::collect() {
     records_.keep(live);
     kept_records_ = records_.size();
   }
-  if (contexts_.used() > enough + contexts_.kept() ||
-      spelled_.size() > enough + kept_spelled_) {
+  if (is_enough(contexts_.used(), contexts_.kept()) ||
+      is_enough(spelled_.size(), kept_spelled_)) {
     std::vector<std::uint32_t*> live;
     for (Prefix& p : beam_) {
       live.push_back(&p.context);
