@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -18,13 +17,14 @@ from sestina.decoding import _native
 from sestina.decoding.checks import MOST, check_count, check_kind
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
 from sestina.decoding.hotword_scores import HotwordScores
-from sestina.decoding.language_models import LanguageModel, NgramModel, bytes_of
+from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
 from sestina.decoding.results import Hypothesis, Naming, spelling_of
 from sestina.decoding.sources import shared
+from sestina.decoding.spelled_words import SpelledWords, spells_pieces
 from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
 
@@ -82,9 +82,7 @@ class Decoder:
         self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
         # Words of pieces are then known by their texts, and the search is one of tokens.
-        self._spells_pieces = (
-            self._options.open_vocabulary and spelling_of(self._tokens) != "letters"
-        )
+        self._spells_pieces = spells_pieces(self._options, self._tokens)
         self._lexicon: Lexicon | None = None
         if isinstance(vocabulary, Lexicon) and not self._spells_pieces:
             self._lexicon = vocabulary
@@ -112,46 +110,28 @@ class Decoder:
             else len(self._lexicon),
         )
         self._hotword_scores = self._made_hotword_scores()
-        names = list(self._tokens)
-        flat, native_options = self._transitions.ravel(), self._native_options()
-        model = lm.native if lm is not None else _native.NoModel()
-        if self._spells_pieces:
-            model = self._spelled(model, native_options)
-        if self._lexicon is None:
-            self._native = _native.Decoder(model, names, native_options, flat, self._phrases)
-        else:
-            self._native = _native.Decoder(
-                self._lexicon.native,
-                model,
-                names,
-                getattr(_native.Smearing, self._options.smearing),
-                native_options,
-                flat,
-                self._bonuses(self._lexicon),
-                self._phrases,
-            )
+        self._native = self._made_native()
 
-    def _spelled(
-        self, model: _native.LanguageModel, options: _native.SearchOptions
-    ) -> _native.SpelledModel:
-        """The model of words as one of the pieces that spell them."""
-        vocabulary = self._vocabulary
-        known: list[bytes] = []
-        if isinstance(vocabulary, Lexicon):
-            known = [bytes_of(vocabulary.word(n)) for n in range(len(vocabulary))]
-        elif isinstance(self._lm, NgramModel):
-            known = [bytes_of(word) for word in self._lm.words]
-        weight = self._lm_weight
-        return _native.SpelledModel(
+    def _made_native(self) -> _native.Decoder:
+        names = list(self._tokens)
+        flat, options = self._transitions.ravel(), self._native_options()
+        model = self._lm.native if self._lm is not None else _native.NoModel()
+        if self._spells_pieces:
+            self._spelled_words = SpelledWords(
+                self._vocabulary, self._lm, self._options, self._lm_weight
+            )
+            model = self._spelled_words.model(model, options)
+        if self._lexicon is None:
+            return _native.Decoder(model, names, options, flat, self._phrases)
+        return _native.Decoder(
+            self._lexicon.native,
             model,
-            list(self._tokens),
-            -1 if options.asg else options.blank,
-            options.silence,
-            known,
-            isinstance(vocabulary, Lexicon),
-            self._options.merge == "history" or self._lm is None,
-            self._options.word_score / weight,
-            self._options.unk_score / weight,
+            names,
+            getattr(_native.Smearing, self._options.smearing),
+            options,
+            flat,
+            self._bonuses(self._lexicon),
+            self._phrases,
         )
 
     def _phrases_maker(self) -> Callable[[], _native.PhraseAutomaton] | None:
@@ -455,18 +435,7 @@ class Decoder:
             naming=self._naming,
             confidences=tuple(min(1.0, share) for share in sure[0]) if sure else None,
         )
-        if not self._spells_pieces:
-            return made
-        own = 0.0 if self._lm is None else language - self._spelling_scores(made)
-        return replace(made, language_score=own)
-
-    def _spelling_scores(self, found: Hypothesis) -> float:
-        """What the options add for the words of pieces, in the units of the language model."""
-        vocabulary: Any = self._vocabulary if isinstance(self._vocabulary, Lexicon) else self._lm
-        unknown = sum(word.text not in vocabulary for word in found.words)
-        options = self._options
-        added = options.word_score * len(found.words) + options.unk_score * unknown
-        return added / self._lm_weight
+        return self._spelled_words.parted(made) if self._spells_pieces else made
 
 
 def _word(lexicon: Lexicon | None, unk_word: str, number: int) -> str:

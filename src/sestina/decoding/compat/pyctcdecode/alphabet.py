@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from sestina.core.errors import InvalidValueError
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.phrases import spelled
 from sestina.decoding.tokens import Tokens
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "UNK_TOKEN",
     "UNK_TOKEN_PTN",
     "Alphabet",
+    "lexicon_of",
     "silence_of",
+    "spelled_in",
     "token_names",
     "verify_alphabet_coverage",
 ]
@@ -161,3 +165,22 @@ def silence_of(alphabet: Alphabet, tokens: Tokens) -> str:
 
 def _unused(name: str, labels: Collection[str]) -> str:
     return _unused(f"<{name}>", labels) if name in labels else name
+
+
+def spelled_in(word: str, tokens: Tokens) -> Sequence[str]:
+    """A word's tokens, none if some are missing."""
+    try:
+        return spelled(word, tokens)
+    except InvalidValueError:
+        return ()
+
+
+def lexicon_of(words: Iterable[str], tokens: Tokens, silence: str) -> Lexicon:
+    """The words that can be spelled, ended by the silence if there is one."""
+    ends = [silence] if silence else []
+    spellings = {
+        word: " ".join([*spelling, *ends])
+        for word in sorted(set(words))
+        if (spelling := spelled_in(word, tokens))
+    }
+    return Lexicon.from_spellings(spellings, tokens)

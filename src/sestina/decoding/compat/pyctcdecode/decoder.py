@@ -16,7 +16,9 @@ from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageM
 from sestina.decoding.compat.pyctcdecode.alphabet import (
     BLANK,
     Alphabet,
+    lexicon_of,
     silence_of,
+    spelled_in,
     token_names,
     verify_alphabet_coverage,
 )
@@ -42,7 +44,6 @@ from sestina.decoding.compat.pyctcdecode.logits import log_probabilities, with_c
 from sestina.decoding.decoder import Decoder
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.phrases import spelled
 from sestina.decoding.results import Hypothesis
 from sestina.decoding.tokens import Tokens
 
@@ -350,7 +351,8 @@ class BeamSearchDecoderCTC:
                 expected="none with pieces of words",
                 remedy="use sestina.decoding.Decoder, whose hotwords are spelled with pieces",
             )
-        worth = dict.fromkeys(sorted(filter(self._spelled, words)), float(hotword_weight))
+        can_be = (word for word in sorted(words) if spelled_in(word, self._tokens))
+        worth = dict.fromkeys(can_be, float(hotword_weight))
         options = self._options(beam_width, beam_prune_logp, prune_history=prune_history)
         decoder = self._decoder(options, worth, start)
         found = decoder.decode_batch(emissions, nbest=most or beam_width, threads=threads)
@@ -402,12 +404,14 @@ class BeamSearchDecoderCTC:
             words: Iterable[str] = ()
             if lm is not None:
                 words = lm.words if isinstance(lm, LanguageModel) else lm.unigrams
-            self._known = self._lexicon_of(words)
+            self._known = lexicon_of(words, self._tokens, self._silence)
         known: Lexicon | Tokens = self._known
         if not len(self._known):
             # A decoder would spell its hotwords itself, but an empty lexicon tells not how words
             # end, as pieces do.
-            known = self._tokens if self._alphabet.is_bpe else self._lexicon_of(worth)
+            known = self._tokens
+            if not self._alphabet.is_bpe:
+                known = lexicon_of(worth, self._tokens, self._silence)
         if not isinstance(lm, LanguageModel | None):
             return Decoder(known, Asked(lm, start), options, hotwords=worth)
         if lm is None or lm.alpha == 0.0:
@@ -423,22 +427,6 @@ class BeamSearchDecoderCTC:
             lm.model if plain else Wrapped(lm, start, price_unknown=not lm.words)
         )
         return Decoder(known, model, options, hotwords=worth)
-
-    def _lexicon_of(self, words: Iterable[str]) -> Lexicon:
-        ends = [self._silence] if self._silence else []
-        spellings = {
-            word: " ".join([*tokens, *ends])
-            for word in sorted(set(words))
-            if (tokens := self._spelled(word))
-        }
-        return Lexicon.from_spellings(spellings, self._tokens)
-
-    def _spelled(self, word: str) -> Sequence[str]:
-        """Its tokens, or none if some are missing."""
-        try:
-            return spelled(word, self._tokens)
-        except InvalidValueError:
-            return ()
 
     def _told_apart(self, word: str, worth: dict[str, float]) -> bool:
         return word in worth or (self._known is not None and word in self._known)

@@ -1,0 +1,62 @@
+"""Words of pieces that no lexicon spells: known by their texts, in whatever pieces they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sestina.decoding import _native
+from sestina.decoding.language_models import LanguageModel, NgramModel, bytes_of
+from sestina.decoding.lexicon import Lexicon
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.results import Hypothesis, spelling_of
+from sestina.decoding.tokens import Tokens
+
+__all__ = ["SpelledWords", "spells_pieces"]
+
+
+def spells_pieces(options: DecoderOptions, tokens: Tokens) -> bool:
+    """Whether the options ask for this: an open vocabulary, where tokens are pieces of words."""
+    return options.open_vocabulary and spelling_of(tokens) != "letters"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpelledWords:
+    """What words of pieces score in one decoder, whose search is one of tokens."""
+
+    vocabulary: Lexicon | Tokens
+    """With the words that cost no `unk_score`; without a lexicon, those that the model knows."""
+    lm: LanguageModel | None
+    options: DecoderOptions
+    weight: float
+    """What the search multiplies the language model's scores with."""
+
+    def model(
+        self, base: _native.LanguageModel, search: _native.SearchOptions
+    ) -> _native.SpelledModel:
+        """The model of words as one of the pieces that spell them."""
+        tokens, known = self.vocabulary, list[bytes]()
+        if isinstance(tokens, Lexicon):
+            known = [bytes_of(tokens.word(n)) for n in range(len(tokens))]
+            tokens = tokens.tokens
+        elif isinstance(self.lm, NgramModel):
+            known = [bytes_of(word) for word in self.lm.words]
+        return _native.SpelledModel(
+            base,
+            list(tokens),
+            -1 if search.asg else search.blank,
+            search.silence,
+            known,
+            isinstance(self.vocabulary, Lexicon),
+            self.options.merge == "history" or self.lm is None,
+            self.options.word_score / self.weight,
+            self.options.unk_score / self.weight,
+        )
+
+    def parted(self, found: Hypothesis) -> Hypothesis:
+        """The hypothesis with the language model's own score, without what words cost besides."""
+        if self.lm is None:
+            return replace(found, language_score=0.0)
+        known = self.vocabulary if isinstance(self.vocabulary, Lexicon) else self.lm
+        unknown = sum(word.text not in known for word in found.words)
+        added = self.options.word_score * len(found.words) + self.options.unk_score * unknown
+        return replace(found, language_score=found.language_score - added / self.weight)
