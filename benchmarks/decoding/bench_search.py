@@ -8,7 +8,8 @@ reads its model as KenLM's hash table, made by `recipes/kenlm_oracle.sh` from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.decoding.emissions import Emissions
@@ -50,6 +51,20 @@ def ours(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
     return run
 
 
+@contextmanager
+def mine_and_theirs(workload: Mapping[str, Any]) -> Iterator[tuple[Worker, Worker]]:
+    """Both, ready to decode."""
+    with (
+        Worker("benchmarks.decoding.bench_search:ours", workload) as mine,
+        Worker(
+            "benchmarks.decoding.peers.flashlight_text:lexicon",
+            workload,
+            python=bench_python("decoding"),
+        ) as theirs,
+    ):
+        yield mine, theirs
+
+
 def bench(report: Report) -> None:
     """One row for each setting."""
     if not LM.exists():
@@ -76,14 +91,7 @@ def bench(report: Report) -> None:
             **WEIGHTS,
         }
         workload = settings | files
-        with (
-            Worker("benchmarks.decoding.bench_search:ours", workload) as mine,
-            Worker(
-                "benchmarks.decoding.peers.flashlight_text:lexicon",
-                workload,
-                python=bench_python("decoding"),
-            ) as theirs,
-        ):
+        with mine_and_theirs(workload) as (mine, theirs):
             found, expected = mine.run().extra["texts"], theirs.run().extra["texts"]
             measured = alternate(mine, theirs, warmup=1)
         merge = "sums" if log_add else "max"
@@ -106,14 +114,7 @@ def bench(report: Report) -> None:
 
 def _compare_all(report: Report, workload: Mapping[str, Any]) -> None:
     """The share of texts that are equal, over the whole set."""
-    with (
-        Worker("benchmarks.decoding.bench_search:ours", workload) as mine,
-        Worker(
-            "benchmarks.decoding.peers.flashlight_text:lexicon",
-            workload,
-            python=bench_python("decoding"),
-        ) as theirs,
-    ):
+    with mine_and_theirs(workload) as (mine, theirs):
         found, expected = mine.run().extra["texts"], theirs.run().extra["texts"]
     equal = sum(a == b for a, b in zip(found, expected, strict=True))
     report.row(

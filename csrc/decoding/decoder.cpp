@@ -19,12 +19,6 @@ namespace sestina::decoding {
 
 namespace {
 
-std::vector<std::int32_t> numbered(std::size_t count) {
-  std::vector<std::int32_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return numbers;
-}
-
 std::vector<float> checked_transitions(std::vector<float> scores) {
   for (const float score : scores) {
     if (!(score < std::numeric_limits<float>::infinity())) {
@@ -142,12 +136,8 @@ Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model
     const auto copy = [](std::span<const std::int32_t> ids) {
       return std::vector<std::int32_t>(ids.begin(), ids.end());
     };
-    biased_ = std::make_shared<const BiasedModel>(std::move(model_), std::move(phrases),
-                                                  copy(parts.model_words),
-                                                  copy(parts.phrase_symbols));
-    model_ = biased_;
-    own_model_symbols_ = numbered(parts.model_words.size());
-    model_symbols_ = own_model_symbols_;
+    bias(std::make_shared<const BiasedModel>(std::move(model_), std::move(phrases),
+                                             copy(parts.model_words), copy(parts.phrase_symbols)));
   }
 }
 
@@ -155,14 +145,21 @@ Decoder::Decoder(const Packed& parts, std::shared_ptr<const LanguageModel> model
 void Decoder::set_model(std::shared_ptr<const LanguageModel> model,
                         std::shared_ptr<const PhraseAutomaton> phrases,
                         std::span<const std::string_view> names) {
-  model_ = std::move(model);
   if (phrases) {
-    const std::size_t count = own_model_symbols_.size();
-    biased_ = std::make_shared<const BiasedModel>(std::move(model_), std::move(phrases),
-                                                  std::move(own_model_symbols_), names);
-    model_ = biased_;
-    own_model_symbols_ = numbered(count);
+    bias(std::make_shared<const BiasedModel>(std::move(model), std::move(phrases),
+                                             std::move(own_model_symbols_), names));
+  } else {
+    model_ = std::move(model);
+    model_symbols_ = own_model_symbols_;
   }
+}
+
+// By its own numbers, for it knows those of the model below it.
+void Decoder::bias(std::shared_ptr<const BiasedModel> model) {
+  biased_ = std::move(model);
+  model_ = biased_;
+  own_model_symbols_.resize(biased_->base_ids().size());
+  std::iota(own_model_symbols_.begin(), own_model_symbols_.end(), 0);
   model_symbols_ = own_model_symbols_;
 }
 

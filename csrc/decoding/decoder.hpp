@@ -88,6 +88,7 @@ class Decoder {
   void set_model(std::shared_ptr<const LanguageModel> model,
                  std::shared_ptr<const PhraseAutomaton> phrases,
                  std::span<const std::string_view> names);
+  void bias(std::shared_ptr<const BiasedModel> model);
   std::unique_ptr<Search> borrow() const;
   void give_back(std::unique_ptr<Search> search) const;
   std::unique_ptr<Search> search(const SearchOptions& options) const {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr char magic[8] = {'s', 'e', 's', 't', 'g', 'r', 'p', 'h'};
 // To be raised whenever Header, Node or Word change, or what their fields mean.
-constexpr std::uint32_t version = 4;
+constexpr std::uint32_t version = 5;
 
 struct Header {
   char kind[8];

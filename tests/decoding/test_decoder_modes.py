@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from sestina.decoding import Decoder, DecoderOptions, Grammar, Lexicon, Tokens, read_arpa
+from tests.decoding.forgetful import Forgetful
+from tests.decoding.plain_search import PlainSearch
 
 NAMES = "-|abc"
 BLANK, SILENCE = 0, 1
@@ -355,9 +357,7 @@ def test_pieces_make_words():
 @pytest.mark.parametrize("merge", ["history", "context"])
 @pytest.mark.parametrize("log_add", [False, True])
 @pytest.mark.parametrize("vocabulary", ["lexicon", "free", "open", "hotwords", "segments"])
-def test_what_is_forgotten_on_the_way_is_not_missed(
-    vocabulary, log_add, merge, token_lm, monkeypatch
-):
+def test_what_is_forgotten_on_the_way_is_not_missed(vocabulary, log_add, merge, token_lm):
     """Searches that forget at every frame find what those do that never do."""
     rng = np.random.default_rng(3)
     tokens = Tokens(NAMES)
@@ -371,25 +371,15 @@ def test_what_is_forgotten_on_the_way_is_not_missed(
         criterion="asg" if vocabulary == "segments" else "ctc",
     )
     lm = read_arpa(token_lm.source.path)
-    decoders = []
-    for enough in (1_000_000, 1):
-        given = Decoder._native_options
-
-        def forgetting(self, given=given, enough=enough):
-            made = given(self)
-            made.enough = enough
-            return made
-
-        monkeypatch.setattr(Decoder, "_native_options", forgetting)
-        decoders.append(
-            Decoder(
-                tokens if vocabulary == "free" else lexicon,
-                lm,
-                options,
-                hotwords={"ab a": 2.0, "ca": 1.0} if vocabulary == "hotwords" else None,
-            )
+    decoders = [
+        make(
+            tokens if vocabulary == "free" else lexicon,
+            lm,
+            options,
+            hotwords={"ab a": 2.0, "ca": 1.0} if vocabulary == "hotwords" else None,
         )
-        monkeypatch.undo()
+        for make in (Decoder, Forgetful)
+    ]
     for _ in range(5):
         scores = random_scores(rng, 60, len(NAMES))
         never, often = (decoder.decode(scores, nbest=20) for decoder in decoders)
@@ -407,3 +397,27 @@ def test_of_tokens_with_equal_scores_no_more_are_tried_than_is_said(semantics):
     options = DecoderOptions(beam_size=50, beam_size_token=2, semantics=semantics, merge="history")
     found = Decoder(Tokens(list("-|abcd")), options=options).decode(scores, nbest=50)
     assert len([one for one in found if one.text]) == 2
+
+
+@pytest.mark.parametrize("log_add", [False, True])
+@pytest.mark.parametrize("allowed", [3, 100])  # few are kept in a heap
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_tokens_of_a_large_vocabulary_are_tried(allowed, log_add, seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(12, 150)).astype(np.float32)
+    options = DecoderOptions(
+        beam_size=20,
+        beam_size_token=allowed,
+        beam_threshold=50.0,
+        log_add=log_add,
+        merge="history",
+        silence="",
+    )
+    plain = PlainSearch(options, lambda _, token: 0.0 if token is None else (0.0, 0), 0)
+    for frame in scores:
+        plain.step(frame)
+    tokens = Tokens(["-", *(f"t{n}" for n in range(149))])
+    found = Decoder(tokens, options=options).decode(scores, nbest=5)
+    assert [one.score for one in found] == pytest.approx(
+        [score for score, _ in plain.finish()[:5]], abs=1e-3
+    )

@@ -17,6 +17,7 @@ from sestina.decoding import (
     Tokens,
     read_arpa,
 )
+from tests.decoding.forgetful import Forgetful
 
 # Letters of which two make one text in two ways; and pieces with the same.
 TOKENS = {
@@ -408,15 +409,6 @@ def test_a_search_that_forgets_has_the_same_lattice(log_add, models):
         )
         assert said == expected
         assert len({text for *_, text in said}) == len(set(found.arcs["word"].tolist()) - {-1})
-
-
-class Forgetful(Decoder):
-    """Forgets what it need not know any more in every frame."""
-
-    def _native_options(self):
-        made = super()._native_options()
-        made.enough = 1
-        return made
 
 
 def test_confidence_is_high_where_the_scores_are_clear_and_low_where_they_are_not():

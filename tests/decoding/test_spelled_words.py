@@ -10,45 +10,29 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import OptionError
-from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, read_arpa
+from sestina.decoding import (
+    BatchedLanguageModel,
+    Decoder,
+    DecoderOptions,
+    Lexicon,
+    Tokens,
+    read_arpa,
+)
+from tests.decoding.forgetful import Forgetful
 from tests.decoding.plain_search import collapsed
+from tests.parity.pyctcdecode_problems import PIECES_ARPA
 
 TOKENS = {
     "sentencepiece": ["-", "▁a", "▁b", "a", "b"],
     "wordpiece": ["-", "a", "b", "##a", "##b"],
 }
-WORDS = """\\data\\
-ngram 1=8
-ngram 2=7
-
-\\1-grams:
--1.5\t<unk>\t-0.1
--99\t<s>\t-0.4
--0.9\t</s>
--0.6\ta\t-0.3
--1.1\tb\t-0.5
--0.8\tab\t-0.2
--1.4\tbab\t-0.15
--1.2\tbaa
-
-\\2-grams:
--0.3\t<s> ab
--0.2\ta b
--0.5\tab a
--0.25\t<unk> b
--0.7\tb </s>
--0.35\tab ab
--0.6\tbab a
-
-\\end\\
-"""
 KNOWN = {"a", "b", "ab", "bab", "baa"}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "words.arpa"
-    path.write_text(WORDS)
+    path.write_text(PIECES_ARPA)
     return read_arpa(path)
 
 
@@ -176,15 +160,6 @@ def test_streams_and_confidences(model):
     assert all(0 < word.confidence <= 1 for word in whole.words)
 
 
-class Forgetful(Decoder):
-    """Forgets what it need not know any more in every frame."""
-
-    def _native_options(self):
-        made = super()._native_options()
-        made.enough = 1
-        return made
-
-
 @pytest.mark.parametrize("merge", ["history", "context"])
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_not_needed_any_more_is_forgotten(merge, seed, model):
@@ -207,6 +182,38 @@ def test_hotwords_are_found_more_easily(model):
     words = [word.text for word in best.words]
     assert best.language_score == pytest.approx(case.language(words), abs=1e-3)
     assert best.hotword_score == pytest.approx(20.0 * words.count("bb"), abs=1e-3)
+
+
+class Lengths(BatchedLanguageModel):
+    """Long words are improbable."""
+
+    fails = False
+
+    def start(self):
+        return None
+
+    def score_batch(self, states, words):
+        if self.fails:
+            raise RuntimeError("out of order")
+        return [-0.3 * len(word) for word in words], words
+
+
+def test_a_model_of_ones_own_is_asked_from_all_threads():
+    options = DecoderOptions(open_vocabulary=True, silence="", unk_score=-1.0, beam_size=20)
+    lm = Lengths()
+    decoder = Decoder(Tokens(TOKENS["wordpiece"]), lm, options)
+    rng = np.random.default_rng(2)
+    scores = np.full((12, 5), -9.0, np.float32)
+    scores[np.arange(12), [1, 0, 2, 0, 3, 0, 1, 0, 2, 4, 0, 0]] = 0.0  # a, ba, a, bb
+    scores = [scores + rng.normal(size=(12, 5)).astype(np.float32) / 9 for _ in range(12)]
+    found = decoder.decode_batch(scores, threads=4)
+    assert {one[0].text for one in found} == {"a ba a bb"}
+    assert [one[0].score for one in found] == [decoder.decode(one)[0].score for one in scores]
+    lm.fails = True
+    with pytest.raises(RuntimeError, match="out of order"):
+        decoder.decode_batch(scores, threads=4)
+    lm.fails = False
+    assert decoder.decode(scores[0])[0].text == "a ba a bb"
 
 
 def test_what_cannot_be_is_refused(model):

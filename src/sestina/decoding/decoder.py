@@ -22,9 +22,9 @@ from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posterior
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
-from sestina.decoding.results import Hypothesis, Naming, spelling_of
+from sestina.decoding.results import Hypothesis, Naming
 from sestina.decoding.sources import shared
-from sestina.decoding.spelled_words import SpelledWords, spells_pieces
+from sestina.decoding.spelled_words import SpelledWords
 from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
 
@@ -82,7 +82,7 @@ class Decoder:
         self._vocabulary = vocabulary
         self._tokens = vocabulary if isinstance(vocabulary, Tokens) else vocabulary.tokens
         # Words of pieces are then known by their texts, and the search is one of tokens.
-        self._spells_pieces = spells_pieces(self._options, self._tokens)
+        self._spells_pieces = self._options.open_vocabulary and self._tokens.spelling != "letters"
         self._lexicon: Lexicon | None = None
         if isinstance(vocabulary, Lexicon) and not self._spells_pieces:
             self._lexicon = vocabulary
@@ -104,22 +104,22 @@ class Decoder:
             word=partial(_word, self._lexicon, self._options.unk_word),
             blank=self._options.blank if self._options.criterion == "ctc" else "",
             silence=self._options.silence,
-            spelling="none" if self._lexicon is not None else spelling_of(self._tokens),
-            unknown=-1
-            if self._lexicon is None or not self._options.open_vocabulary
-            else len(self._lexicon),
+            spelling="none" if self._lexicon is not None else self._tokens.spelling,
+            unknown=len(self._lexicon or ())
+            if has_lexicon and self._options.open_vocabulary
+            else -1,
         )
         self._hotword_scores = self._made_hotword_scores()
+        self._spelled_words = None
+        if self._spells_pieces:
+            self._spelled_words = SpelledWords(vocabulary, lm, self._options, self._lm_weight)
         self._native = self._made_native()
 
     def _made_native(self) -> _native.Decoder:
         names = list(self._tokens)
         flat, options = self._transitions.ravel(), self._native_options()
         model = self._lm.native if self._lm is not None else _native.NoModel()
-        if self._spells_pieces:
-            self._spelled_words = SpelledWords(
-                self._vocabulary, self._lm, self._options, self._lm_weight
-            )
+        if self._spelled_words is not None:
             model = self._spelled_words.model(model, options)
         if self._lexicon is None:
             return _native.Decoder(model, names, options, flat, self._phrases)
@@ -435,7 +435,7 @@ class Decoder:
             naming=self._naming,
             confidences=tuple(min(1.0, share) for share in sure[0]) if sure else None,
         )
-        return self._spelled_words.parted(made) if self._spells_pieces else made
+        return made if self._spelled_words is None else self._spelled_words.parted(made)
 
 
 def _word(lexicon: Lexicon | None, unk_word: str, number: int) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
-from sestina.decoding.results import spelling_of
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["Grammar", "allowing", "boosting", "spelled", "symbols_of"]
@@ -94,7 +93,7 @@ def spelled(word: str, tokens: Tokens) -> Phrase:
     Raises:
         InvalidValueError: if a letter is no token.
     """
-    style = spelling_of(tokens)
+    style = tokens.spelling
     text = f"▁{word}" if style == "sentencepiece" else word
     found: list[str] = []
     at = 0

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.decoding.tokens import Tokens
+from sestina.decoding.tokens import Spelling, Tokens
 
-__all__ = ["Hypothesis", "Naming", "Spelling", "TimedText", "spelling_of"]
-
-Spelling = Literal["none", "letters", "sentencepiece", "wordpiece"]
-
-
-def spelling_of(tokens: Iterable[str]) -> Spelling:
-    """How these make words: pieces (`▁` begins a word, or `##` goes on with one) or letters."""
-    spellings = list(tokens)
-    if any(token.startswith("▁") for token in spellings):
-        return "sentencepiece"
-    return "wordpiece" if any(token.startswith("##") for token in spellings) else "letters"
+__all__ = ["Hypothesis", "Naming", "TimedText"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,6 @@ from sestina.decoding.emissions import as_array
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import check_types
-from sestina.decoding.results import spelling_of
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["BatchUpdate", "Seq2SeqDecoder", "Seq2SeqHypothesis", "Seq2SeqOptions", "Update"]
@@ -144,7 +143,7 @@ class Seq2SeqHypothesis:
         if isinstance(self.vocabulary, Lexicon):
             completed = self.path[:, 1]
             return tuple(map(self.vocabulary.word, completed[completed >= 0].tolist()))
-        spelling = spelling_of(self.vocabulary[n] for n in range(len(self.vocabulary)))
+        spelling = self.vocabulary.spelling
         if spelling == "wordpiece":
             spelled = " ".join(self.tokens).replace(" ##", "").removeprefix("##")
         else:

@@ -8,15 +8,10 @@ from sestina.decoding import _native
 from sestina.decoding.language_models import LanguageModel, NgramModel, bytes_of
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis, spelling_of
+from sestina.decoding.results import Hypothesis
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["SpelledWords", "spells_pieces"]
-
-
-def spells_pieces(options: DecoderOptions, tokens: Tokens) -> bool:
-    """Whether the options ask for this: an open vocabulary, where tokens are pieces of words."""
-    return options.open_vocabulary and spelling_of(tokens) != "letters"
+__all__ = ["SpelledWords"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

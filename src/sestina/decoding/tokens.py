@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
 from sestina.decoding import _native
 from sestina.decoding.sources import Source, shared, unchanged
 
-__all__ = ["Tokens"]
+__all__ = ["Spelling", "Tokens"]
+
+Spelling = Literal["none", "letters", "sentencepiece", "wordpiece"]
+"""How tokens make words that have no text of their own; none if all words have one."""
 
 
 class Tokens:
@@ -141,6 +145,13 @@ class Tokens:
         """Their number, and the first of them."""
         shown = " ".join(self._names[:8])
         return f"Tokens({len(self)}: {shown}{' …' if len(self) > 8 else ''})"
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """How they make words: pieces (`▁` begins a word, or `##` goes on with one) or letters."""
+        if any(name.startswith("▁") for name in self._names):
+            return "sentencepiece"
+        return "wordpiece" if any(name.startswith("##") for name in self._names) else "letters"
 
     @property
     def table(self) -> _native.TokenTable:

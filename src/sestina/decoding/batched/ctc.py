@@ -18,7 +18,7 @@ from sestina.decoding.batched.paths import best_entries, trace
 from sestina.decoding.emissions import as_lengths
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis, Naming, spelling_of
+from sestina.decoding.results import Hypothesis, Naming
 from sestina.decoding.tokens import Tokens
 from sestina.tensors import resolve_device
 
@@ -81,7 +81,7 @@ class BatchedDecoder:
             word=tokens.__getitem__,
             blank=self._options.blank,
             silence=self._options.silence,
-            spelling=spelling_of(tokens[index] for index in range(len(tokens))),
+            spelling=tokens.spelling,
         )
 
     def _rules_for(self, lm: LanguageModel | None) -> Rules:
