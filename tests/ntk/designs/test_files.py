@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sestina.core.errors import FileFormatError
+from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.core.files import bytes_digest
 from sestina.ntk.designs.inverse import Design, design
 from sestina.ntk.designs.packing import pack
@@ -220,3 +220,25 @@ def test_any_value_in_any_field_is_used_or_refused(tmp_path_factory, data):
         return
     assert math.isfinite(loaded.expected_error(100))
     loaded.summary()
+
+
+@pytest.mark.parametrize("name", ["max", "rms", "sse", "sse_interior"])
+def test_an_error_below_zero_is_refused(name, tmp_path):
+    text = rewritten(valid_text(), set_field("error", name, -1e16))
+    check_refused(tmp_path, text, f"error.{name} is -1e\\+16, expected a number of at least 0")
+
+
+@pytest.mark.parametrize("rms", [0.0, 1e-300, 1e-160, 0.0102])
+@pytest.mark.parametrize("spread", [0.0, 1e-200, 1.0, 1e6, 1e150, 1e300])
+def test_the_width_of_any_file_is_found_or_refused(rms, spread, tmp_path):
+    path = tmp_path / "design.json"
+    text = rewritten(valid_text(), set_field("error", "rms", rms))
+    path.write_text(rewritten(text, set_field("variance", "rms", spread)))
+    loaded = Design.load(path)
+    try:
+        width = loaded.width_for(0.02, relative=True)
+    except InvalidValueError:
+        assert loaded.expected_error(1 << 60, relative=True) > 0.0199
+    else:
+        assert loaded.expected_error(width, relative=True) <= 0.02 * (1 + 1e-12)
+        assert width == 1 or loaded.expected_error(width - 1, relative=True) > 0.02 * (1 - 1e-12)

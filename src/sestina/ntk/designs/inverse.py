@@ -145,21 +145,22 @@ class Design:
                 "the error of the infinitely wide network",
                 remedy=self._remedy,
             )
-        variance = (wanted - self.error.rms) * (wanted + self.error.rms)
-        needed = self.variance.typical**2 / variance
-        if not needed < _MAX_WIDTH:
+        if self.expected_error(_MAX_WIDTH) > wanted:
             raise InvalidValueError(
                 "accuracy",
                 accuracy,
-                expected=f"one that {_MAX_WIDTH} units reach, not {needed:.3g}",
+                expected=f"one that {_MAX_WIDTH} units reach",
                 remedy="ask for less",
             )
-        width = max(1, math.ceil(needed))
-        while width > 1 and self.expected_error(width - 1) <= wanted:
-            width -= 1
-        while self.expected_error(width) > wanted:  # rounding of the division
-            width += 1
-        return width
+        # The error falls as the width grows. A formula for the width would round, and overflow.
+        too_small, enough = 0, _MAX_WIDTH
+        while enough - too_small > 1:
+            middle = (too_small + enough) // 2
+            if self.expected_error(middle) <= wanted:
+                enough = middle
+            else:
+                too_small = middle
+        return enough
 
     def module(
         self, d_in: int, d_out: int, width: int, seed: int = 0, *, centred: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -87,7 +88,12 @@ def from_body(body: Fields) -> dict[str, Any]:
         "series": body.numbers("series"),
         "activation": _activation(body),
         "achieved_coefficients": achieved_k,
-        "error": KernelError(**{name: error.number(name) for name in _ERROR_NAMES}),
+        "error": KernelError(
+            **{
+                name: error.number(name, at_least=-math.inf if name == "at_one" else 0.0)
+                for name in _ERROR_NAMES
+            }
+        ),
         "tail": body.number("tail"),
         "variance": _variance(body.part("variance")),
         "origin": _origin(body.optional_part("origin")),
