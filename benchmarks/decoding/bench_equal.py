@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.decoding.emissions import Emissions
 from benchmarks.decoding.sets import BENCH, DATA, path_of, texts
+from benchmarks.decoding.sweeps import MEASURED
 from benchmarks.harness import Report, Worker, alternate, at_least, bench_python, main
 from benchmarks.workers import ROOT
 from sestina.decoding import (
@@ -32,7 +33,6 @@ from sestina.decoding import (
 NUM_UTTERANCES, NUM_OF_BEST = 100, {"flashlight": 300, "pyctcdecode": 20}
 NUM_PAIRS, NUM_PAIRS_OF_BEST = 20, {"flashlight": 5, "pyctcdecode": 3}
 LM = ROOT / "build" / "kenlm-oracle" / "lm3" / "probing.bin"
-MEASURED = ("wer_percent", "us_per_frame")
 NAMES = ("lm_weight", "word_score", "beam_threshold", "beam_size_token", "beam_size", "log_add")
 # Peer, its frontier, error rates in per cent besides its lowest, times of CPU that it is to need.
 PEERS = (

@@ -34,6 +34,7 @@ import numpy as np
 
 from benchmarks.decoding.emissions import Difficulty, Emissions
 from benchmarks.decoding.sets import BENCH, DATA, Part, path_of, texts
+from benchmarks.decoding.sweeps import MEASURED
 from benchmarks.harness import Report, Value, Worker, at_least, at_most, bench_python, main
 from benchmarks.workers import ROOT
 from sestina.decoding import (
@@ -66,7 +67,6 @@ OPTIONS: dict[str, Any] = {
     "word_score": 2.0,
     "log_add": True,
 }
-MEASURED = ("wer_percent", "us_per_frame")
 FREE_OPTIONS: dict[str, Any] = {"beam_size": 50, "beam_threshold": 15, "log_add": True}
 
 Texts = Sequence[str]

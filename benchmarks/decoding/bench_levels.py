@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from benchmarks.decoding.scoring import word_error_rate
 from benchmarks.decoding.sets import BENCH, BUILT, DATA, path_of, texts
+from benchmarks.decoding.sweeps import MEASURED
 from benchmarks.harness import Report, Value, Worker, at_least, bench_python, main
 from benchmarks.workers import ROOT
 from sestina.core.plots import COLOURS, house_style, new_figure, save_figure
@@ -54,7 +55,6 @@ LEVELS = (
     5.0,
 )
 MOST_US = 1200
-MEASURED = ("wer_percent", "us_per_frame")
 System = Literal["sestina", "flashlight", "pyctcdecode"]
 MADE: dict[System, str] = {
     "sestina": "benchmarks.decoding.sweep_sestina:Swept",

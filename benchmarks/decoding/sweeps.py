@@ -21,9 +21,11 @@ from benchmarks.decoding.emissions import Emissions
 from benchmarks.decoding.scoring import word_error_rate
 from benchmarks.workers import ROOT
 
-__all__ = ["WORKLOAD", "Sweep", "decoded"]
+__all__ = ["MEASURED", "WORKLOAD", "Sweep", "decoded"]
 
 _DATA = ROOT.parent / "shared" / "data" / "decoding"
+MEASURED = ("wer_percent", "us_per_frame")
+"""What a line of a log has besides its setting."""
 WORKLOAD = {
     "set": str(ROOT / "build" / "decoding" / "tune_hard_letters.npz"),
     "tokens": str(_DATA / "tokens.txt"),
@@ -128,9 +130,6 @@ class Sweep:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         rows = [json.loads(line) for line in lines]
         keys = [
-            {name: value for name, value in row.items() if name not in _MEASURED} for row in rows
+            {name: value for name, value in row.items() if name not in MEASURED} for row in rows
         ]
         return {json.dumps(key, sort_keys=True): row for key, row in zip(keys, rows, strict=True)}
-
-
-_MEASURED = {"wer_percent", "us_per_frame"}

@@ -113,25 +113,7 @@ void check_whole(const Running& running) {
   }
 }
 
-}  // namespace
-
-namespace sestina::decoding {
-
-AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
-  AllFound result;
-  for (const Hypothesis& hypothesis : hypotheses) {
-    result.append(found(hypothesis));
-  }
-  return result;
-}
-
-}  // namespace sestina::decoding
-
-NB_MODULE(_native, m) {
-  // A script's own language model refers to the script's globals, and so to the decoder that holds
-  // it: a circle that only ends with the process, when nanobind would call it a leak.
-  nb::set_leak_warnings(false);
-
+void bind_errors() {
   nb::register_exception_translator(
       [](const std::exception_ptr& caught, void*) {
         try {
@@ -160,7 +142,9 @@ NB_MODULE(_native, m) {
         }
       },
       nullptr);
+}
 
+void bind_lexicons(nb::module_& m) {
   nb::class_<TokenTable>(m, "TokenTable")
       .def(nb::init<std::vector<std::pair<std::string, std::int32_t>>, std::int32_t>(),
            "entries"_a, "count"_a)
@@ -214,10 +198,9 @@ NB_MODULE(_native, m) {
         return std::pair(l.spellings.word_of(spelling),
                          std::vector<std::int32_t>(tokens.begin(), tokens.end()));
       });
+}
 
-  bind_language_models(m);
-  bind_lattices(m);
-
+void bind_options(nb::module_& m) {
   nb::enum_<Merge>(m, "Merge").value("history", Merge::history).value("context", Merge::context);
   nb::enum_<Smearing>(m, "Smearing")
       .value("none", Smearing::none)
@@ -258,7 +241,9 @@ NB_MODULE(_native, m) {
         new (self) SearchOptions();
         std::memcpy(self, state.data(), sizeof *self);
       });
+}
 
+void bind_decoders(nb::module_& m) {
   nb::class_<Decoder>(m, "Decoder")
       .def(
           "__init__",
@@ -330,8 +315,8 @@ NB_MODULE(_native, m) {
             std::vector<std::vector<Hypothesis>> results;
             {
               const nb::gil_scoped_release release;
-               const Posteriors posteriors{beam, scale, most_texts};
-               results = decoder.decode(views, count, allowed(threads), &posteriors);
+              const Posteriors posteriors{beam, scale, most_texts};
+              results = decoder.decode(views, count, allowed(threads), &posteriors);
             }
             using Sure = nb::typed<nb::tuple, Found, std::vector<double>>;
             nb::typed<nb::list, nb::typed<nb::list, Sure>> lists;
@@ -357,7 +342,9 @@ NB_MODULE(_native, m) {
       .def("search", [](std::shared_ptr<Decoder> decoder) {
         return std::make_unique<Running>(std::move(decoder));
       });
+}
 
+void bind_searches(nb::module_& m) {
   nb::class_<Running>(m, "Search")
       .def("begin", [](Running& running) {
              const Use use(running);
@@ -405,7 +392,34 @@ NB_MODULE(_native, m) {
              return running.search->settled();
            })
       .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
+}
 
+}  // namespace
+
+namespace sestina::decoding {
+
+AllFound found_all(const std::vector<Hypothesis>& hypotheses) {
+  AllFound result;
+  for (const Hypothesis& hypothesis : hypotheses) {
+    result.append(found(hypothesis));
+  }
+  return result;
+}
+
+}  // namespace sestina::decoding
+
+NB_MODULE(_native, m) {
+  // A script's own language model refers to the script's globals, and so to the decoder that holds
+  // it: a circle that only ends with the process, when nanobind would call it a leak.
+  nb::set_leak_warnings(false);
+
+  bind_errors();
+  bind_lexicons(m);
+  bind_language_models(m);
+  bind_lattices(m);
+  bind_options(m);
+  bind_decoders(m);
+  bind_searches(m);
   bind_compat(m);
   bind_seq2seq(m);
 }
