@@ -26,14 +26,14 @@ std::uint32_t Contexts::start() {
 
 void Contexts::clear() {
   session_.keep({});
-  reset();
+  reset(first_capacity);
 }
 
-void Contexts::reset() {
+void Contexts::reset(std::size_t capacity) {
   states_.clear();
   parents_.clear();
-  slots_.assign(first_capacity, Slot{free_slot, {}});  // the memory stays, for the next utterance
-  shift_ = 64 - std::countr_zero(first_capacity);
+  slots_.assign(capacity, Slot{free_slot, {}});  // the memory stays, for the next utterance
+  shift_ = 64 - std::countr_zero(capacity);
   used_ = 0;
   kept_ = 0;
 }
@@ -96,7 +96,9 @@ std::vector<std::int32_t> Contexts::keep(std::span<std::uint32_t* const> live) {
     }
   }
   session_.keep(states);
-  reset();
+  // Large enough at once: answers come in the order of the table that was, and those would crowd the
+  // front of a smaller one until it had grown.
+  reset(std::max(first_capacity, std::bit_ceil(2 * (answers.size() + states.size()) + 2)));
   std::vector<std::uint32_t> made;
   for (std::size_t k = 0; k < states.size(); ++k) {
     made.push_back(context_of(states[k], parents[k] < k ? made[parents[k]] : 0));

@@ -76,7 +76,8 @@ class Contexts {
     return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ULL) >> shift_);
   }
   void insert(std::uint64_t key, Transition transition);
-  void reset();
+  // Forgets everything; the table has this many slots then, a power of two.
+  void reset(std::size_t capacity);
   void grow();
   void forget_unanswered();
   void answer();

@@ -22,7 +22,7 @@ from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posterior
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
 from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
-from sestina.decoding.results import Hypothesis, Naming
+from sestina.decoding.results import Hypothesis, Naming, Parts
 from sestina.decoding.sources import shared
 from sestina.decoding.spelled_words import SpelledWords
 from sestina.decoding.stream import Stream
@@ -382,7 +382,7 @@ class Decoder:
         native = self._native.lattice(checked, beam, min(max_spellings, MOST))
         if native is None:
             raise _no_reading("emissions", len(checked))
-        return Lattice(native, self._naming, scale, self._hotword_scores)
+        return Lattice(native, self._naming, scale, self._parts)
 
     def stream(self) -> Stream:
         """A search that takes its emissions in pieces."""
@@ -421,21 +421,30 @@ class Decoder:
         return [self._hypothesis(one, num_frames) for one in found]
 
     def _hypothesis(self, found: tuple[Any, ...], num_frames: int) -> Hypothesis:
-        score, acoustic, language, path, *sure = found
-        hotwords = 0.0
-        if self._hotword_scores is not None:
-            language, hotwords = self._hotword_scores.parted(language, path)
-        made = Hypothesis(
+        score, acoustic, carried, path, *sure = found
+        return Hypothesis(
             score=score,
             acoustic_score=acoustic,
-            language_score=language,
-            hotword_score=hotwords,
+            carried_score=carried,
             path=path,
             num_frames=num_frames,
             naming=self._naming,
             confidences=tuple(min(1.0, share) for share in sure[0]) if sure else None,
+            parts=self._parts,
         )
-        return made if self._spelled_words is None else self._spelled_words.parted(made)
+
+    @property
+    def _parts(self) -> Parts | None:
+        carries_more = self._hotword_scores is not None or self._spelled_words is not None
+        return self._parted if carries_more else None
+
+    def _parted(self, found: Hypothesis) -> tuple[float, float]:
+        language, hotwords = found.carried_score, 0.0
+        if self._hotword_scores is not None:
+            language, hotwords = self._hotword_scores.parted(language, found.path)
+        if self._spelled_words is not None:
+            language = self._spelled_words.parted(language, found.words)
+        return language, hotwords
 
 
 def _word(lexicon: Lexicon | None, unk_word: str, number: int) -> str:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError
 from sestina.decoding import _native
-from sestina.decoding.hotword_scores import HotwordScores
 from sestina.decoding.language_models import LanguageModel
-from sestina.decoding.results import Hypothesis, Naming, TimedText
+from sestina.decoding.results import Hypothesis, Naming, Parts, TimedText
 
 __all__ = [
     "LATTICE_BEAM",
@@ -109,12 +108,12 @@ class Lattice:
         native: _native.Lattice,
         naming: Naming,
         posterior_scale: float = POSTERIOR_SCALE,
-        hotwords: HotwordScores | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self._native = native
         self._naming = naming
         self._posterior_scale = posterior_scale
-        self._hotwords = hotwords
+        self._parts = parts
 
     @property
     def posterior_scale(self) -> float:
@@ -266,9 +265,7 @@ class Lattice:
             InvalidValueError: if `beam` is negative or NaN.
         """
         _check(beam >= 0, "beam", beam, "at least 0", "choose 5 to 20")
-        return Lattice(
-            self._native.prune(beam), self._naming, self._posterior_scale, self._hotwords
-        )
+        return Lattice(self._native.prune(beam), self._naming, self._posterior_scale, self._parts)
 
     def rescore(self, lm: LanguageModel, *, lm_weight: float | None = None) -> Lattice:
         """The same readings with the scores of another language model.
@@ -329,17 +326,14 @@ class Lattice:
         return scale
 
     def _hypothesis(self, score: float, acoustic: float, language: float, path: Any) -> Hypothesis:
-        hotwords = 0.0
-        if self._hotwords is not None:
-            language, hotwords = self._hotwords.parted(language, path)
         return Hypothesis(
             score=score,
             acoustic_score=acoustic,
-            language_score=language,
-            hotword_score=hotwords,
+            carried_score=language,
             path=path,
             num_frames=self.num_frames,
             naming=self._naming,
+            parts=self._parts,
         )
 
     def __repr__(self) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sestina.decoding.tokens import Spelling, Tokens
 
-__all__ = ["Hypothesis", "Naming", "TimedText"]
+__all__ = ["Begun", "Hypothesis", "Naming", "Parts", "TimedText"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,21 @@ class Naming:
     """The number of words that the search has spelled out; -1 if it spells none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Begun:
+    """The first words of a reading, where an earlier one of the same stream has them already."""
+
+    words: list[tuple[TimedText, int]] = field(default_factory=list)
+    """Each with the stretch of the path that ends it."""
+    path_length: int = 0
+    """How much of the path they are made of."""
+
+
+Parts: TypeAlias = "Callable[[Hypothesis], tuple[float, float]]"
+"""Takes apart what a search knows as one number: the language model's own log10 score, and what
+hotwords add to the score of the hypothesis."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hypothesis:
     """One reading of an utterance. Words, tokens and times are made when they are first asked for.
@@ -56,21 +72,38 @@ class Hypothesis:
     """What it was ranked by."""
     acoustic_score: float
     """The sum of the emissions along its best path."""
-    language_score: float
-    """The sum of the language model's log10 scores, not weighted."""
-    hotword_score: float = 0.0
-    """What its hotwords add to the score."""
+    carried_score: float
+    """What the language model and all that rides on it gave to the search, not weighted."""
     path: NDArray[np.int32]
     """(stretch, 3): token, first frame (-1: before all), and the word that ends there or -1."""
     num_frames: int
     naming: Naming
     confidences: tuple[float, ...] | None = None
     """That of each word, if it was asked for."""
+    parts: Parts | None = None
+    """What parts the carried score; None if it is the language model's alone."""
+    begun: Begun = field(default_factory=Begun)
+    """The words with which it is known to begin."""
+
+    @property
+    def language_score(self) -> float:
+        """The sum of the language model's log10 scores, not weighted."""
+        return self._parted[0]
+
+    @property
+    def hotword_score(self) -> float:
+        """What its hotwords add to the score."""
+        return self._parted[1]
+
+    @cached_property
+    def _parted(self) -> tuple[float, float]:
+        return (self.carried_score, 0.0) if self.parts is None else self.parts(self)
 
     @cached_property
     def text(self) -> str:
         """The words, parted by spaces."""
-        if self.naming.spelling != "none" or self.naming.unknown >= 0:
+        is_spelled = self.naming.spelling != "none" or self.naming.unknown >= 0
+        if is_spelled or self.begun.words:
             return " ".join(word.text for word in self.words)
         ended = self.path[:, 2]
         return " ".join(map(self.naming.word, ended[ended >= 0].tolist()))
@@ -78,7 +111,7 @@ class Hypothesis:
     @cached_property
     def tokens(self) -> tuple[TimedText, ...]:
         """The tokens of its best path, blanks left out."""
-        return tuple(stretch for _, stretch, _ in self._stretches())
+        return tuple(stretch for _, stretch, _ in self._stretches(0))
 
     @cached_property
     def words(self) -> tuple[TimedText, ...]:
@@ -87,19 +120,16 @@ class Hypothesis:
         Without a lexicon they are what the silence parts, or pieces begin: `▁` begins a word (as
         SentencePiece has it), `##` goes on with one (as WordPiece does).
         """
-        return tuple(word for word, _ in self._words())
+        return tuple(word for word, _ in self.ended_words)
 
-    def words_until(self, stretch: int) -> int:
-        """How many of its words end before this stretch of the path."""
-        return sum(1 for _, end in self._words() if end < stretch)
-
-    def _words(self) -> list[tuple[TimedText, int]]:
+    @cached_property
+    def ended_words(self) -> list[tuple[TimedText, int]]:
         """Each word, and the stretch of the path that ends it."""
         if self.naming.spelling != "none":
             return self._spelled_words(self.naming.spelling)
-        words: list[tuple[TimedText, int]] = []
+        words = self.begun.words.copy()
         spoken: list[TimedText] = []  # of the word at hand
-        for place, stretch, word in self._stretches():
+        for place, stretch, word in self._stretches(self.begun.path_length):
             if stretch.text != self.naming.silence:
                 spoken.append(stretch)
             if word >= 0:
@@ -110,10 +140,27 @@ class Hypothesis:
                 spoken = []
         return words
 
+    def first_words(self, length: int) -> Begun:
+        """The words that are the same in each reading whose path begins with this much of it."""
+        # A word's last frame is known once what comes after it is.
+        count = bisect.bisect_left(self.ended_words, length - 1, key=_end)
+        if count == 0:
+            return Begun()
+        end = self.ended_words[count - 1][1]
+        resumed = end if self.naming.spelling != "none" else end + 1
+        return Begun(words=self.ended_words[:count], path_length=resumed)
+
+    def words_until(self, stretch: int) -> int:
+        """How many of its words end before this stretch of the path."""
+        return bisect.bisect_left(self.ended_words, stretch, key=_end)
+
     def _spelled_words(self, spelling: Spelling) -> list[tuple[TimedText, int]]:
-        words: list[tuple[TimedText, int]] = []
+        words = self.begun.words.copy()
         spoken: list[TimedText] = []
-        stretches = [*self._stretches(), (len(self.path), _END, -1)]
+        stretches = [
+            *self._stretches(self.begun.path_length),
+            (len(self.path), _END, -1),
+        ]
         for place, stretch, _ in stretches:
             parts = stretch is _END or stretch.text == self.naming.silence
             begins = (spelling == "sentencepiece" and stretch.text.startswith("▁")) or (
@@ -133,12 +180,12 @@ class Hypothesis:
         sure = self.confidences[number] if self.confidences is not None else None
         return TimedText(text=text, start=spoken[0].start, end=spoken[-1].end, confidence=sure)
 
-    def _stretches(self) -> list[tuple[int, TimedText, int]]:
+    def _stretches(self, begin: int) -> list[tuple[int, TimedText, int]]:
         """Each token with its place in the path, its frames, and the word that it ends, or -1."""
-        ends = [*self.path[1:, 1].tolist(), self.num_frames]
+        ends = [*self.path[begin + 1 :, 1].tolist(), self.num_frames]
         found = []
-        rows = zip(self.path.tolist(), ends, strict=True)
-        for place, ((token, start, word), end) in enumerate(rows):
+        rows = zip(self.path[begin:].tolist(), ends, strict=True)
+        for place, ((token, start, word), end) in enumerate(rows, begin):
             text = self.naming.tokens[token] if token >= 0 else self.naming.blank
             # Flashlight's searches start with a silence that may last.
             stretch = TimedText(text=text, start=max(start, 0), end=end)
@@ -157,7 +204,7 @@ class Hypothesis:
             self.naming.spelling,
             self.naming.unknown,
         )
-        scores = (self.score, self.acoustic_score, self.language_score, self.hotword_score)
+        scores = (self.score, self.acoustic_score, self.carried_score, self._parted)
         return _restored, (scores, self.path, self.num_frames, names, self.confidences)
 
     def __eq__(self, other: object) -> bool:
@@ -175,8 +222,12 @@ class Hypothesis:
         return f"Hypothesis({self.text!r}, score={self.score:.3f})"
 
 
+def _end(word: tuple[TimedText, int]) -> int:
+    return word[1]
+
+
 def _restored(
-    scores: tuple[float, float, float, float],
+    scores: tuple[float, float, float, tuple[float, float]],
     path: NDArray[np.int32],
     num_frames: int,
     names: tuple[dict[int, str], dict[int, str], str, str, Spelling, int],
@@ -186,8 +237,8 @@ def _restored(
     return Hypothesis(
         score=scores[0],
         acoustic_score=scores[1],
-        language_score=scores[2],
-        hotword_score=scores[3],
+        carried_score=scores[2],
+        parts=lambda _: scores[3],
         path=path,
         num_frames=num_frames,
         naming=Naming(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sestina.decoding import _native
 from sestina.decoding.language_models import LanguageModel, NgramModel, bytes_of
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.options import DecoderOptions
-from sestina.decoding.results import Hypothesis
+from sestina.decoding.results import TimedText
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["SpelledWords"]
@@ -47,11 +48,16 @@ class SpelledWords:
             self.options.unk_score / self.weight,
         )
 
-    def parted(self, found: Hypothesis) -> Hypothesis:
-        """The hypothesis with the language model's own score, without what words cost besides."""
+    def parted(self, language: float, words: Sequence[TimedText]) -> float:
+        """The language model's own score of these words, without what words cost besides.
+
+        Args:
+            language: the sum of both, not weighted.
+            words: of the hypothesis.
+        """
         if self.lm is None:
-            return replace(found, language_score=0.0)
+            return 0.0
         known = self.vocabulary if isinstance(self.vocabulary, Lexicon) else self.lm
-        unknown = sum(word.text not in known for word in found.words)
-        added = self.options.word_score * len(found.words) + self.options.unk_score * unknown
-        return replace(found, language_score=found.language_score - added / self.weight)
+        unknown = sum(word.text not in known for word in words)
+        added = self.options.word_score * len(words) + self.options.unk_score * unknown
+        return language - added / self.weight

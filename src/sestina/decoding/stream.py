@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,6 +39,8 @@ class Stream:
         self._search = search
         self._check = check
         self._read = read
+        self._last: Hypothesis | None = None
+        self._num_settled = 0
 
     def step(self, emissions_tn: Any) -> None:
         """Reads on.
@@ -65,13 +68,29 @@ class Stream:
     def partial(self) -> tuple[Hypothesis, int]:
         """The best reading so far, and how many of its words will not change any more.
 
+        Words that the last partial reading had as well are not made anew, so that one costs little
+        however long the stream is.
+
         Raises:
             InvalidValueError: if no reading has a probability above 0.
             RuntimeError: if the search is at work in another thread.
         """
         best = self.best()[0]
-        return best, best.words_until(self._search.settled())
+        length = self._search.settled()
+        if self._last is not None:
+            best = replace(best, begun=self._last.first_words(self._common(best.path)))
+        self._last, self._num_settled = best, length
+        return best, best.words_until(length)
+
+    def _common(self, path: NDArray[np.int32]) -> int:
+        """How much of a path is that of the last partial reading, too."""
+        assert self._last is not None
+        begin = self._num_settled  # of the last, which all readings since begin with
+        end = min(len(path), len(self._last.path))
+        differ = (path[begin:end] != self._last.path[begin:end]).any(axis=1)
+        return begin + int(differ.argmax()) if differ.any() else end
 
     def restart(self) -> None:
         """Forgets all frames, for the next utterance."""
         self._search.begin()
+        self._last = None

@@ -49,6 +49,9 @@ BUNDLED_OPTIONS: Mapping[str, object] = {
 """What suits the bundled acoustic model, lexicon and language model, unless asked otherwise: the
 best on the tune set of some weights near its optimum and beams below 100 µs a frame."""
 
+_SHOWN_WORDS = 12
+"""How many of a stream's words that will not change are shown before those that may."""
+
 _AT_ONCE = 8
 """Utterances for each thread between two steps of the progress."""
 
@@ -128,9 +131,7 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
     "--threads", default=1, show_default=True, type=click.IntRange(1), help="Searches at once."
 )
 @click.option("--words", is_flag=True, help="Show words, one a line, with their times in seconds.")
-@click.option(
-    "--confidence", is_flag=True, help="Show how sure each word is, from 0 to 1 (with a lexicon)."
-)
+@click.option("--confidence", is_flag=True, help="Show how sure each word is, from 0 to 1.")
 @click.option(
     "--stream",
     is_flag=True,
@@ -295,7 +296,7 @@ class _naming:  # noqa: N801 - a context manager, used like a function
 def _streamed(
     decoder: Decoder, utterances: Sequence[Utterance], asked: Asked, progress: DrawnProgress
 ) -> tuple[list[list[Hypothesis]], Spent]:
-    """As `_decoded`; what is read so far is shown on stderr whenever it has changed.
+    """As `_decoded`; what was read last is shown on stderr whenever it has changed.
 
     Words that may still change stand in brackets.
     """
@@ -328,11 +329,14 @@ def _streamed(
 
 
 def _so_far(best: Hypothesis, num_settled: int) -> str:
-    words = [word.text for word in best.words]
+    words = best.words
+    first = max(0, num_settled - _SHOWN_WORDS)
     parts = [
-        *words[:num_settled],
-        *([f"[{' '.join(words[num_settled:])}]"] if words[num_settled:] else []),
+        *(["…"] if first else []),
+        *(word.text for word in words[first:num_settled]),
     ]
+    if num_settled < len(words):
+        parts.append(f"[{' '.join(word.text for word in words[num_settled:])}]")
     return " ".join(parts)
 
 

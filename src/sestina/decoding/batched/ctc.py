@@ -215,7 +215,7 @@ class BatchedDecoder:
                 Hypothesis(
                     score=float(scores[b, m]),
                     acoustic_score=float(acoustic[b, m]),
-                    language_score=float(language[b, m]),
+                    carried_score=float(language[b, m]),
                     path=_stretches(paths[b, m, :length], self._rules.blank),
                     num_frames=length,
                     naming=self._naming,
