@@ -13,6 +13,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -24,6 +25,7 @@
 #include "core/simd.hpp"
 #include "decoding/decoder.hpp"
 #include "decoding/errors.hpp"
+#include "decoding/interruption.hpp"
 #include "decoding/lattice.hpp"
 #include "decoding/lexicon.hpp"
 #include "decoding/lm/model.hpp"
@@ -103,6 +105,36 @@ class Use {
   Running& running_;
 };
 
+// Ctrl-C, which Python only notes while compiled code runs: looked for some ten times a second.
+class Signals : public Interruption {
+ public:
+  void look() override {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_ < std::chrono::milliseconds(100)) {
+      return;
+    }
+    looked_ = now;
+    const nb::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) {
+      throw nb::python_error();
+    }
+  }
+
+ private:
+  std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
+};
+
+// Python's threads go on, and work of this one can be interrupted.
+class Released {
+ public:
+  Released() : interruptible_(signals_) {}
+
+ private:
+  Signals signals_;
+  const Interruptible interruptible_;
+  const nb::gil_scoped_release release_;
+};
+
 // A model's own code that searches does it in its thread; the result does not depend on it.
 int allowed(int threads) noexcept { return is_calling_python() ? 1 : threads; }
 
@@ -166,6 +198,8 @@ void bind_lexicons(nb::module_& m) {
       .def("find", [](const Lexicon& l, const nb::bytes& word) {
         return l.spellings.words().find({static_cast<const char*>(word.data()), word.size()});
       })
+      .def("spelling_with",
+           [](const Lexicon& l, std::int32_t token) { return l.spellings.spelling_with(token); })
       .def_prop_ro("last_token", [](const Lexicon& l) { return l.spellings.last_token(); })
       .def("extended",
            [](const Lexicon& l, const Lexicon& more) {
@@ -297,7 +331,7 @@ void bind_decoders(nb::module_& m) {
             const std::vector<Utterance> views = views_of(utterances, decoder.num_tokens());
             std::vector<std::vector<Hypothesis>> results;
             {
-              const nb::gil_scoped_release release;
+              const Released released;
               results = decoder.decode(views, count, allowed(threads));
             }
             nb::typed<nb::list, AllFound> lists;
@@ -314,7 +348,7 @@ void bind_decoders(nb::module_& m) {
             const std::vector<Utterance> views = views_of(utterances, decoder.num_tokens());
             std::vector<std::vector<Hypothesis>> results;
             {
-              const nb::gil_scoped_release release;
+              const Released released;
               const Posteriors posteriors{beam, scale, most_texts};
               results = decoder.decode(views, count, allowed(threads), &posteriors);
             }
@@ -334,7 +368,7 @@ void bind_decoders(nb::module_& m) {
           "lattice",
           [](const Decoder& decoder, const Scores& scores, double beam, std::size_t most_texts) {
             check_width(scores, decoder.num_tokens());
-            const nb::gil_scoped_release release;
+            const Released released;
             return decoder.lattice({scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0))},
                                    beam, most_texts);
           },
@@ -360,7 +394,7 @@ void bind_searches(nb::module_& m) {
             check_whole(running);
             running.failed = true;
             {
-              const nb::gil_scoped_release release;
+              const Released released;
               running.search->step(scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)));
             }
             running.failed = false;

@@ -16,6 +16,7 @@
 
 #include "decoding/beam_search/prefix.hpp"
 #include "decoding/frame_tokens.hpp"
+#include "decoding/interruption.hpp"
 #include "decoding/log_add.hpp"
 #include "decoding/prefix_table.hpp"
 #include "decoding/ranks.hpp"
@@ -79,6 +80,9 @@ class BeamSearch final : public Search {
 
   void step(const float* scores, std::ptrdiff_t frames) override {
     for (std::ptrdiff_t t = 0; t < frames; ++t) {
+      if (interruption != nullptr) {
+        interruption->look();
+      }
       const float* const emissions = scores + t * num_tokens_;
       if (!(emissions[options_.blank] > options_.blank_skip && skip(emissions))) {
         step_frame(emissions);
@@ -321,3 +325,4 @@ class BeamSearch final : public Search {
 #include "decoding/beam_search/contribute.hpp"
 #include "decoding/beam_search/select.hpp"
 #include "decoding/beam_search/results.hpp"
+#include "decoding/interruption.hpp"

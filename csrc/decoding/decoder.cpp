@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "decoding/consensus.hpp"
+#include "decoding/interruption.hpp"
 #include "decoding/lm/symbols.hpp"
 #include "decoding/trellis.hpp"
 
@@ -191,7 +192,9 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
   std::atomic<std::size_t> next{0};
   std::mutex failing;
   std::exception_ptr failure;
+  Together together;
   const auto work = [&] {
+    const Interruptible scope(together);
     try {
       const std::unique_ptr<Search> recording = confidences ? recording_search() : nullptr;
       // One search does for both, if it merges as it would have without confidences.
@@ -216,10 +219,13 @@ std::vector<std::vector<Hypothesis>> Decoder::decode(std::span<const Utterance> 
       if (one) {
         give_back(std::move(one));
       }
+    } catch (const Together::Stopped&) {
+      // Another thread has the reason.
     } catch (...) {
       const std::lock_guard<std::mutex> lock(failing);
       failure = std::current_exception();
       next = utterances.size();
+      together.stop();
     }
   };
   std::vector<std::thread> helpers;

@@ -24,6 +24,9 @@ class Detokenizer {
   Detokenizer(std::span<const std::string_view> names, Style style, std::int32_t blank,
               std::int32_t separator);
 
+  bool has(std::int32_t token) const noexcept {
+    return token < static_cast<std::int32_t>(texts_.size());
+  }
   bool separates(std::int32_t token) const noexcept { return token == separator_; }
   // Whether a word begins with it whatever comes before.
   bool begins(std::int32_t token) const noexcept {

@@ -57,6 +57,17 @@ Spellings Spellings::restricted(std::span<const std::int32_t> words) const {
   return result;
 }
 
+std::ptrdiff_t Spellings::spelling_with(std::int32_t token) const noexcept {
+  const auto place = std::find(spelling_tokens_.begin(), spelling_tokens_.end(), token);
+  if (place == spelling_tokens_.end()) {
+    return -1;
+  }
+  const auto end = std::upper_bound(
+      spelling_ends_.begin(), spelling_ends_.end(),
+      static_cast<std::uint32_t>(place - spelling_tokens_.begin()));
+  return end - spelling_ends_.begin();
+}
+
 std::int32_t Spellings::last_token() const noexcept {
   std::int32_t last = -1;
   for (std::size_t k = 0; k < num_spellings(); ++k) {

@@ -27,6 +27,8 @@ class Spellings {
   Spellings extended(const Spellings& more) const;
   // Those of these words only.
   Spellings restricted(std::span<const std::int32_t> words) const;
+  // The first of them that has this token, or -1.
+  std::ptrdiff_t spelling_with(std::int32_t token) const noexcept;
   // The token that all of them end in, or -1.
   std::int32_t last_token() const noexcept;
 

@@ -1,5 +1,6 @@
 #include "decoding/open_vocabulary.hpp"
 
+#include <stdexcept>
 #include <string>
 
 namespace sestina::decoding {
@@ -42,6 +43,10 @@ std::vector<std::int32_t> OpenVocabulary::words_of(std::span<const Stretch> path
     words.push_back(number == unknown_ ? unmet : number);
   };
   for (const Stretch& stretch : path) {
+    if (!detokenizer_->has(stretch.token)) {
+      throw std::invalid_argument("the path has token " + std::to_string(stretch.token) +
+                                  ", expected one of its decoder's tokens");
+    }
     if (reads_tokens() && !text.empty() &&
         (detokenizer_->separates(stretch.token) || detokenizer_->begins(stretch.token))) {
       end();

@@ -89,7 +89,7 @@ class Search {
   // The hypotheses as they are, best first, whether or not they could end here.
   virtual std::vector<Hypothesis> beam(std::int32_t count) const = 0;
   // How many of the stretches of every hypothesis's path, from the first on, are the same in all and
-  // will not change any more.
+  // will not change any more, nor the words that end with them.
   virtual std::size_t settled() const = 0;
   virtual std::ptrdiff_t frames() const noexcept = 0;
   // All that was kept of the frames so far, as if the input ended here; nothing unless the options

@@ -472,3 +472,15 @@ def test_the_sample_with_its_model_in_python():
     found = Decoder(lexicon, Wrapped(), options).decode(emissions_tn)[0]
     assert found.text == expected.text
     assert found.score == pytest.approx(expected.score, abs=1e-3)
+
+
+def test_scores_that_are_no_numbers_are_named_also_outside_a_search():
+    class Broken(BatchedLanguageModel):
+        def start(self):
+            return ()
+
+        def score_batch(self, states, words):
+            return [float("nan")] * len(words), states
+
+    with pytest.raises((NonFiniteError, InvalidValueError), match="nan"):
+        Broken().scores(["a"])

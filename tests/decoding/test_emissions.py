@@ -124,3 +124,21 @@ def test_transitions_are_real_numbers():
     assert as_transitions(np.zeros((2, 2), int), 2).dtype == np.float32
     with pytest.raises(DtypeError, match="transitions has dtype complex128"):
         as_transitions(np.zeros((2, 2), complex), 2)
+
+
+def test_what_only_torch_can_read_is_read_by_it_where_it_is_there():
+    torch = pytest.importorskip("torch")
+
+    class Exported:
+        def __init__(self, tensor):
+            self._tensor = tensor
+
+        def __dlpack__(self, **kinds):
+            return self._tensor.__dlpack__(**kinds)
+
+        def __dlpack_device__(self):
+            return self._tensor.__dlpack_device__()
+
+    scores = torch.tensor([[-1.5, -0.25]], dtype=torch.bfloat16)
+    found = as_emissions(Exported(scores), num_axes=2, num_tokens=2)
+    assert found.tolist() == [[-1.5, -0.25]]

@@ -98,7 +98,7 @@ def test_the_parts_add_up_to_the_score(kind, lm, data, seed):
     options = DecoderOptions(
         beam_size=data.draw(st.sampled_from([3, 30])),
         lm_weight=data.draw(st.floats(0.1, 3)),
-        word_score=data.draw(scores),
+        word_score=data.draw(scores) if in_lexicon else 0.0,
         sil_score=data.draw(scores),
         token_score=data.draw(scores),
         word_length_score=data.draw(scores) if in_lexicon else 0.0,

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import InvalidValueError, OptionError
-from sestina.decoding import Decoder, DecoderOptions, Grammar, Lexicon, Tokens
+from sestina.decoding import (
+    BatchedLanguageModel,
+    Decoder,
+    DecoderOptions,
+    Grammar,
+    Lexicon,
+    Tokens,
+)
 from sestina.decoding.phrases import allowing, boosting, spelled
 
 
@@ -60,7 +67,7 @@ def test_bad_input_is_named():
     with pytest.raises(InvalidValueError, match="states from 0"):
         Grammar([(0, "a", -1)], final={1})
     for word in ("", "a b"):
-        with pytest.raises(InvalidValueError, match="one word, without white space"):
+        with pytest.raises(InvalidValueError, match="the word without white space"):
             Grammar([(0, word, 1)], final={1})
     with pytest.raises(InvalidValueError, match="phrases is 'ab', expected several"):
         Grammar.of_phrases("ab")
@@ -98,3 +105,66 @@ def test_a_hotword_that_the_lexicon_lacks_is_found():
     decoder = Decoder(lexicon, hotwords={"nab": 3.0})
     assert decoder.decode(scores)[0].text == "nab"
     assert "nab" not in decoder.vocabulary
+
+
+def test_arcs_and_states_of_other_kinds_are_named():
+    for state in (0.5, math.nan, True, 1 << 30):
+        with pytest.raises(InvalidValueError, match="expected states from 0 to"):
+            Grammar([(0, "a", state)], final={1})
+        with pytest.raises(InvalidValueError, match=r"final is .*expected states from 0 to"):
+            Grammar([(0, "a", 1)], final=[state])
+    with pytest.raises(InvalidValueError, match="final is -1"):
+        Grammar([(0, "a", 1)], final={-1})
+    with pytest.raises(InvalidValueError, match=r"arcs is .*expected a sequence"):
+        Grammar(((0, word, 1) for word in "ab"), final={1})
+    with pytest.raises(InvalidValueError, match=r"arc is .*expected"):
+        Grammar([(0, b"a", 1)], final={1})
+    with pytest.raises(InvalidValueError, match="phrases is 5"):
+        Grammar.of_phrases(5)
+    with pytest.raises(InvalidValueError, match=r"phrase is b'ab'"):
+        Grammar.of_phrases([b"ab"])
+
+
+def test_words_are_parted_as_those_of_a_lexicon_are():
+    tokens = Tokens([*"-|ab", "\u00a0"])
+    lexicon = Lexicon.from_spellings({"a\u00a0b": "a \u00a0 b |", "a": "a |"}, tokens)
+    emissions = sure("a\u00a0b|", tokens)
+    assert Decoder(lexicon, grammar=["a\u00a0b"]).decode(emissions)[0].text == "a\u00a0b"
+    best = Decoder(lexicon, hotwords={"a\u00a0b": 2.0}).decode(emissions)[0]
+    assert best.hotword_score == pytest.approx(2)
+
+
+def test_a_hotword_may_be_there_once():
+    with pytest.raises(OptionError, match=r"hotwords is ab  a, expected other words than 'ab a'"):
+        Decoder(Tokens("-|ab"), hotwords={"ab a": 3.0, "ab  a": 1.0})
+
+
+def test_a_weight_that_cannot_carry_hotwords_is_named():
+    tokens = Tokens("-|ab")
+    lexicon = Lexicon.from_spellings({"ab": "a b |"}, tokens)
+    with pytest.raises(OptionError, match="lm_weight is 1e-40, expected a weight that can carry"):
+        Decoder(lexicon, UNIFORM, DecoderOptions(lm_weight=1e-40), hotwords={"ab": 1e6})
+
+
+def test_words_of_an_open_vocabulary_end_in_its_silence_also_if_they_are_hotwords():
+    options = DecoderOptions(open_vocabulary=True, unk_score=-1.0)
+    tokens = Tokens("-|ab")
+    for more in ({"hotwords": {"a": 6.0}}, {"grammar": ["a b", "ab"]}):
+        decoder = Decoder(tokens, options=options, **more)
+        assert decoder.decode(sure("ab|", tokens))[0].text == "ab"
+        assert decoder.decode(sure("a|b|", tokens))[0].text == "a b"
+
+
+def sure(text, tokens):
+    return np.log([[1.0 if name == letter else 1e-6 for name in tokens] for letter in text])
+
+
+class _Uniform(BatchedLanguageModel):
+    def start(self):
+        return ()
+
+    def score_batch(self, states, words):
+        return [-1.0] * len(words), states
+
+
+UNIFORM = _Uniform()

@@ -10,7 +10,7 @@ def hypothesis(rows, score=-1.0):
     return Hypothesis(
         score=score,
         acoustic_score=-1.0,
-        language_score=0.0,
+        carried_score=0.0,
         path=np.array(rows, np.int32),
         num_frames=20,
         naming=NAMING,

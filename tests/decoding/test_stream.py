@@ -114,3 +114,69 @@ def test_a_stream_serves_one_thread_at_a_time():
     assert all("at work, in another thread" in message for message in refused)
     # Those that were refused have left nothing behind.
     assert stream.best()[0].tokens[-1].end <= (4 - len(refused)) * len(scores)
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        Decoder(LEXICON, MODEL, DecoderOptions(log_add=True)),
+        Decoder(LEXICON, MODEL, DecoderOptions(unk_score=-4, open_vocabulary=True)),
+        Decoder(LEXICON, MODEL, hotwords={"princess": 3.0}),
+        Decoder(TOKENS, None),
+    ],
+    ids=["lexicon", "open", "hotwords", "free"],
+)
+def test_partial_readings_are_those_made_anew_and_share_their_words(decoder):
+    stream, shared = decoder.stream(), 0
+    before = ()
+    for frames in np.array_split(np.concatenate(BUNDLED.emissions[:4]), 40):
+        stream.step(frames)
+        partial, best = stream.partial()[0], stream.best()[0]
+        assert partial == best
+        assert partial.text == best.text
+        assert (partial.language_score, partial.hotword_score) == (
+            best.language_score,
+            best.hotword_score,
+        )
+        shared += sum(one is other for one, other in zip(before, partial.words, strict=False))
+        before = partial.words
+    assert shared > 5 * len(before)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        DecoderOptions(beam_size=10, beam_threshold=10, lm_weight=1.5),
+        DecoderOptions(
+            beam_size=10, beam_threshold=10, lm_weight=1.5, open_vocabulary=True, unk_score=-4
+        ),
+        DecoderOptions(beam_size=3, beam_threshold=5, open_vocabulary=True, unk_score=-1),
+    ],
+    ids=["lexicon", "open", "narrow"],
+)
+def test_in_a_narrow_beam_settled_words_and_their_times_stay(options):
+    decoder = Decoder(LEXICON, MODEL, options)
+    count = 0
+    for emissions in BUNDLED.emissions[:10]:
+        stream, settled = decoder.stream(), ()
+        for frame in emissions:
+            stream.step(frame[None])
+            best, num_settled = stream.partial()
+            assert best.words[: len(settled)] == settled
+            settled = best.words[:num_settled]
+        count += len(settled)
+    assert count > 20
+
+
+def test_a_word_that_goes_on_is_not_settled():
+    sure = {
+        letter: np.log([[0.97 if letter == name else 0.01 for name in "-|ab"]]) for letter in "-|ab"
+    }
+    options = DecoderOptions(open_vocabulary=True, unk_score=-1, beam_threshold=2)
+    stream = Decoder(Tokens(list("-|ab")), options=options).stream()
+    counts = []
+    for letter in "ab|-a-|-|":
+        stream.step(sure[letter])
+        counts.append(stream.partial()[1])
+    assert counts[:3] == [0, 0, 0]
+    assert counts[-1] == 2

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from sestina.core.errors import FileFormatError, InvalidValueError, UnknownNameError
-from sestina.decoding import Lexicon, Tokens
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, greedy
 
 
 def test_a_line_is_an_index_and_its_spellings_share_it(tmp_path):
@@ -62,3 +63,21 @@ def test_only_ascii_white_space_parts_tokens(tmp_path):
         2,
         2,
     ]
+
+
+def test_any_name_of_the_blank_and_the_silence_will_do():
+    tokens = Tokens([["-", "<blk>"], ["|", "<sil>"], "a", "b"])
+    said = np.log([[0.97 if name == letter else 0.01 for name in "-|ab"] for letter in "a-|b|"])
+    named = {"blank": "<blk>", "silence": "<sil>"}
+    lexicon = Lexicon.from_spellings({"a": "a |", "b": "b <sil>"}, tokens)
+    open_one = DecoderOptions(**named, open_vocabulary=True, unk_score=-1.0)
+    for decoder in (
+        Decoder(tokens, options=DecoderOptions(**named)),
+        Decoder(lexicon, options=DecoderOptions(**named)),
+        Decoder(tokens, options=open_one),
+    ):
+        best = decoder.decode(said)[0]
+        assert best.text == "a b"
+        assert [(word.start, word.end) for word in best.words] == [(0, 1), (3, 4)]
+        assert decoder.lattice(said).nbest(1)[0].text == "a b"
+    assert greedy(said, tokens, **named) == "a b"

@@ -58,6 +58,7 @@ std::vector<Hypothesis> BeamSearch<P>::beam(std::int32_t count) const {
 template <Policy P>
 std::size_t BeamSearch<P>::settled() const {
   std::vector<std::uint32_t> last;
+  bool is_within_word = false;
   for (const Prefix& p : beam_) {
     if (p.blank > minus_infinity) {
       last.push_back(p.blank_record);
@@ -65,8 +66,12 @@ std::size_t BeamSearch<P>::settled() const {
     if (p.token > minus_infinity) {
       last.push_back(p.token_record);
     }
+    is_within_word = is_within_word || !is_root(p.node);
   }
-  return records_.common(last);
+  const std::size_t length = records_.common(last);
+  // If the input ended here, the last token but for blanks might end a word that goes on instead.
+  constexpr std::size_t open_end = 2;
+  return P.kind == Kind::open && is_within_word ? length - std::min(length, open_end) : length;
 }
 
 template <Policy P>

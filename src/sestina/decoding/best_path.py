@@ -41,4 +41,6 @@ def greedy(emissions_tn: Any, tokens: Tokens, *, blank: str = "-", silence: str 
     starts_t = np.diff(best_t, prepend=-1) != 0
     kept = best_t[starts_t & (best_t != tokens.index(blank))]
     spelled = "".join(tokens[index] for index in kept.tolist())
+    if silence in tokens:
+        silence = tokens[tokens.index(silence)]
     return " ".join((spelled.replace(silence, " ") if silence else spelled).split())

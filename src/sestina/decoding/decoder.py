@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import pickle
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,31 @@ from sestina.decoding import _native
 from sestina.decoding.checks import MOST, check_count, check_kind
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
 from sestina.decoding.hotword_scores import HotwordScores
-from sestina.decoding.language_models import LanguageModel
+from sestina.decoding.language_models import LanguageModel, NgramModel
 from sestina.decoding.lattice import LATTICE_SPELLINGS, Lattice, usual_posteriors
 from sestina.decoding.lexicon import Lexicon
-from sestina.decoding.options import LARGEST_SCORE, DecoderOptions
-from sestina.decoding.phrases import Grammar, allowing, boosting, symbols_of
+from sestina.decoding.options import DecoderOptions
+from sestina.decoding.phrases import (
+    Grammar,
+    allowing,
+    as_hotwords,
+    boosting,
+    symbols_of,
+    words_of,
+)
 from sestina.decoding.results import Hypothesis, Naming, Parts
+from sestina.decoding.search_options import search_options
 from sestina.decoding.sources import shared
 from sestina.decoding.spelled_words import SpelledWords
 from sestina.decoding.stream import Stream
 from sestina.decoding.tokens import Tokens
 
 __all__ = ["Decoder"]
+
+
+_LARGEST_CARRIED = 1e30
+"""A score that rides on the language model, by its weight; sums of these are float32."""
+_SAMPLED_TOKENS = 1000
 
 
 class Decoder:
@@ -90,7 +102,7 @@ class Decoder:
             self._lexicon = Lexicon.from_spellings({}, self._tokens)
         self._lm = lm
         self._transitions = _transitions(transitions, len(self._tokens))
-        self._hotwords = _hotwords(hotwords)
+        self._hotwords = as_hotwords(hotwords)
         self._grammar = (
             grammar if isinstance(grammar, Grammar | None) else Grammar.of_phrases(grammar)
         )
@@ -102,8 +114,8 @@ class Decoder:
             tokens=self._tokens,
             # No method of this object, which would then live until cycles are looked for.
             word=partial(_word, self._lexicon, self._options.unk_word),
-            blank=self._options.blank if self._options.criterion == "ctc" else "",
-            silence=self._options.silence,
+            blank=self._named(self._options.blank) if self._options.criterion == "ctc" else "",
+            silence=self._named(self._options.silence),
             spelling="none" if self._lexicon is not None else self._tokens.spelling,
             unknown=len(self._lexicon or ())
             if has_lexicon and self._options.open_vocabulary
@@ -114,10 +126,28 @@ class Decoder:
         if self._spells_pieces:
             self._spelled_words = SpelledWords(vocabulary, lm, self._options, self._lm_weight)
         self._native = self._made_native()
+        self._warn_of_words()
+
+    def _warn_of_words(self) -> None:
+        """A model of words in a search of tokens finds nothing that anyone has said."""
+        if self._lexicon is not None or self._spells_pieces or not isinstance(self._lm, NgramModel):
+            return
+        said = [name for name in self._tokens if name != self._naming.blank][:_SAMPLED_TOKENS]
+        known = sum(name in self._lm for name in said)
+        if 2 * known < len(said):
+            warnings.warn(
+                f"the language model knows {known} of {len(said)} tokens; without a lexicon it is "
+                "asked about tokens, so give it one of tokens, or an open vocabulary",
+                stacklevel=3,
+            )
+
+    def _named(self, token: str) -> str:
+        """The first name of a token, which may have several."""
+        return self._tokens[self._tokens.index(token)] if token in self._tokens else token
 
     def _made_native(self) -> _native.Decoder:
         names = list(self._tokens)
-        flat, options = self._transitions.ravel(), self._native_options()
+        flat, options = self._transitions.ravel(), self._search_options()
         model = self._lm.native if self._lm is not None else _native.NoModel()
         if self._spelled_words is not None:
             model = self._spelled_words.model(model, options)
@@ -144,13 +174,16 @@ class Decoder:
                 remedy="a grammar leaves nothing to boost",
             )
         by_word = self._lexicon is not None and self._options.lm_level == "word"
-        separator = "" if by_word else self._options.silence
+        silence = self._named(self._options.silence)
+        separator = "" if by_word else silence
         if self._lexicon is not None:
-            needed = [word for phrase in self._hotwords for word in phrase.split()]
+            needed = [word for phrase in self._hotwords for word in words_of(phrase)]
+            # An open vocabulary of letters begins without words that could show how theirs end.
+            end = None if isinstance(self._vocabulary, Lexicon) else silence
             if self._grammar is not None:
-                self._lexicon = self._lexicon.with_words(self._grammar.words)
+                self._lexicon = self._lexicon.with_words(self._grammar.words, end)
                 self._lexicon = self._lexicon.only(self._grammar.words)
-            self._lexicon = self._lexicon.with_words(needed)
+            self._lexicon = self._lexicon.with_words(needed, end)
         if self._grammar is not None:
             tokens = None if by_word else self._tokens
             return partial(allowing, self._grammar, tokens=tokens, separator=separator)
@@ -161,6 +194,13 @@ class Decoder:
             / (self._lm_weight or 1.0)
             for phrase, score in self._hotwords.items()
         }
+        if max(map(abs, phrases.values())) > _LARGEST_CARRIED:
+            raise OptionError(
+                "lm_weight",
+                self._options.lm_weight,
+                expected="a weight that can carry the hotwords' scores",
+                remedy="leave the language model out, or give it more weight",
+            )
         return partial(boosting, phrases, separator=separator)
 
     def _made_hotword_scores(self) -> HotwordScores | None:
@@ -197,55 +237,15 @@ class Decoder:
             [score * len(lexicon.word(n)) for n in range(len(lexicon))], dtype=np.float32
         )
 
-    def _native_options(self) -> _native.SearchOptions:
-        options, tokens = self._options, self._tokens
-        made = _native.SearchOptions()
-        for name in (
-            "beam_size",
-            "beam_threshold",
-            "word_score",
-            "unk_score",
-            "sil_score",
-            "token_score",
-            "log_add",
-        ):
-            setattr(made, name, getattr(options, name))
-        made.lm_weight = self._lm_weight
-        made.beam_size_token = min(options.beam_size_token or 0, len(tokens))
-        # Without a model all contexts would be one. A model of pieces knows its histories itself.
-        merges = "history" if self._lm is None else options.merge
-        merges = "context" if self._spells_pieces else merges
-        made.merge = getattr(_native.Merge, merges)
-        # But without a lexicon either, lattices of few whole texts would say little.
-        recorded = options.merge if self._lexicon is None else merges
-        made.recorded_merge = getattr(_native.Merge, recorded)
-        made.flashlight = options.semantics == "flashlight"
-        made.asg = options.criterion == "asg"
-        made.token_lm = self._lexicon is None or options.lm_level == "token"
-        made.open = options.open_vocabulary and not self._spells_pieces
-        if made.open and not options.silence:
-            raise OptionError(
-                "silence",
-                "",
-                expected="a token that ends words, in an open vocabulary of letters",
-                remedy="name it, or have a lexicon hold all words",
-            )
-        if options.blank_skip_threshold is not None:
-            made.blank_skip = math.log(options.blank_skip_threshold)
-        for name, spelling in (("blank", options.blank), ("silence", options.silence)):
-            if not spelling or (name == "blank" and made.asg):
-                continue
-            if spelling not in tokens:
-                raise OptionError(
-                    name, spelling, expected=f"one of {tokens}", remedy="name the model's own"
-                )
-            setattr(made, name, tokens.index(spelling))
-        if self._lexicon is not None:
-            known = self._lexicon.index(options.unk_word)
-            if known is None or options.open_vocabulary:  # those spelled out have their own number
-                known = len(self._lexicon)
-            made.unk_word = known
-        return made
+    def _search_options(self) -> _native.SearchOptions:
+        return search_options(
+            self._options,
+            self._tokens,
+            self._lexicon,
+            has_lm=self._lm is not None,
+            lm_weight=self._lm_weight,
+            spells_pieces=self._spells_pieces,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles its parts, which pickle the paths and digests of their files."""
@@ -489,18 +489,3 @@ def _no_reading(name: str, num_frames: int) -> InvalidValueError:
         expected="scores that leave some reading a probability above 0",
         remedy="look for frames of minus infinity, or widen the beam",
     )
-
-
-def _hotwords(given: Mapping[str, Any] | None) -> dict[str, float]:
-    check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
-    for phrase, score in (given or {}).items():
-        check_kind("hotwords", phrase, str, "phrases of text")
-        # Sums of these are kept in single precision, where infinity less infinity is no number.
-        if not isinstance(score, Real) or not abs(float(score)) <= LARGEST_SCORE:
-            raise OptionError(
-                f"hotwords[{phrase!r}]",
-                score,
-                expected="a score from -1e6 to 1e6",
-                remedy="start with 5, and double it until the phrase is found",
-            )
-    return dict(given or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,14 @@ def as_array(given: Any, *, name: str = "emissions") -> NDArray[Any]:
             raise _elsewhere(name, shown)
         try:
             return np.from_dlpack(given)
-        except RuntimeError:  # NumPy's word for a type that it lacks
+        except (RuntimeError, BufferError):  # NumPy's words for a type that it lacks
+            if (torch := sys.modules.get("torch")) is not None:
+                return _of_tensor(torch.from_dlpack(given), name)
             raise DtypeError(
                 name,
                 getattr(given, "dtype", "unknown"),
-                expected="a type that NumPy has, if not a tensor of torch",
-                remedy="convert it to float32 first",
+                expected="a type that NumPy has, unless torch is there to read it",
+                remedy="convert it to float32, or import torch, first",
             ) from None
     return np.asarray(given)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import InvalidValueError, NonFiniteError
 from sestina.core.files import atomic_path
 from sestina.decoding import _native
 from sestina.decoding.reading import naming_path, read_pieces
@@ -50,13 +50,26 @@ class LanguageModel:
             words: a sentence.
             begin: whether it starts where a sentence starts.
             end: whether it ends where a sentence ends; then one score more, of that end.
+
+        Raises:
+            NonFiniteError: if a score is infinite or NaN: the model's file is damaged.
         """
         walk, scores = self.native.walk(), []
         state = walk.start(begin)
         for word in words:
             score, state = walk.step(state, bytes_of(word))
             scores.append(score)
-        return [*scores, walk.finish(state)] if end else scores
+        if end:
+            scores.append(walk.finish(state))
+        for score in scores:
+            if math.isnan(score) or score == math.inf:
+                raise NonFiniteError(
+                    "a score of the language model",
+                    score,
+                    expected="a number or minus infinity",
+                    remedy="its file is damaged or its code is wrong: make it anew",
+                )
+        return scores
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refused: only what was read from a file pickles, as its path and digest."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError
 from sestina.decoding import _native
+from sestina.decoding.checks import check_count, check_kind
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.results import Hypothesis, Naming, Parts, TimedText
 
@@ -45,6 +46,7 @@ POSTERIOR_SCALE_OF_TOKENS = 0.85
 
 _MOST_ARCS = 20_000_000  # of a rescored lattice: about 1 GiB
 _MOST = 2**62
+_LARGEST_SCALE = 1e6
 
 _ARC = np.dtype(
     [
@@ -180,7 +182,7 @@ class Lattice:
                 that are all alike, of a lattice that is too wide. Where paths add up and there is
                 no lexicon that is soon so; `mbr` and `prune` help.
         """
-        _check(count >= 1, "count", count, "at least 1", "ask for one or more")
+        check_count("count", count)
         try:
             found = self._native.nbest(min(count, _MOST))
         except ValueError as error:
@@ -208,10 +210,20 @@ class Lattice:
             scale: readings are as probable as exp(scale · score); `posterior_scale` if not given.
 
         Raises:
-            InvalidValueError: if `scale` is negative or not finite, or the lattice too large.
+            InvalidValueError: if `scale` is negative or not finite, the lattice too large, or the
+                hypothesis one of other tokens.
         """
         scale = self._checked_scale(scale)
-        words = self._native.words_of(np.ascontiguousarray(hypothesis.path, dtype=np.int32))
+        check_kind("hypothesis", hypothesis, Hypothesis, "a reading of this lattice's decoder")
+        path, most = hypothesis.path, len(self._naming.tokens)
+        if path.ndim != 2 or path.shape[1] != 3 or (path[:, 0] >= most).any():
+            raise InvalidValueError(
+                "the hypothesis's path",
+                path.shape,
+                expected=f"one of a decoder with these {most} tokens",
+                remedy="ask the lattice that its own decoder makes",
+            )
+        words = self._native.words_of(np.ascontiguousarray(path, dtype=np.int32))
         try:
             shares, _ = self._native.confidences(words, scale)
         except ValueError as error:
@@ -317,10 +329,10 @@ class Lattice:
         if scale is None:
             return self._posterior_scale
         _check(
-            math.isfinite(scale) and scale >= 0,
+            0 <= scale <= _LARGEST_SCALE,
             "scale",
             scale,
-            "a number from 0 on",
+            f"a number from 0 to {_LARGEST_SCALE:g}",
             "leave it out, or fit it on utterances whose texts are known",
         )
         return scale

@@ -76,6 +76,10 @@ class Lexicon:
                     "word", word, expected="no white space in it", remedy="write it as one word"
                 )
             several = [given] if isinstance(given, str) else given
+            if not several:
+                raise InvalidValueError(
+                    "word", word, expected="a spelling of it", remedy="spell it, or leave it out"
+                )
             lines += [f"{word} {one.replace(chr(10), ' ')}" for one in several]
         try:
             native = _native.Lexicon.parse(_encoded("\n".join(lines)), tokens.table)
@@ -88,10 +92,13 @@ class Lexicon:
             ) from None
         return cls(native, tokens)
 
-    def with_words(self, words: Iterable[str]) -> Lexicon:
+    def with_words(self, words: Iterable[str], end: str | None = None) -> Lexicon:
         """These words as well, those that are not there yet spelled with their letters.
 
-        They end in the token that all other spellings end in, if there is one.
+        Args:
+            words: to be there.
+            end: the token that ends them; the one that all other spellings end in, if there is
+                one, unless it is given.
 
         Raises:
             InvalidValueError: if a letter is no token.
@@ -99,7 +106,8 @@ class Lexicon:
         new = [word for word in dict.fromkeys(words) if word not in self]
         if not new:
             return self
-        end = self._tokens[self._native.last_token] if self._native.last_token >= 0 else ""
+        if end is None:
+            end = self._tokens[self._native.last_token] if self._native.last_token >= 0 else ""
         pairs = ((word, " ".join([*spelled(word, self._tokens), end])) for word in new)
         more = Lexicon.from_spellings(pairs, self._tokens)
         return Lexicon(self._native.extended(more.native), self._tokens)

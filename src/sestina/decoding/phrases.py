@@ -7,17 +7,25 @@ on the language model: see csrc/decoding/lm/phrases.hpp.
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
 
 from sestina.core.errors import InvalidValueError, OptionError
 from sestina.decoding import _native
+from sestina.decoding.checks import check_kind
+from sestina.decoding.options import LARGEST_SCORE
 from sestina.decoding.tokens import Tokens
 
-__all__ = ["Grammar", "allowing", "boosting", "spelled", "symbols_of"]
+__all__ = ["Grammar", "allowing", "as_hotwords", "boosting", "spelled", "symbols_of", "words_of"]
 
 Phrase = tuple[str, ...]
+
+_WHITE_SPACE = re.compile(r"[ \t\n\r\f\v]+")
+_MOST_STATES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +44,27 @@ class Grammar:
     final: Collection[int]
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Checks the arcs and the states."""
+        check_kind("arcs", self.arcs, Sequence, "a sequence of (state, word, next state)")
+        check_kind("final", self.final, Collection, "a collection of states")
+        for state in self.final:
+            _check_state("final", state, state)
         seen = set()
-        for state, word, after in self.arcs:
-            if state < 0 or after < 0:
-                raise InvalidValueError(
-                    "arc", (state, word, after), expected="states from 0", remedy="number them so"
-                )
-            if len(word.split()) != 1:
+        for arc in self.arcs:
+            if not _is_arc(arc):
                 raise InvalidValueError(
                     "arc",
-                    (state, word, after),
-                    expected="one word, without white space in it",
+                    arc,
+                    expected="(state, word, next state), the word without white space",
                     remedy="give each word an arc of its own",
                 )
+            state, word, after = arc
+            for end in (state, after):
+                _check_state("arc", arc, end)
             if (state, word) in seen:
                 raise InvalidValueError(
                     "arc",
-                    (state, word, after),
+                    arc,
                     expected=f"one arc of state {state} for {word!r}",
                     remedy="make the automaton deterministic",
                 )
@@ -62,15 +73,16 @@ class Grammar:
     @classmethod
     def of_phrases(cls, phrases: Collection[str]) -> Grammar:
         """The one in which a result is exactly one of these phrases, words parted by spaces."""
-        if isinstance(phrases, str):
+        if isinstance(phrases, str) or not isinstance(phrases, Collection):
             raise InvalidValueError(
-                "phrases", phrases, expected="several phrases", remedy="put it into a list"
+                "phrases", phrases, expected="several phrases", remedy="put them into a list"
             )
         arcs: dict[tuple[int, str], int] = {}
         final = set()
         for phrase in phrases:
+            check_kind("phrase", phrase, str, "text")
             state = 0
-            for word in phrase.split():
+            for word in words_of(phrase):
                 state = arcs.setdefault((state, word), len(arcs) + 1)
             final.add(state)
         return cls([(state, word, after) for (state, word), after in arcs.items()], final)
@@ -85,6 +97,55 @@ class Grammar:
         """One more than the highest state."""
         ends = [state for arc in self.arcs for state in (arc[0], arc[2])]
         return max([0, *ends, *self.final]) + 1
+
+
+def _is_arc(arc: object) -> bool:
+    match arc:
+        case (_, str(word), _):
+            return len(words_of(word)) == 1
+    return False
+
+
+def _check_state(name: str, shown: object, state: object) -> None:
+    if not isinstance(state, int) or isinstance(state, bool) or not 0 <= state < _MOST_STATES:
+        raise InvalidValueError(
+            name,
+            shown,
+            expected=f"states from 0 to {_MOST_STATES - 1}",
+            remedy="number them one after another",
+        )
+
+
+def words_of(phrase: str) -> list[str]:
+    """The words of a phrase, parted as the words of a lexicon are: by white space of ASCII."""
+    return [word for word in _WHITE_SPACE.split(phrase) if word]
+
+
+def as_hotwords(given: Mapping[str, Any] | None) -> dict[str, float]:
+    """Hotwords with their scores, checked.
+
+    Raises:
+        InvalidValueError: if they are no mapping of text.
+        OptionError: if a score is no number, or two phrases are the same words.
+    """
+    check_kind("hotwords", given, Mapping | None, "a mapping of phrases to scores")
+    known: dict[tuple[str, ...], str] = {}
+    for phrase, score in (given or {}).items():
+        check_kind("hotwords", phrase, str, "phrases of text")
+        # Sums of these are kept in single precision, where infinity less infinity is no number.
+        if not isinstance(score, Real) or not abs(float(score)) <= LARGEST_SCORE:
+            raise OptionError(
+                f"hotwords[{phrase!r}]",
+                score,
+                expected="a score from -1e6 to 1e6",
+                remedy="start with 5, and double it until the phrase is found",
+            )
+        other = known.setdefault(tuple(words_of(phrase)), phrase)
+        if other != phrase:
+            raise OptionError(
+                "hotwords", phrase, expected=f"other words than {other!r}", remedy="leave out one"
+            )
+    return dict(given or {})
 
 
 def spelled(word: str, tokens: Tokens) -> Phrase:
@@ -122,7 +183,7 @@ def symbols_of(phrase: str, tokens: Tokens | None, separator: str) -> Phrase:
         OptionError: if it has no words.
         InvalidValueError: if a letter is no token.
     """
-    words = phrase.split()
+    words = words_of(phrase)
     if not words:
         raise OptionError(
             "hotwords", phrase, expected="phrases of one word or more", remedy="leave it out"

@@ -142,17 +142,17 @@ class Hypothesis:
 
     def first_words(self, length: int) -> Begun:
         """The words that are the same in each reading whose path begins with this much of it."""
-        # A word's last frame is known once what comes after it is.
-        count = bisect.bisect_left(self.ended_words, length - 1, key=_end)
+        count = self.words_within(length)
         if count == 0:
             return Begun()
         end = self.ended_words[count - 1][1]
         resumed = end if self.naming.spelling != "none" else end + 1
         return Begun(words=self.ended_words[:count], path_length=resumed)
 
-    def words_until(self, stretch: int) -> int:
-        """How many of its words end before this stretch of the path."""
-        return bisect.bisect_left(self.ended_words, stretch, key=_end)
+    def words_within(self, length: int) -> int:
+        """How many of its words, with their times, this much of its path tells."""
+        # A word's last frame is known once what comes after it is.
+        return bisect.bisect_left(self.ended_words, length - 1, key=_end)
 
     def _spelled_words(self, spelling: Spelling) -> list[tuple[TimedText, int]]:
         words = self.begun.words.copy()

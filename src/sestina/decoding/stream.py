@@ -80,7 +80,7 @@ class Stream:
         if self._last is not None:
             best = replace(best, begun=self._last.first_words(self._common(best.path)))
         self._last, self._num_settled = best, length
-        return best, best.words_until(length)
+        return best, best.words_within(length)
 
     def _common(self, path: NDArray[np.int32]) -> int:
         """How much of a path is that of the last partial reading, too."""

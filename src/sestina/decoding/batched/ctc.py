@@ -15,6 +15,7 @@ from sestina.decoding.batched.automaton import TokenAutomaton
 from sestina.decoding.batched.beams import Beam, Links, Rules, advance, empty_beam
 from sestina.decoding.batched.frames import Frames, check_numbers, checked_emissions, frames_of
 from sestina.decoding.batched.paths import best_entries, trace
+from sestina.decoding.checks import check_kind
 from sestina.decoding.emissions import as_lengths
 from sestina.decoding.language_models import LanguageModel
 from sestina.decoding.options import DecoderOptions
@@ -25,7 +26,13 @@ from sestina.tensors import resolve_device
 __all__ = ["BatchedDecoder"]
 
 # What the options must be: this search has nothing else.
-_ONLY = {"criterion": "ctc", "open_vocabulary": False, "semantics": "ctc"}
+_ONLY = {
+    "criterion": "ctc",
+    "open_vocabulary": False,
+    "semantics": "ctc",
+    "word_score": 0.0,
+    "word_length_score": 0.0,
+}
 
 
 class BatchedDecoder:
@@ -68,6 +75,7 @@ class BatchedDecoder:
         *,
         device: str | torch.device = "auto",
     ) -> None:
+        check_kind("tokens", tokens, Tokens, "Tokens; this search has no lexicon")
         self._tokens = tokens
         self._options = options or DecoderOptions()
         # A name like "cuda" means the current device; what is put there says which one that is.
@@ -79,8 +87,8 @@ class BatchedDecoder:
         self._naming = Naming(
             tokens=tokens,
             word=tokens.__getitem__,
-            blank=self._options.blank,
-            silence=self._options.silence,
+            blank=tokens[self._index("blank")],
+            silence=tokens[self._index("silence")] if self._options.silence else "",
             spelling=tokens.spelling,
         )
 
