@@ -17,7 +17,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.decoding.sweeps import MEASURED, Sweep
+from benchmarks.decoding.sweeps import Sweep
 
 __all__ = ["main"]
 
@@ -33,7 +33,7 @@ _FRONTIER = Path(__file__).parent / "flashlight_frontier.json"
 
 def main(log: Path) -> None:
     """Runs what the log does not have yet, then writes the frontier."""
-    sweep = Sweep(log, "flashlight_text")
+    sweep = Sweep(log, "flashlight_text", most_us=1600)
     for log_add in (False, True):
         ranked = sorted(
             (
@@ -60,29 +60,8 @@ def main(log: Path) -> None:
                 beam_size=beam,
                 log_add=log_add,
             )
-    loosen(sweep)
+    sweep.loosen()
     _FRONTIER.write_text(json.dumps(sweep.frontier(), indent=1) + "\n")
-
-
-def loosen(sweep: Sweep) -> None:
-    """From the setting that errs least to one that no neighbour betters."""
-    best = sweep.frontier()[-1]
-    while True:
-        setting = {name: best[name] for name in best if name not in MEASURED}
-        neighbours = [
-            {"beam_size": 2 * setting["beam_size"]},
-            {"beam_threshold": setting["beam_threshold"] + 10},
-            {"beam_size_token": 29},
-            *({"lm_weight": setting["lm_weight"] + by} for by in (-0.5, 0.5)),
-            *({"word_score": setting["word_score"] + by} for by in (-1.0, 1.0)),
-        ]
-        found = min(
-            (sweep.measure(**setting | changed) for changed in neighbours),
-            key=lambda row: row["wer_percent"],
-        )
-        if found["wer_percent"] >= best["wer_percent"]:
-            return
-        best = found
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,6 +77,7 @@ class Sweep:
         log: the file of lines; what it has is not measured again.
         peer: a module of `peers/`, whose `Decoder` is built of `WORKLOAD`; or such a class.
         utterances: how many of the tune set are decoded; default all.
+        most_us: settings that take longer for a frame are not wanted.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Sweep:
         peer: str | Callable[[dict[str, str]], Decoder],
         *,
         utterances: int | None = None,
+        most_us: float = math.inf,
     ) -> None:
         self.log = log
+        self._most_us = most_us
         # A peer by name, since it imports what only the environment of the peers has.
         made = (
             importlib.import_module(f"benchmarks.decoding.peers.{peer}").Decoder
@@ -118,12 +122,32 @@ class Sweep:
         """The lines than which no other is as fast and as right, fastest first."""
         best: list[dict[str, Any]] = []
         order = sorted(
-            self._rows.values(), key=lambda row: (row["us_per_frame"], row["wer_percent"])
+            (row for row in self._rows.values() if row["us_per_frame"] <= self._most_us),
+            key=lambda row: (row["us_per_frame"], row["wer_percent"]),
         )
         for row in order:
             if not best or row["wer_percent"] < best[-1]["wer_percent"]:
                 best.append(row)
         return best
+
+    def loosen(self) -> None:
+        """Goes from the line that errs least to one that no neighbour betters."""
+        best = self.frontier()[-1]
+        while True:
+            setting = {name: best[name] for name in best if name not in MEASURED}
+            neighbours = [
+                {"beam_size": 2 * setting["beam_size"]},
+                {"beam_threshold": setting["beam_threshold"] + 10},
+                {"beam_size_token": 29},
+                *({"lm_weight": setting["lm_weight"] + by} for by in (-0.5, 0.5)),
+                *({"word_score": setting["word_score"] + by} for by in (-1.0, 1.0)),
+            ]
+            rows = [self.measure(**setting | changed) for changed in neighbours]
+            allowed = [row for row in rows if row["us_per_frame"] <= self._most_us]
+            found = min(allowed, key=lambda row: row["wer_percent"], default=best)
+            if found["wer_percent"] >= best["wer_percent"]:
+                return
+            best = found
 
     def _read(self) -> dict[str, dict[str, Any]]:
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -425,6 +425,14 @@ void bind_searches(nb::module_& m) {
              const Use use(running);
              return running.search->settled();
            })
+      .def(
+          "forget",
+          [](Running& running, std::size_t stretches) {
+            const Use use(running);
+            check_whole(running);
+            running.search->forget(stretches);
+          },
+          "stretches"_a)
       .def_prop_ro("frames", [](const Running& running) { return running.search->frames(); });
 }
 

@@ -98,6 +98,7 @@ class BeamSearch final : public Search {
   std::vector<Hypothesis> finish(std::int32_t count) override;
   std::vector<Hypothesis> beam(std::int32_t count) const override;
   std::size_t settled() const override;
+  void forget(std::size_t stretches) override;
   const Trellis& trellis() override;
 
  private:
@@ -162,6 +163,7 @@ class BeamSearch final : public Search {
   void step_frame(const float* emissions);
   bool skip(const float* emissions);
   void collect();
+  void keep_records();
   void stay(const float* emissions);
   void find_best(const float* emissions);
   void drop_stays_below_cut();

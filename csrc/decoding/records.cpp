@@ -122,4 +122,11 @@ void Records::keep(std::span<std::uint32_t* const> last) {
   }
 }
 
+void Records::forget(std::size_t stretches) {
+  // What is left is little; the vector gives its memory back.
+  settled_ = std::vector<Stretch>(
+      settled_.begin() + static_cast<std::ptrdiff_t>(std::min(stretches, settled_.size())),
+      settled_.end());
+}
+
 }  // namespace sestina::decoding

@@ -30,6 +30,8 @@ class Records {
   // Forgets all records that lead to none of these, and puts in each one's place its new number. At
   // least one is given.
   void keep(std::span<std::uint32_t* const> last);
+  // Leaves the first stretches out of all paths from now on; they have been put by.
+  void forget(std::size_t stretches);
 
  private:
   struct Record {

@@ -91,6 +91,8 @@ class Search {
   // How many of the stretches of every hypothesis's path, from the first on, are the same in all and
   // will not change any more, nor the words that end with them.
   virtual std::size_t settled() const = 0;
+  // Leaves the first stretches out of all paths from now on; no more of them than are settled.
+  virtual void forget(std::size_t stretches) = 0;
   virtual std::ptrdiff_t frames() const noexcept = 0;
   // All that was kept of the frames so far, as if the input ended here; nothing unless the options
   // say to record it. Valid until the search goes on.

@@ -103,6 +103,7 @@ void decode(const Spellings& spellings, std::shared_ptr<const LanguageModel> mod
     for (int t = 0; t < 50; t += 5) {
       pieces->step(scores.data() + 4 * t, 5);
       pieces->finish(3);
+      pieces->forget(pieces->settled() / 2);
     }
     const auto one = whole->finish(5);
     const auto other = pieces->finish(5);

@@ -4,12 +4,15 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "decoding/decoder.hpp"
+#include "decoding/interruption.hpp"
 #include "decoding/lexicon.hpp"
 #include "decoding/lm/ngram.hpp"
 #include "decoding/tokens.hpp"
@@ -52,6 +55,25 @@ std::vector<std::vector<double>> scores_of(const std::vector<std::vector<Hypothe
     all.push_back(scores_of(hypotheses));
   }
   return all;
+}
+
+// An interruption of the thread that asked ends the work of all.
+bool stops_all_threads(const Decoder& decoder, std::span<const Utterance> utterances) {
+  struct Third : Interruption {
+    void look() override {
+      if (++frames == 3) {
+        throw std::runtime_error("interrupted");
+      }
+    }
+    int frames = 0;
+  } third;
+  const Interruptible scope(third);
+  try {
+    decoder.decode(utterances, 3, 4);
+    return false;
+  } catch (const std::runtime_error&) {
+    return third.frames == 3;
+  }
 }
 
 }  // namespace
@@ -101,6 +123,7 @@ int main() {
   for (const int count : failures) {
     failed += count;
   }
+  failed += !stops_all_threads(decoder, utterances);
   if (failed != 0) {
     std::printf("FAILED: %d results differ from those of one thread\n", failed);
   }

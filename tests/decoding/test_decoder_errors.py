@@ -1,6 +1,8 @@
 """Errors in the middle of a search, hundreds of them: no memory stays, and decoders go on."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -72,3 +74,37 @@ def test_after_an_error_nothing_holds_the_decoder_or_the_frames(act, sample):
     del decoder, bad
     gc.collect()
     assert [one() for one in held] == [None, None]
+
+
+INTERRUPTED = """
+import os, signal, threading
+import numpy as np
+from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, samples
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+bundled = samples.sample()
+tokens = Tokens.read(bundled.tokens_path)
+lexicon = Lexicon.read(bundled.lexicon_path, tokens)
+decoder = Decoder(lexicon, options=DecoderOptions(beam_size=5000, beam_threshold=1e4))
+emissions = np.concatenate([np.concatenate(bundled.emissions)] * 20)  # minutes of work
+work = {
+    "decode": lambda: decoder.decode(emissions),
+    "batch": lambda: decoder.decode_batch([emissions, emissions], threads=2),
+    "lattice": lambda: decoder.lattice(emissions),
+    "stream": lambda: decoder.stream().step(emissions),
+}
+for name, run in work.items():
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    try:
+        run()
+    except KeyboardInterrupt:
+        print(name)
+print(decoder.decode(bundled.emissions[0][:20])[0].score < 0)
+"""
+
+
+def test_ctrl_c_ends_long_work_and_leaves_the_decoder_usable():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["decode", "batch", "lattice", "stream", "True"]

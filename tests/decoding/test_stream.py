@@ -180,3 +180,40 @@ def test_a_word_that_goes_on_is_not_settled():
         counts.append(stream.partial()[1])
     assert counts[:3] == [0, 0, 0]
     assert counts[-1] == 2
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        Decoder(LEXICON, MODEL, DecoderOptions(log_add=True)),
+        Decoder(LEXICON, MODEL, DecoderOptions(unk_score=-4, open_vocabulary=True)),
+        Decoder(LEXICON, MODEL, hotwords={"princess": 3.0}),
+        Decoder(TOKENS, None, DecoderOptions(beam_size=10)),
+        Decoder(LEXICON, MODEL, DecoderOptions(semantics="flashlight", merge="history")),
+    ],
+    ids=["lexicon", "open", "hotwords", "free", "flashlight"],
+)
+def test_words_that_are_taken_and_what_is_left_make_the_whole(decoder):
+    emissions_tn = np.concatenate(BUNDLED.emissions[:4])
+    whole = decoder.decode(emissions_tn)[0]
+    stream, taken, longest = decoder.stream(), [], 0
+    for frames in np.array_split(emissions_tn, 60):
+        stream.step(frames)
+        taken += stream.take()
+        longest = max(longest, len(stream.best()[0].path))
+    best = stream.best()[0]
+    assert (*taken, *best.words) == whole.words
+    assert best.score == whole.score
+    assert best.acoustic_score == pytest.approx(whole.acoustic_score)
+    assert longest < len(whole.path)
+    assert len(taken) > 3
+    stream.restart()
+    stream.step(emissions_tn)
+    assert stream.best()[0] == whole
+
+
+def test_no_more_can_be_forgotten_than_is_settled():
+    search = Decoder(LEXICON, MODEL).native.search()
+    search.step(BUNDLED.emissions[0])
+    with pytest.raises(ValueError, match="not so much of the paths is settled"):
+        search.forget(search.settled() + 1)

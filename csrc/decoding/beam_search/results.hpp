@@ -75,6 +75,17 @@ std::size_t BeamSearch<P>::settled() const {
 }
 
 template <Policy P>
+void BeamSearch<P>::forget(std::size_t stretches) {
+  if (stretches > settled()) {
+    throw std::invalid_argument("not so much of the paths is settled");
+  }
+  if (stretches > 0) {
+    keep_records();
+    records_.forget(stretches);
+  }
+}
+
+template <Policy P>
 void BeamSearch<P>::add_final(std::vector<Final>& finals, const Prefix& p, std::uint32_t context,
                               std::uint32_t node, double shift, double language,
                               std::int32_t word) {

@@ -105,6 +105,25 @@ bool BeamSearch<P>::skip(const float* emissions) {
   return true;
 }
 
+// Those that a hypothesis comes from, of which there is one; what all have in common is put by.
+template <Policy P>
+void BeamSearch<P>::keep_records() {
+  std::vector<std::uint32_t*> live;
+  for (Prefix& p : beam_) {
+    // The record of paths that do not exist any more keeps nothing alive.
+    for (const auto& [score, record] :
+         {std::pair{p.blank, &p.blank_record}, std::pair{p.token, &p.token_record}}) {
+      if (score > minus_infinity) {
+        live.push_back(record);
+      } else {
+        *record = 0;
+      }
+    }
+  }
+  records_.keep(live);
+  kept_records_ = records_.size();
+}
+
 // Forgets what no hypothesis needs any more, so that memory does not grow with the input.
 template <Policy P>
 void BeamSearch<P>::collect() {
@@ -114,20 +133,7 @@ void BeamSearch<P>::collect() {
            size > kept + options_.enough / 4;
   };
   if (!beam_.empty() && is_enough(records_.size(), kept_records_)) {
-    std::vector<std::uint32_t*> live;
-    for (Prefix& p : beam_) {
-      // The record of paths that do not exist any more keeps nothing alive.
-      for (const auto& [score, record] :
-           {std::pair{p.blank, &p.blank_record}, std::pair{p.token, &p.token_record}}) {
-        if (score > minus_infinity) {
-          live.push_back(record);
-        } else {
-          *record = 0;
-        }
-      }
-    }
-    records_.keep(live);
-    kept_records_ = records_.size();
+    keep_records();
   }
   if (is_enough(contexts_.used(), contexts_.kept()) ||
       is_enough(spelled_.size(), kept_spelled_)) {

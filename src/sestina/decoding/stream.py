@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sestina.decoding import _native
 from sestina.decoding.checks import MOST, check_count
-from sestina.decoding.results import Hypothesis
+from sestina.decoding.results import Hypothesis, TimedText
 
 __all__ = ["Stream"]
 
@@ -82,6 +82,23 @@ class Stream:
         self._last, self._num_settled = best, length
         return best, best.words_within(length)
 
+    def take(self) -> list[TimedText]:
+        """The words that will not change any more, which the stream then forgets.
+
+        Readings begin with what comes after them from now on, so that a stream of any length takes
+        no more memory than what is not settled yet. Scores go on counting what was taken; what its
+        hotwords gave counts as the language model's.
+
+        Raises:
+            InvalidValueError: if no reading has a probability above 0.
+            RuntimeError: if the search is at work in another thread.
+        """
+        best, count = self.partial()
+        if count:
+            self._search.forget(best.first_words(self._num_settled).path_length)
+            self._last, self._num_settled = None, 0
+        return list(best.words[:count])
+
     def _common(self, path: NDArray[np.int32]) -> int:
         """How much of a path is that of the last partial reading, too."""
         assert self._last is not None
@@ -93,4 +110,4 @@ class Stream:
     def restart(self) -> None:
         """Forgets all frames, for the next utterance."""
         self._search.begin()
-        self._last = None
+        self._last, self._num_settled = None, 0
