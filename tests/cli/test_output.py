@@ -151,3 +151,12 @@ def test_a_command_takes_json():
         print_listing([{"a": 1}], as_json=as_json)
 
     assert json.loads(CliRunner().invoke(listing, ["--json"]).output) == [{"a": 1}]
+
+
+def test_bytes_that_are_no_utf8_are_escaped_in_json(tmp_path):
+    # As Python has a file's name with the byte 0xff, and a text cut in the middle of a pair.
+    with (tmp_path / "out").open("w", encoding="utf-8") as out, contextlib.redirect_stdout(out):
+        print_json({"name": "a\udcff", "said \ud800": ["σ\ud800b"]})
+    text = (tmp_path / "out").read_text(encoding="utf-8")
+    assert r"a\udcff" in text
+    assert json.loads(text) == {"name": "a\udcff", "said \ud800": ["σ\ud800b"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -35,6 +36,7 @@ _QUIET_S = 1.0
 _BAR_INTERVAL_S = 0.1
 _PLAIN_INTERVAL_S = 10.0
 _BAR_WIDTH = 24
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def print_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None:
@@ -43,8 +45,13 @@ def print_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> Non
 
 
 def print_json(value: object) -> None:
-    """Print JSON on stdout; NaN and infinities, which JSON lacks, are null."""
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    r"""Print JSON on stdout; NaN and infinities, which JSON lacks, are null.
+
+    Lone surrogates, which stand for bytes that are no UTF-8 and which UTF-8 lacks, are written as
+    `\udcff`: the output is JSON whatever a file's name or a word is.
+    """
+    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_listing(records: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
