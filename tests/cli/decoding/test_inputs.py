@@ -110,6 +110,10 @@ def test_the_bundled_sets_are_such_files():
         ({"emissions": FRAMES_TN, "lengths": [2, 5]}, r"in all 7, expected .* in all 6"),
         ({"emissions": FRAMES_TN, "lengths": [-2, 8]}, "expected the frames of each utterance"),
         ({"emissions": FRAMES_TN, "lengths": [0.5]}, "lengths has float64"),
+        (
+            {"emissions": FRAMES_TN, "lengths": np.array([2**63, 2**63, 6], np.uint64)},
+            "in all 1844",
+        ),
         ({"emissions": FRAMES_TN[None], "lengths": [7]}, r"lengths\[0\] is 7, expected 0 to 6"),
         ({"emissions": FRAMES_TN, "references": ["a", "b"]}, "2 references, expected 1"),
         ({"scale": np.float32(1)}, r"it holds scale \(\); expected an array `emissions`"),
@@ -201,3 +205,13 @@ def test_transitions_are_an_array(tmp_path):
     assert known.decoder(DecoderOptions(criterion="asg")).options.criterion == "asg"
     with pytest.raises(FileFormatError, match="expected one array"):
         read_knowledge(Named(transitions=npz(tmp_path, t=FRAMES_TN), tokens=tokens), files)
+
+
+def test_no_lengths_are_no_utterances(tmp_path):
+    for lengths in (np.zeros(0, np.int64), []):
+        assert read(npz(tmp_path, emissions=FRAMES_TN[:0], lengths=lengths)) == []
+    assert read(npz(tmp_path, emissions=FRAMES_TN[None][:0], lengths=[])) == []
+    path = npz(tmp_path, emissions=FRAMES_TN[:2], lengths=[0, 2, 0])
+    assert [len(one.emissions_tn) for one in read(path)] == [0, 2, 0]
+    (tmp_path / "said.txt").write_text("")
+    assert read_references(tmp_path / "said.txt", 0) == []

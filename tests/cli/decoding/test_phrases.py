@@ -8,10 +8,10 @@ from sestina.core.errors import FileFormatError, OptionError
 
 def test_a_score_follows_the_last_colon(tmp_path):
     path = tmp_path / "hotwords.txt"
-    path.write_text("sestina:4\n\n  the  sea \nratio 3:1 now\nsestina:5\n")
-    assert read_hotwords(["a:b:-2.5", "the sea:1"], path, default_score=6.0) == {
-        "sestina": 5.0,
-        "the sea": 1.0,
+    path.write_text("sestina:4\n\n  the  sea \nratio 3:1 now\nsestina:4.0\n")
+    assert read_hotwords(["a:b:-2.5", "the sea:6"], path, default_score=6.0) == {
+        "sestina": 4.0,
+        "the sea": 6.0,
         "ratio 3:1 now": 6.0,
         "a:b": -2.5,
     }
@@ -41,3 +41,14 @@ def test_a_grammar_has_a_phrase_a_line(tmp_path):
     path.write_text("\n \n")
     with pytest.raises(FileFormatError, match="no phrases"):
         read_grammar(path)
+
+
+def test_a_phrase_has_one_score(tmp_path):
+    path = tmp_path / "hotwords.txt"
+    path.write_text("the sea:2\n\nthe  sea:3\n")
+    with pytest.raises(FileFormatError, match=r":3: 'the sea' has the score 3, expected 2 as"):
+        read_hotwords([], path, default_score=6.0)
+    path.write_text("the sea\n")
+    for given in (["the sea:2"], ["sea:1", "sea:9"]):
+        with pytest.raises(OptionError, match=r"with which '.*sea' was given before"):
+            read_hotwords(given, path, default_score=6.0)

@@ -237,6 +237,10 @@ def test_the_bundled_options_are_options():
         (("ten.npz", *KNOWLEDGE, "--beam-size", "0"), 2, "beam_size is 0, expected 1 to"),
         (("ten.npz", *KNOWLEDGE, "--beam-size", "x"), 2, "'x' is not an integer"),
         (("ten.npz", *KNOWLEDGE, "--nbest", "0"), 2, "see 'sestina decode --help'"),
+        (("ten.npz", *KNOWLEDGE, "--frame-ms", "nan"), 2, "'nan' is not in the range 0.001<=x<=6"),
+        (("ten.npz", *KNOWLEDGE, "--frame-ms", "inf"), 2, "inf is not in the range"),
+        (("ten.npz", *KNOWLEDGE, "--frame-ms", "1e308"), 2, "1e+308 is not in the range"),
+        (("ten.npz", *KNOWLEDGE, "--frame-ms", "0"), 2, "0.0 is not in the range"),
         (("ten.npz", *KNOWLEDGE, "--references", "ten.npz"), 1, "is not UTF-8"),
         (("ten.npz", "--tokens", BUNDLED.tokens_path, "--lexicon", "ten.npz"), 1, "ten.npz"),
     ],
@@ -284,3 +288,35 @@ def test_sound_becomes_text_without_torch():
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, recordings()[2].text + "\n")
+
+
+def test_the_threads_shown_are_those_that_searched(run):
+    status, out, err = run("ten.npz", *KNOWLEDGE, "--threads", 10**20, "--json")
+    assert (status, json.loads(out)["threads"]) == (0, 10)
+    assert "on 10 threads;" in err
+
+
+def test_nothing_is_no_utterance(run):
+    np.savez("none.npz", emissions=TEN[0][:0], lengths=np.zeros(0, np.int64))
+    for how in ((), ("--stream",), ("--words",)):
+        status, out, err = run("none.npz", *KNOWLEDGE, *how)
+        assert (status, out) == (0, "")
+        assert "0 utterances, 0.0 s" in err
+    assert json.loads(run("none.npz", *KNOWLEDGE, "--json")[1])["utterances"] == []
+
+
+def test_words_names_and_texts_that_are_no_utf8_are_json(tmp_path):
+    said = np.log(np.eye(3, dtype=np.float32)[[2, 1]] * 0.9 + 0.03)
+    np.savez("e.npz", emissions=said, references=np.array(["a\ud800b"]))
+    (tmp_path / "e.npz").rename(tmp_path / "\udcff.npz")
+    (tmp_path / "tokens.txt").write_text("-\n|\na\n")
+    (tmp_path / "lexicon.txt").write_bytes(b"caf\xff a |\n")
+    line = ("decode", b"\xff.npz", "--tokens", "tokens.txt", "--lexicon", "lexicon.txt", "--json")
+    done = subprocess.run(
+        [sys.executable, "-c", "from sestina.cli.main import main; main()", *line],
+        capture_output=True,
+        check=True,
+    )
+    [one] = json.loads(done.stdout.decode("utf-8", errors="strict"))["utterances"]
+    assert (one["name"], one["reference"]) == ("\udcff.npz", "a\ud800b")
+    assert one["hypotheses"][0]["text"] == "caf\udcff"

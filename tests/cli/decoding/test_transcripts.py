@@ -31,7 +31,7 @@ def test_one_reading_is_its_text_and_several_have_ranks(capsys):
 
 
 def test_times_are_seconds(capsys):
-    spent = Spent(search_s=0.02, sound_s=0.16)
+    spent = Spent(search_s=0.02, sound_s=0.16, threads=2)
     print_transcripts([UTTERANCE], [FOUND], ASKED, spent, error_rate(["ab"], ["ab"]))
     facts = json.loads(capsys.readouterr().out)
     assert (facts["threads"], facts["word_error_rate"]) == (2, 0.0)
@@ -42,7 +42,7 @@ def test_times_are_seconds(capsys):
 
 
 def test_the_line_says_how_fast_it_was():
-    spent = Spent(search_s=0.02, sound_s=0.16)
+    spent = Spent(search_s=0.02, sound_s=0.16, threads=2)
     assert summary([UTTERANCE], ASKED, spent, 1.5) == (
         "1 utterance, 0.2 s at 40 ms a frame: searched in 0.020 s on 2 threads; real-time factor "
         "0.12; loaded in 1.50 s"

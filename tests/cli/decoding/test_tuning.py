@@ -120,3 +120,22 @@ def test_bad_input_ends_with_one_line(run, arguments, status, message):
     assert err.startswith("error: ")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_what_is_read_is_not_written_over(run, tmp_path, option):
+    (tmp_path / "tokens.txt").write_bytes(BUNDLED.tokens_path.read_bytes())
+    (tmp_path / "link.png").symlink_to("tokens.txt")
+    (tmp_path / "emissions.png").hardlink_to("few.npz")
+    (tmp_path / "said.png").symlink_to("said.txt")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for name, read in (
+        ("link.png", "--tokens"),
+        ("emissions.png", "few.npz"),
+        ("said.png", "--references"),
+    ):
+        given = ("--tokens", "tokens.txt", "--references", "said.txt", option, name)
+        status, out, err = run(*given)
+        assert (status, out) == (2, "")
+        assert f"{option} is '{name}', expected another file than {read}" in err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

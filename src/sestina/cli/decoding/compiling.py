@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from sestina.cli.decoding.inputs import check_kept
 from sestina.cli.destinations import check_destination
-from sestina.core.errors import OptionError
 from sestina.decoding import compile_lm, read_lm
 
 __all__ = ["compile_lm_command"]
@@ -33,10 +33,7 @@ def compile_lm_command(*, model: Path, out: Path | None) -> None:
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     target = out or model.with_name(f"{_stem(model)}.slm")
     check_destination("--out", target, example=f"{_stem(model)}.slm")
-    if target.exists() and target.samefile(model):
-        raise OptionError(
-            "--out", str(target), expected="another file than MODEL", remedy="choose another name"
-        )
+    check_kept("--out", target, {"MODEL": model})
     started_s = time.perf_counter()
     read = read_lm(model)
     read_s = time.perf_counter() - started_s

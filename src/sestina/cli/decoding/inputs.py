@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, Literal
@@ -16,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sestina.cli.decoding.phrases import read_grammar, read_hotwords
-from sestina.core.errors import DtypeError, FileFormatError, InvalidValueError, SestinaError
+from sestina.core.errors import (
+    DtypeError,
+    FileFormatError,
+    InvalidValueError,
+    OptionError,
+    SestinaError,
+)
 from sestina.core.progress import Progress, tracked
 from sestina.decoding import Decoder, DecoderOptions, LanguageModel, Lexicon, Tokens, read_lm
 from sestina.decoding.emissions import as_emissions, as_lengths
@@ -28,6 +35,7 @@ __all__ = [
     "Named",
     "Utterance",
     "all_are_sound",
+    "check_kept",
     "read_knowledge",
     "read_references",
     "read_utterances",
@@ -76,6 +84,12 @@ class Named:
     hotword_score: float = HOTWORD_SCORE
     grammar: Path | None = None
 
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """Those that are read, by option."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {f"--{n}": v for n, v in named.items() if isinstance(v, Path)}
+
     @classmethod
     def taken_from(cls, given: dict[str, Any]) -> Named:
         """Those among the arguments of a command, which has the others left."""
@@ -107,6 +121,29 @@ class Knowledge:
             hotwords=self.hotwords,
             grammar=self.grammar,
         )
+
+
+def check_kept(option: str, path: Path | None, inputs: Mapping[str, Path | None]) -> None:
+    """Refuses to write where something is read from, by whatever name or link.
+
+    Args:
+        option: that named the file to write.
+        path: where to write; None for nowhere.
+        inputs: what is read, by the name under which the command line knows it.
+
+    Raises:
+        OptionError: if the file is one of them.
+    """
+    if path is None or not path.exists():
+        return
+    for name, read in inputs.items():
+        if read is not None and read.exists() and path.samefile(read):
+            raise OptionError(
+                option,
+                str(path),
+                expected=f"another file than {name}",
+                remedy="choose another name",
+            )
 
 
 def all_are_sound(files: Sequence[Path]) -> bool:
@@ -178,11 +215,12 @@ def read_references(path: Path, count: int) -> list[str]:
         FileFormatError: if it is no UTF-8, or has not so many lines.
     """
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FileFormatError(
             path, f"byte {error.start} is not UTF-8", remedy="save the texts as UTF-8"
         ) from error
+    lines = text.removesuffix("\n").split("\n") if text or count else []
     if len(lines) != count:
         raise FileFormatError(
             path,
@@ -301,15 +339,18 @@ def _padded(path: Path, scores: NDArray[Any], lengths: Any) -> list[NDArray[Any]
 
 
 def _concatenated(path: Path, scores: NDArray[Any], lengths: NDArray[Any]) -> list[NDArray[Any]]:
-    is_count = lengths.ndim == 1 and lengths.dtype.kind in "iu"
-    if not is_count or (lengths < 0).any() or int(lengths.sum()) != len(scores):
-        shown = f"{lengths.shape} numbers, in all {lengths.sum()}" if is_count else lengths.dtype
+    # As `as_lengths` does, it takes no numbers of any type, and adds up what 64 bits do not hold.
+    is_count = lengths.ndim == 1 and (lengths.dtype.kind in "iu" or not lengths.size)
+    frames: list[int] = lengths.tolist() if is_count else []
+    if not is_count or min(frames, default=0) < 0 or sum(frames) != len(scores):
+        shown = f"{lengths.shape} numbers, in all {sum(frames)}" if is_count else lengths.dtype
         raise FileFormatError(
             path,
             f"lengths has {shown}, expected the frames of each utterance, in all {len(scores)}",
             remedy="count the frames of each utterance; drop `lengths` if there is one only",
         )
-    return np.split(scores, lengths.astype(np.int64).cumsum()[:-1])
+    ends = list(accumulate(frames))
+    return [scores[end - length : end] for end, length in zip(ends, frames, strict=True)]
 
 
 def _texts(array: NDArray[Any]) -> list[str]:

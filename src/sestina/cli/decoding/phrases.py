@@ -14,7 +14,7 @@ __all__ = ["read_grammar", "read_hotwords"]
 def read_hotwords(
     given: Iterable[str], path: Path | None, *, default_score: float
 ) -> dict[str, float]:
-    """Phrases and their scores; of a phrase that comes twice the last score, the line's after all.
+    """Phrases and their scores; a phrase may come again with the same score.
 
     Args:
         given: each `PHRASE` or `PHRASE:SCORE`.
@@ -22,7 +22,7 @@ def read_hotwords(
         default_score: of phrases without one.
 
     Raises:
-        OptionError: for a phrase without words.
+        OptionError: for a phrase without words, or one that came before with another score.
         FileFormatError: for such a line, or if the file is no UTF-8.
     """
     found: dict[str, float] = {}
@@ -36,14 +36,26 @@ def read_hotwords(
                     line=number,
                     remedy="write a phrase, or take the line out",
                 )
-            found[phrase] = score
+            if found.setdefault(phrase, score) != score:
+                raise FileFormatError(
+                    path or "",
+                    f"{phrase!r} has the score {score:g}, expected {found[phrase]:g} as above",
+                    line=number,
+                    remedy="leave one of the lines out",
+                )
     for text in given:
         phrase, score = _parted(text, default_score)
         if not phrase:
             raise OptionError(
                 "--hotword", text, expected="PHRASE or PHRASE:SCORE", remedy="write a phrase"
             )
-        found[phrase] = score
+        if found.setdefault(phrase, score) != score:
+            raise OptionError(
+                "--hotword",
+                text,
+                expected=f"the score {found[phrase]:g}, with which {phrase!r} was given before",
+                remedy="give it once",
+            )
     return found
 
 

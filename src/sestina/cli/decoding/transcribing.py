@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -54,6 +55,22 @@ _SHOWN_WORDS = 12
 
 _AT_ONCE = 8
 """Utterances for each thread between two steps of the progress."""
+
+
+_FRAME_MS = (1e-3, 60_000.0)
+"""From a microsecond to a minute; in other units the frames were meant."""
+
+
+class _Milliseconds(click.FloatRange):
+    """A range of numbers; NaN, which no comparison finds outside of one, is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is not in the range {self._describe_range()}.", param, ctx)
+        return found
 
 
 def note_unnormalised(utterances: Sequence[Utterance], *, are_meant: bool) -> None:
@@ -148,7 +165,7 @@ def knowledge_options(command: Callable[..., Result]) -> Callable[..., Result]:
     "--frame-ms",
     default=20.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=_Milliseconds(*_FRAME_MS),
     help="How long a frame lasts, for times and the real-time factor.",
 )
 @click.option(
@@ -258,7 +275,8 @@ def _decoded(
         found += _searched(decoder, part, asked)
         search_s += time.perf_counter() - started_s
         progress(len(found), len(utterances), "decoding")
-    return found, Spent(search_s=search_s, sound_s=_sound_s(utterances, asked))
+    threads = max(1, min(asked.threads, len(utterances)))
+    return found, Spent(search_s=search_s, sound_s=_sound_s(utterances, asked), threads=threads)
 
 
 def _searched(decoder: Decoder, part: Sequence[Utterance], asked: Asked) -> list[list[Hypothesis]]:

@@ -24,6 +24,8 @@ class Spent:
 
     search_s: float
     sound_s: float
+    threads: int = 1
+    """That searched: those asked for, or one for each utterance where these are fewer."""
     longest_step_s: float | None = None
     """Of a stream."""
 
@@ -98,7 +100,7 @@ def print_transcripts(
             "format": "sestina-decode",
             "version": _FORMAT_VERSION,
             "frame_ms": asked.frame_ms,
-            "threads": 1 if asked.stream else asked.threads,
+            "threads": spent.threads,
             "sound_s": spent.sound_s,
             "search_s": spent.search_s,
             "longest_step_s": spent.longest_step_s,
@@ -139,7 +141,7 @@ def _facts(hypothesis: Hypothesis, asked: Asked) -> dict[str, object]:
 def summary(utterances: Sequence[Utterance], asked: Asked, spent: Spent, loaded_s: float) -> str:
     """The line with the real-time factor."""
     count = f"{len(utterances)} utterance{'s' if len(utterances) != 1 else ''}"
-    threads = 1 if asked.stream else asked.threads
+    threads = spent.threads
     factor = spent.real_time_factor
     parts = [
         f"{count}, {spent.sound_s:.1f} s at {asked.frame_ms:g} ms a frame: searched in "

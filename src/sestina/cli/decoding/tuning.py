@@ -12,6 +12,7 @@ import click
 from sestina.cli.decoding.inputs import (
     Named,
     Utterance,
+    check_kept,
     read_knowledge,
     read_references,
     read_utterances,
@@ -94,7 +95,11 @@ def tune_command(
     """  # noqa: D301 - \b keeps click from wrapping the lines below it
     check_destination("--out", out, example="best.toml")
     _check_plot(plot)
-    knowledge = read_knowledge(Named.taken_from(given), files)
+    named = Named.taken_from(given)
+    read = {**{str(path): path for path in files}, **named.files, "--references": references}
+    check_kept("--out", out, read)  # but --start may be refined in place
+    check_kept("--plot", plot, {**read, "--start": start})
+    knowledge = read_knowledge(named, files)
     first = DecoderOptions() if start is None else read_options(DecoderOptions, start)
     if start is None and knowledge.is_bundled:
         first = options_from_mapping(DecoderOptions, BUNDLED_OPTIONS)
