@@ -15,6 +15,7 @@ from sestina.core.errors import (
     InvalidValueError,
     MissingExtraError,
     NonFiniteError,
+    NoReadingError,
     NotAchievableError,
     NotAnalyticError,
     NotFinishedError,
@@ -38,6 +39,7 @@ VALUE_ERRORS = [
 EXAMPLES = [
     SestinaError("it is 3", remedy="make it 2"),
     *(cls("width", -1, expected="1 or more", remedy="pass 128") for cls in VALUE_ERRORS),
+    NoReadingError("emissions", "3 frames", expected="a reading", remedy="widen the beam"),
     NotAnalyticError("kernel", "off by 1", expected="a power series", remedy="fit it"),
     NotAchievableError((2, 5), (-0.5, -1e-9), distance=0.1, remedy="take the nearest"),
     DtypeError("x1", "int64", expected="float32", remedy="convert it"),

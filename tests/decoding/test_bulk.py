@@ -17,6 +17,7 @@ from sestina.core.errors import (
     FileFormatError,
     InvalidValueError,
     NonFiniteError,
+    NoReadingError,
     ShapeError,
     WorkerError,
 )
@@ -225,7 +226,7 @@ def test_failures_are_told_and_the_others_decoded(engine, decoder, cache, tmp_pa
         NonFiniteError,
         FileNotFoundError,
         *[FileFormatError] * 7,
-        InvalidValueError,
+        NoReadingError,
         NonFiniteError,
     ]
     texts = [str(failure) for failure in told]

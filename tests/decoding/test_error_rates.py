@@ -146,3 +146,23 @@ def test_a_single_text_is_not_taken_for_its_letters():
         error_rate("a", "b")
     with pytest.raises(InvalidValueError, match="texts is 'b', expected several texts"):
         error_rate(["a"], "b")
+
+
+def test_what_is_no_text_is_named():
+    for references, texts, name in ((["a"], [None], "texts"), ([b"a"], ["a"], "references")):
+        with pytest.raises(InvalidValueError, match=rf"{name}\[0\] is .*, expected a text"):
+            error_rate(references, texts)
+    with pytest.raises(InvalidValueError, match="text is None, expected a text"):
+        align("a", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", -1), ("seed", 0.5), ("draws", 10**12), ("draws", 2.5), ("level", "0.95")],
+)
+def test_draws_out_of_range_are_named(name, value):
+    errors = error_rate(["a b"], ["a"])
+    with pytest.raises(InvalidValueError, match=f"{name} is "):
+        errors.interval(**{name: value})
+    with pytest.raises(InvalidValueError, match=f"{name} is "):
+        compare(errors, errors, **{name: value})

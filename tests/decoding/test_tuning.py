@@ -7,9 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sestina.core.errors import CancelledError, InvalidValueError, OptionError, ShapeError
+from sestina.core.errors import (
+    CancelledError,
+    InvalidValueError,
+    NoReadingError,
+    OptionError,
+    ShapeError,
+)
 from sestina.core.options import options_from_toml, options_to_toml
 from sestina.decoding import (
+    BatchedLanguageModel,
     Decoder,
     DecoderOptions,
     Lexicon,
@@ -148,7 +155,7 @@ def test_progress_is_told_and_may_cancel():
 def test_a_beam_that_finds_nothing_is_all_errors():
     def never(options):
         def decode(emissions_tn):
-            raise InvalidValueError("emissions", "3 frames", expected="a reading", remedy="widen")
+            raise NoReadingError("emissions", "3 frames", expected="a reading", remedy="widen")
 
         return SimpleNamespace(decode=decode)
 
@@ -156,9 +163,49 @@ def test_a_beam_that_finds_nothing_is_all_errors():
     assert found.chosen.word_error_rate == 1
 
 
+@pytest.mark.parametrize(
+    ("score", "problem"), [(0.5, "0.5, expected .* at most 0"), (np.nan, "nan")]
+)
+def test_a_language_model_s_own_mistake_is_no_error_of_words(score, problem):
+    class Mistaken(BatchedLanguageModel):
+        def start(self):
+            return None
+
+        def score_batch(self, states, words):
+            return [score] * len(words), states
+
+    lexicon = Lexicon.from_spellings({"ab": "a b |"}, Tokens(["-", "|", "a", "b"]))
+    emissions_tn = np.log(np.eye(4)[[2, 3, 1]] + 0.01)
+    make = partial(Decoder, lexicon, Mistaken())
+    with pytest.raises(InvalidValueError, match=f"the result of score_batch is {problem}"):
+        tune(make, [emissions_tn], ["ab"], options=TuningOptions(trials=3))
+
+
+def test_a_beam_that_leaves_nothing_is_all_errors_in_a_decoder_too():
+    lexicon = Lexicon.from_spellings({"ab": "a b |"}, Tokens(["-", "|", "a", "b"]))
+    silent_tn = np.full((3, 4), -np.inf)
+    make = partial(Decoder, lexicon, None)
+    found = tune(make, [silent_tn], ["ab"], options=TuningOptions(trials=2))
+    assert found.chosen.word_error_rate == 1
+
+
+def test_one_utterance_with_words_will_do_wherever_it_is():
+    said = [""] * 119
+    for place in (0, 60, 119):
+        references = [*said[:place], REFERENCES[0], *said[place:]]
+        found = tune(made_up, EMISSIONS[:1] * 120, references, options=TuningOptions(trials=9))
+        assert {trial.num_utterances for trial in found.trials} == {30, 60, 120}
+
+
 def test_what_cannot_be_tuned_on_is_refused():
     with pytest.raises(ShapeError, match="references is 63, expected 64"):
         tune(made_up, EMISSIONS, REFERENCES[:63])
+    with pytest.raises(InvalidValueError, match=r"references\[1\] is None, expected a text"):
+        tune(made_up, EMISSIONS, [REFERENCES[0], None] * 32)
+    with pytest.raises(InvalidValueError, match="options is 5, expected TuningOptions"):
+        tune(made_up, EMISSIONS, REFERENCES, options=5)
+    with pytest.raises(InvalidValueError, match=r"start is 'best\.toml', expected DecoderO"):
+        tune(made_up, EMISSIONS, REFERENCES, start="best.toml")
     with pytest.raises(InvalidValueError, match="64 texts without a word"):
         tune(made_up, EMISSIONS, [""] * 64)
     with pytest.raises(InvalidValueError, match="without a frame"):
@@ -175,6 +222,9 @@ def test_what_cannot_be_tuned_on_is_refused():
         ("target_wer", -1.0),
         ("time_budget", float("nan")),
         ("trials", 0),
+        ("trials", 1.5),
+        ("seed", "0"),
+        ("target_wer", "12"),
         ("seed", -1),
         ("tuned", ("beamsize",)),
     ],

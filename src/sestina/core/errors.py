@@ -9,6 +9,7 @@
     │   ├── OffSphereError                   inputs whose norms differ where one norm is needed
     │   ├── DivergentKernelError             a kernel whose coefficients or value are infinite
     │   ├── NotAnalyticError                 a function of the cosine that is no power series
+    │   ├── NoReadingError                   scores that leave no reading a probability above 0
     │   └── NotAchievableError               a kernel that no network has, with its certificate
     ├── DtypeError (TypeError)               a tensor or array of the wrong element type
     ├── FileFormatError (ValueError)         a file that is damaged or of another kind, and where
@@ -32,6 +33,7 @@ __all__ = [
     "FileFormatError",
     "InvalidValueError",
     "MissingExtraError",
+    "NoReadingError",
     "NonFiniteError",
     "NotAchievableError",
     "NotAnalyticError",
@@ -143,6 +145,10 @@ class NotAchievableError(InvalidValueError):
 
 class NotAnalyticError(InvalidValueError):
     """A function of the cosine that is no power series in the unit disc."""
+
+
+class NoReadingError(InvalidValueError):
+    """Scores of an utterance that leave no reading a probability above 0, in the beam there is."""
 
 
 class DtypeError(SestinaError, TypeError):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.core.errors import InvalidValueError, OptionError, ShapeError
+from sestina.core.errors import InvalidValueError, NoReadingError, OptionError, ShapeError
 from sestina.decoding import _native
 from sestina.decoding.checks import MOST, check_count, check_kind
 from sestina.decoding.emissions import as_array, as_emissions, as_lengths, as_transitions
@@ -482,8 +482,8 @@ def _made_again(
     return decoder
 
 
-def _no_reading(name: str, num_frames: int) -> InvalidValueError:
-    return InvalidValueError(
+def _no_reading(name: str, num_frames: int) -> NoReadingError:
+    return NoReadingError(
         name,
         f"{num_frames} frames",
         expected="scores that leave some reading a probability above 0",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from sestina.core.errors import InvalidValueError, OptionError, ShapeError
 from sestina.core.text import display_width
+from sestina.decoding.checks import check_kind
 
 __all__ = ["Alignment", "Comparison", "ErrorRate", "Unit", "align", "compare", "error_rate"]
 
@@ -30,6 +32,8 @@ Ints = NDArray[np.int64]
 _CELLS = 1 << 15
 """Of the batches that are compared at once: they stay in the cache."""
 _DRAWS_AT_ONCE = 1 << 20
+_MOST_DRAWS = 1_000_000
+"""The bounds' third digit changes no more from one seed to the next."""
 _GAP = "*"
 
 
@@ -113,6 +117,11 @@ class ErrorRate:
             draws: sets of as many utterances, drawn with replacement.
             seed: of the draws.
 
+        Raises:
+            InvalidValueError: if one is no number.
+            OptionError: if `level` is not between 0 and 1, `draws` not from 1 to 1000000, or `seed`
+                below 0.
+
         Source: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance
         evaluation", ICASSP 2004.
 
@@ -161,6 +170,7 @@ def align(reference: str, text: str, *, unit: Unit = "word") -> Alignment:
         unit: "word", as white space parts them, or "character", white space being one space.
 
     Raises:
+        InvalidValueError: if one is no text.
         OptionError: if the unit is another.
 
     Example:
@@ -169,6 +179,8 @@ def align(reference: str, text: str, *, unit: Unit = "word") -> Alignment:
         the cat sat *  the old mat
                     D      I
     """
+    for name, given in (("reference", reference), ("text", text)):
+        check_kind(name, given, str, "a text, empty for none")
     expected, found = _units(reference, unit), _units(text, unit)
     [reference_i], [text_j] = _numbered([expected], [found])
     substitution = len(expected) + len(found) + 1
@@ -201,7 +213,8 @@ def error_rate(
 
     Raises:
         ShapeError: if there isn't one text for each reference.
-        InvalidValueError: if there is no reference, all are empty, or a single text is passed.
+        InvalidValueError: if there is no reference, all are empty, a single text is passed, or
+            something else than texts.
         OptionError: if the unit is another.
 
     Example:
@@ -216,6 +229,8 @@ def error_rate(
             raise InvalidValueError(
                 name, given, expected="several texts", remedy="put a single one into a list"
             )
+        for place, text in enumerate(given):
+            check_kind(f"{name}[{place}]", text, str, "a text, empty for none")
     if len(references) != len(texts):
         raise ShapeError(
             "texts",
@@ -266,6 +281,7 @@ def compare(
 
     Raises:
         ShapeError: if the references' lengths are not the same.
+        InvalidValueError, OptionError: as for `ErrorRate.interval`.
 
     Example:
         >>> said = ["a b", "c d", "e f"]
@@ -373,8 +389,14 @@ def _rows(reference_ui: Ints, text_uj: Ints, gap: int) -> Iterator[Ints]:
 
 def _drawn(values_u: Ints, lengths_u: Ints, draws: int, seed: int) -> NDArray[np.float64]:
     """Σ values / Σ lengths of sets of utterances drawn with replacement."""
-    if draws < 1:
-        raise OptionError("draws", draws, expected="at least 1", remedy="draw some thousands")
+    check_kind("draws", draws, Integral, "an integer")
+    check_kind("seed", seed, Integral, "an integer")
+    if not 1 <= draws <= _MOST_DRAWS:
+        raise OptionError(
+            "draws", draws, expected=f"1 to {_MOST_DRAWS} of them", remedy="draw some thousands"
+        )
+    if seed < 0:
+        raise OptionError("seed", seed, expected="an integer, at least 0", remedy="pass e.g. 0")
     generator, count = np.random.default_rng(seed), len(values_u)
     rates = []
     at_once = max(1, _DRAWS_AT_ONCE // count)
@@ -387,6 +409,7 @@ def _drawn(values_u: Ints, lengths_u: Ints, draws: int, seed: int) -> NDArray[np
 
 
 def _bounds(rates_d: NDArray[np.float64], level: float) -> tuple[float, float]:
+    check_kind("level", level, Real, "a number")
     if not 0 < level < 1:
         raise OptionError("level", level, expected="between 0 and 1", remedy="pass e.g. 0.95")
     low, high = np.quantile(rates_d, [(1 - level) / 2, (1 + level) / 2])

@@ -13,13 +13,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sestina.core.errors import InvalidValueError, OptionError, ShapeError
+from sestina.core.errors import InvalidValueError, NoReadingError, OptionError, ShapeError
 from sestina.core.progress import Progress, silent
+from sestina.decoding.checks import check_kind
 from sestina.decoding.emissions import as_emissions
 from sestina.decoding.error_rates import ErrorRate, error_rate
 from sestina.decoding.options import DecoderOptions
@@ -81,15 +83,18 @@ class TuningOptions:
         """Checks the ranges."""
         for name in ("target_wer", "time_budget"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
+            if value is not None and not (isinstance(value, Real) and 0 <= float(value) < math.inf):
                 raise OptionError(
-                    name, value, expected="at least 0", remedy="leave it out for none"
+                    name, value, expected="a number, at least 0", remedy="leave it out for none"
                 )
         for name, least in (("trials", 1), ("seed", 0)):
             value = getattr(self, name)
-            if value < least:
+            if not isinstance(value, Integral) or int(value) < least:
                 raise OptionError(
-                    name, value, expected=f"at least {least}", remedy="leave it out for the default"
+                    name,
+                    value,
+                    expected=f"an integer, at least {least}",
+                    remedy="leave it out for the default",
                 )
         known = get_args(Tuned)
         for name in self.tuned:
@@ -183,6 +188,8 @@ def tune(
         >>> found.chosen.word_error_rate
         0.0
     """
+    check_kind("options", options, TuningOptions | None, "TuningOptions, or None")
+    check_kind("start", start, DecoderOptions | None, "DecoderOptions, or None")
     goal, start = options or TuningOptions(), start or DecoderOptions()
     arrays = _checked(emissions, references)
     search = _Search(
@@ -226,6 +233,10 @@ class _Search:
     def __post_init__(self) -> None:
         self.generator = np.random.default_rng(self.goal.seed)
         self.order = self.generator.permutation(len(self.emissions)).tolist()
+        # An error rate needs words: one utterance that has some is part of every share.
+        worded = next(place for place in self.order if self.references[place].split())
+        self.order.remove(worded)
+        self.order.insert(0, worded)
         self.num_tokens = self.emissions[0].shape[1]
         self.weights = [name for name in (*WEIGHTS, *BONUSES) if name in self.goal.tuned]
         self.pruning = [name for name in PRUNING if name in self.goal.tuned]
@@ -346,7 +357,7 @@ class _Search:
 def _best(decoder: Decodes, emissions_tn: NDArray[np.float32]) -> Hypothesis | None:
     try:
         return decoder.decode(emissions_tn)[0]
-    except InvalidValueError:
+    except NoReadingError:
         # The emissions were checked: a beam so narrow that nothing is left at the end.
         return None
 

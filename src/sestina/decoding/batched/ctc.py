@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sestina.core.errors import InvalidValueError, OptionError
+from sestina.core.errors import InvalidValueError, NoReadingError, OptionError
 from sestina.decoding.batched.automaton import TokenAutomaton
 from sestina.decoding.batched.beams import Beam, Links, Rules, advance, empty_beam
 from sestina.decoding.batched.frames import Frames, check_numbers, checked_emissions, frames_of
@@ -232,7 +232,7 @@ class BatchedDecoder:
                 if scores[b, m] > -np.inf
             ]
             if not hypotheses:
-                raise InvalidValueError(
+                raise NoReadingError(
                     f"emissions of utterance {b}",
                     f"{length} frames",
                     expected="scores that leave some reading a probability above 0",
