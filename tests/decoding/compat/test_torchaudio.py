@@ -90,12 +90,25 @@ def test_lengths_end_utterances(decoder):
     assert short[0].timesteps.tolist() == [0]
 
 
-def test_no_hypothesis_is_left_of_emissions_that_are_no_numbers(decoder):
+def test_emissions_that_are_no_numbers_are_refused_unless_they_are_padding(decoder):
     spoilt = EMISSIONS.clone()
-    spoilt[0] = math.nan
-    first, second = decoder(spoilt)
-    assert first == []
-    assert second[0].words == ["ab"]
+    spoilt[1, 2, 3] = math.nan
+    with pytest.raises(NonFiniteError, match=r"emissions\[1, 2, 3\] is nan, expected logarithms"):
+        decoder(spoilt)
+    first, second = decoder(spoilt, torch.tensor([3, 2]))
+    assert (first[0].words, len(second)) == (["ab"], 1)
+    decoder.decode_begin()
+    with pytest.raises(NonFiniteError, match=r"emissions\[2, 3\] is nan"):
+        decoder.decode_step(spoilt[1])
+    decoder.decode_step(EMISSIONS[0])  # of the spoilt piece nothing was read
+    decoder.decode_end()
+    assert decoder.get_final_hypothesis()[0].words == ["ab"]
+    spoilt[1, 2, 2] = math.inf
+    with pytest.raises(NonFiniteError, match="is nan"):
+        decoder(spoilt)
+    spoilt[1, 2, 3] = -math.inf
+    with pytest.raises(NonFiniteError, match="emissions is inf"):
+        decoder(spoilt)
 
 
 @pytest.mark.parametrize(

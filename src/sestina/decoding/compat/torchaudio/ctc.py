@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import InvalidValueError, NonFiniteError
 from sestina.decoding import _native
 from sestina.decoding.compat.flashlight.decoder import (
     LM,
@@ -134,7 +134,8 @@ class CTCDecoder:
             lengths: (batch,) frames of each utterance; all of them if not given.
 
         Raises:
-            ValueError: if the emissions are not float32, or a length is not within the frames.
+            ValueError: if the emissions are not float32, a length is not within the frames, or NaN
+                or plus infinity is within the lengths.
             RuntimeError: if they are not on the CPU, not contiguous or not 3-D.
         """
         self._check(emissions, num_axes=3)
@@ -153,6 +154,7 @@ class CTCDecoder:
                     remedy="count frames of the model's output, not samples of sound",
                 )
             utterances.append(scores_tn[:length])
+            _check_numbers(utterances[-1], f"{place}, ")
         found = self.decoder.decode_many(
             utterances, nbest=self.nbest, threads=torch.get_num_threads()
         )
@@ -169,11 +171,13 @@ class CTCDecoder:
             emissions: (frame, token) float32 logarithms of probabilities, on the CPU.
 
         Raises:
-            ValueError: if they are not float32.
+            ValueError: if they are not float32, or hold NaN or plus infinity.
             RuntimeError: if they are not on the CPU, not contiguous or not 2-D.
         """
         self._check(emissions, num_axes=2)
-        self.decoder.decode_step(emissions.detach().numpy())
+        scores_tn = emissions.detach().numpy()
+        _check_numbers(scores_tn)
+        self.decoder.decode_step(scores_tn)
 
     def decode_end(self) -> None:
         """Ends the utterance."""
@@ -213,6 +217,21 @@ class CTCDecoder:
             words=self.word_dict.map_indices_to_entries(ended) if self.word_dict else [],
             score=score,
             timesteps=torch.from_numpy(np.flatnonzero(starts).astype(np.int32)),
+        )
+
+
+def _check_numbers(scores_tn: NDArray[np.float32], utterance: str = "") -> None:
+    """Refuses NaN, of which Flashlight's search would silently drop the paths."""
+    with np.errstate(invalid="ignore"):  # opposite infinities make NaN, too: the second look tells
+        total = scores_tn.sum(dtype=np.float64)
+    found = np.argwhere(np.isnan(scores_tn)) if np.isnan(total) else np.empty((0, 2), np.int64)
+    if len(found):
+        frame, token = found[0].tolist()
+        raise NonFiniteError(
+            f"emissions[{utterance}{frame}, {token}]",
+            math.nan,
+            expected="logarithms of probabilities",
+            remedy="look at what the model was given; masked frames belong beyond the lengths",
         )
 
 
