@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from sestina.core.errors import FileFormatError, NonFiniteError, OptionError, ShapeError
+from sestina.decoding import read_lm
 from sestina.decoding.compat import kenlm
 from sestina.decoding.compat.pyctcdecode import (
     Alphabet,
@@ -22,6 +24,7 @@ from sestina.decoding.compat.pyctcdecode import (
     LanguageModel,
     build_ctcdecoder,
 )
+from sestina.decoding.compat.pyctcdecode import alphabet as alphabet_face
 from sestina.decoding.compat.pyctcdecode.alphabet import verify_alphabet_coverage
 from sestina.decoding.compat.pyctcdecode.language_model import (
     AbstractLanguageModel,
@@ -122,7 +125,6 @@ def test_the_state_of_one_half_leads_into_the_other(arpa):
 
 
 def test_without_unigrams_words_that_the_model_lacks_cost_the_offset(arpa):
-    from sestina.decoding import read_lm  # noqa: PLC0415  one test only
 
     alphabet = Alphabet.build_alphabet(LABELS)
     lm = LanguageModel(read_lm(arpa), None, alpha=0.5, beta=0.0, unk_score_offset=-4.0)
@@ -249,6 +251,31 @@ def test_a_saved_decoder_loads_again(arpa, tmp_path):
         BeamSearchDecoderCTC.load_from_dir(tmp_path)
 
 
+def test_what_is_no_number_is_refused_by_its_name(arpa):
+    decoder = build_ctcdecoder(LABELS, arpa)
+    for name in ("beam_prune_logp", "token_min_logp", "hotword_weight"):
+        for wrong in (math.nan, "3"):
+            with pytest.raises(OptionError, match=f"{name} is "):
+                decoder.decode(BUNNIES, **{name: wrong})
+    assert decoder.decode(BUNNIES, token_min_logp=-math.inf) == "bugs bunny"
+    for name in ("alpha", "beta", "unk_score_offset"):
+        with pytest.raises(OptionError, match=f"{name} is nan"):
+            build_ctcdecoder(LABELS, arpa, **{name: math.nan})
+        with pytest.raises(OptionError, match=f"{name} is nan"):
+            decoder.reset_params(**{name: math.nan})
+
+
+def test_public_constants_have_pyctcdecodes_values():
+    # Of pyctcdecode 0.5.0, alphabet.py.
+    assert (alphabet_face.BPE_TOKEN, alphabet_face.UNK_TOKEN, alphabet_face.UNK_BPE_TOKEN) == (
+        "▁",
+        "⁇",
+        "▁⁇▁",
+    )
+    assert alphabet_face.SPECIAL_TOKEN_PTN.match("<s>")
+    assert not alphabet_face.SPECIAL_TOKEN_PTN.match("<s>a")
+
+
 def test_a_decoder_without_a_model_saves_its_alphabet_alone(tmp_path):
     build_ctcdecoder(LABELS).save_to_dir(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["alphabet.json"]
@@ -342,15 +369,54 @@ def test_a_model_of_ones_own_decides_and_keeps_its_states():
 
 def test_a_model_of_ones_own_that_does_not_fit_is_an_error(tmp_path):
     alphabet = Alphabet.build_alphabet(LABELS)
-    silent = type("Silent", (Counting,), {"unigrams": ()})
-    with pytest.raises(ValueError, match="unigrams"):
-        BeamSearchDecoderCTC(alphabet, silent())
     with pytest.raises(ValueError, match="AbstractLanguageModel"):
         BeamSearchDecoderCTC(alphabet, object())
     with pytest.raises(NotImplementedError, match="Counting"):
         BeamSearchDecoderCTC(alphabet, Counting()).save_to_dir(tmp_path)
     with pytest.raises(ValueError, match="language_models"):
         MultiLanguageModel([Counting()])
+
+
+class Spelling(Counting):
+    """Names no words, and tells all of them apart."""
+
+    unigrams = ()
+
+    def __init__(self):
+        self.asked = set()
+
+    def score(self, prev_state, word, is_last_word=False):
+        self.asked.add(word)
+        return super().score(prev_state, word, is_last_word)
+
+
+def test_a_model_of_ones_own_without_unigrams_is_asked_for_all_words_as_they_are():
+    lm = Spelling()
+    decoder = BeamSearchDecoderCTC(Alphabet.build_alphabet(LABELS), lm)
+    beams = decoder.decode_beams(BUNNIES, beam_prune_logp=-100.0)
+    assert "<unk>" not in lm.asked
+    assert {"bun", "bunny"} <= lm.asked
+    assert beams[0].text.split().count("bun") == 2
+    assert len({beam.text for beam in beams}) == len(beams)
+    assert decoder.decode(BUNNIES, beam_prune_logp=-100.0) == beams[0].text
+    for beam in beams[:20]:
+        words = beam.text.split()
+        gained = 30.0 * words.count("bun") + bool(words)
+        assert beam.lm_score - beam.logit_score == pytest.approx(gained, abs=1e-3)
+        assert beam.last_lm_state == {"said": len(words)}
+        assert [word for word, _ in beam.text_frames] == words
+    lm.worth = 0.0
+    [hot, *_] = decoder.decode_beams(BUNNIES, hotwords=["bunny"], hotword_weight=3.0)
+    assert hot.text == "bunny bunny"
+    assert hot.lm_score - hot.logit_score == pytest.approx(7.0, abs=1e-4)
+    [batch] = decoder.decode_beams_batch(None, [BUNNIES], hotwords=["bunny"], hotword_weight=3.0)
+    assert batch[0] == hot.without_state()
+    several = MultiLanguageModel([lm, Counting()])  # of which one tells all words apart
+    assert not several.unigrams
+    [best, *_] = BeamSearchDecoderCTC(decoder._alphabet, several).decode_beams(BUNNIES)
+    assert (best.text, best.last_lm_state) == ("bun ny bun ny", [{"said": 4}] * 2)
+    unspaced = BeamSearchDecoderCTC(Alphabet.build_alphabet(["b", "n", "u", "_"]), Spelling())
+    assert unspaced.decode(frames_of([*"bun"], ["b", "n", "u", ""])) == "bun"
 
 
 def test_the_mean_of_several_models_counts(arpa):
@@ -376,6 +442,26 @@ def test_a_binary_model_without_unigrams_knows_its_own_words(shared_data):
         0.5 * np.log(10) * -4.1108198, abs=1e-3
     )
     assert beam.logit_score == pytest.approx(7 * np.log(0.9), abs=0.05)
+
+
+def test_a_binary_model_without_texts_is_asked_for_words_by_theirs(shared_data, tmp_path):
+    whole = shared_data / "decoding" / "lm3small.trie.bin"
+    data = bytearray(whole.read_bytes())
+    assert data[100] == 1  # whether KenLM has written the words' texts behind the n-grams
+    data[100] = 0
+    (tmp_path / "lm.bin").write_bytes(data)
+    names = [" ", *"abcdefghijklmnopqrstuvwxyz'", ""]
+    for weights in ({"alpha": 0.5, "beta": 1.0}, {"alpha": 0.5, "lm_score_boundary": False}):
+        found = []
+        for path in (whole, tmp_path / "lm.bin"):
+            decoder = build_ctcdecoder(names, str(path), **weights)
+            said = frames_of([*"the man"], names, p=0.9)
+            found.append(decoder.decode_beams(said, hotwords=["man"], hotword_weight=2.0)[0])
+        known, asked = found
+        assert asked.text == known.text == "the man"
+        assert asked.last_lm_state == known.last_lm_state
+        assert asked.text_frames == known.text_frames
+        assert asked[3:] == pytest.approx(known[3:], abs=1e-3)
 
 
 def test_the_hub_is_asked_where_its_package_is_and_else_named(monkeypatch, tmp_path):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sestina.decoding.compat.pyctcdecode.constants import LOG_BASE_CHANGE_FACTOR
 from sestina.decoding.custom_models import BatchedLanguageModel
 
-__all__ = ["AbstractLanguageModel", "Asked"]
+__all__ = ["UNKNOWN", "AbstractLanguageModel", "Asked"]
+
+UNKNOWN: Final = "<unk>"
+"""What stands for words that no unigram is."""
 
 
 class AbstractLanguageModel(ABC):
@@ -44,7 +47,8 @@ class AbstractLanguageModel(ABC):
     def unigrams(self) -> Collection[str]:
         """The words that the model tells apart: all others reach it as `<unk>`.
 
-        pyctcdecode has no such attribute; a class of your own needs one here.
+        pyctcdecode has no such attribute. Without any, every word reaches the model as it is; with
+        them the search foresees words, and finds more with the same beam.
         """
         return ()
 
@@ -92,13 +96,19 @@ class Asked(BatchedLanguageModel):
     Args:
         lm: the model.
         state: the one to begin with.
+        worth: what hotwords are worth besides, as natural logarithms; given where no lexicon tells
+            words apart, so that all of them come by their texts.
     """
 
     highest_score = math.inf
 
-    def __init__(self, lm: AbstractLanguageModel, state: Any) -> None:
+    def __init__(
+        self, lm: AbstractLanguageModel, state: Any, worth: Mapping[str, float] | None = None
+    ) -> None:
         self._lm = lm
         self._state = state
+        self._by_text = worth is not None
+        self._worth = worth or {}
 
     def start(self) -> Hashable:
         """Where the state that it was made with leads."""
@@ -110,8 +120,12 @@ class Asked(BatchedLanguageModel):
         """Word by word, in log10: the search multiplies with the factor that was taken out."""
         scores, after = [], []
         for said, word in zip(states, words, strict=True):
+            if self._by_text and word == UNKNOWN:  # foreseen of a word that is not complete
+                scores.append(0.0)
+                after.append(said)
+                continue
             score, state = self._lm.score(said.state, word)
-            scores.append(score / LOG_BASE_CHANGE_FACTOR)
+            scores.append((score + self._worth.get(word, 0.0)) / LOG_BASE_CHANGE_FACTOR)
             after.append(_Said((*said.words, word), said.state, state))
         return scores, after
 

@@ -6,9 +6,11 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.decoding.compat.pyctcdecode.checks import text_of
 from sestina.decoding.lexicon import Lexicon
 from sestina.decoding.phrases import spelled
 from sestina.decoding.tokens import Tokens
@@ -16,12 +18,16 @@ from sestina.decoding.tokens import Tokens
 __all__ = [
     "BLANK",
     "BLANK_TOKEN_PTN",
+    "BPE_TOKEN",
     "PIECE",
     "SPACE",
+    "SPECIAL_TOKEN_PTN",
+    "UNK_BPE_TOKEN",
     "UNK_TOKEN",
     "UNK_TOKEN_PTN",
     "Alphabet",
     "lexicon_of",
+    "read_alphabet",
     "silence_of",
     "spelled_in",
     "token_names",
@@ -31,11 +37,13 @@ __all__ = [
 BLANK = ""
 SPACE = " "
 PIECE = "▁"  # begins a word
+# Names and values of pyctcdecode's; Hugging Face imports some and matches labels with them.
+BPE_TOKEN = PIECE
 UNK_TOKEN = "⁇"  # noqa: S105  no password
-# Hugging Face imports these two and matches labels with them.
+UNK_BPE_TOKEN = f"{PIECE}{UNK_TOKEN}{PIECE}"
+SPECIAL_TOKEN_PTN = re.compile(r"^[<\[].+[>\]]$")
 BLANK_TOKEN_PTN = re.compile(r"^[<\[]pad[>\]]$", re.IGNORECASE)
 UNK_TOKEN_PTN = re.compile(r"^[<\[]unk[>\]]$", re.IGNORECASE)
-_SPECIAL = re.compile(r"[<\[].+[>\]]")
 _FOREIGN: Final = 0.2  # of the letters of all words, above which a warning is due
 _logger = logging.getLogger(__name__)
 
@@ -94,12 +102,33 @@ class Alphabet:
         Raises:
             InvalidValueError: if it is something else.
         """
-        found = json.loads(s)
-        if not isinstance(found, dict) or set(found) != {"labels", "is_bpe"}:
-            raise InvalidValueError(
-                "alphabet", s[:80], expected="labels and is_bpe", remedy="save the decoder anew"
-            )
-        return cls(found["labels"], found["is_bpe"])
+        try:
+            found = json.loads(s)
+        except (ValueError, RecursionError):  # no JSON, or of thousands of brackets
+            found = None
+        match found:
+            case {"labels": [*labels], "is_bpe": bool(is_bpe), **others} if not others and all(
+                isinstance(label, str) for label in labels
+            ):
+                return cls(labels, is_bpe)
+        raise InvalidValueError(
+            "alphabet",
+            s[:80],
+            expected="JSON with labels, all of them texts, and is_bpe",
+            remedy="save the decoder anew",
+        )
+
+
+def read_alphabet(path: str | Path) -> Alphabet:
+    """The alphabet of a file.
+
+    Raises:
+        FileFormatError: if it has something else.
+    """
+    try:
+        return Alphabet.loads(text_of(path))
+    except InvalidValueError as error:
+        raise FileFormatError(path, error.problem, remedy=error.remedy) from error
 
 
 def verify_alphabet_coverage(alphabet: Alphabet, unigrams: Collection[str]) -> None:
@@ -107,7 +136,9 @@ def verify_alphabet_coverage(alphabet: Alphabet, unigrams: Collection[str]) -> N
 
     Names of a model's own, as `<unk>` is one, are no words.
     """
-    letters = {letter for word in unigrams if not _SPECIAL.fullmatch(word) for letter in word}
+    letters = {
+        letter for word in unigrams if not SPECIAL_TOKEN_PTN.fullmatch(word) for letter in word
+    }
     foreign = letters.difference(alphabet.labels)
     if len(foreign) > _FOREIGN * len(letters):
         _logger.warning(
@@ -128,22 +159,27 @@ def _of_letters(labels: Sequence[str]) -> list[str]:
 
 
 def _of_pieces(labels: Sequence[str]) -> list[str]:
-    unknown = f"{PIECE}{UNK_TOKEN}{PIECE}"
     named = list(labels)
     if any(label.startswith("##") for label in labels):
-        kept = {BLANK, PIECE, unknown}
+        kept = {BLANK, PIECE, UNK_BPE_TOKEN}
         named = [
             label.removeprefix("##")
-            if label.startswith("##") or label in kept or _SPECIAL.fullmatch(label)
+            if label.startswith("##") or label in kept or SPECIAL_TOKEN_PTN.fullmatch(label)
             else PIECE + label
             for label in labels
         ]
     named = [BLANK if BLANK_TOKEN_PTN.fullmatch(label) else label for label in named]
-    return [unknown if UNK_TOKEN_PTN.fullmatch(label) else label for label in named]
+    return [UNK_BPE_TOKEN if UNK_TOKEN_PTN.fullmatch(label) else label for label in named]
 
 
-def token_names(alphabet: Alphabet) -> list[str]:
-    """The labels, those of blank and space under names that a lexicon can write."""
+def token_names(alphabet: Alphabet, *, as_pieces: bool = False) -> list[str]:
+    """The labels, those of blank and space under names that a lexicon can write.
+
+    Args:
+        alphabet: the labels.
+        as_pieces: whether letters count as pieces of words, whose texts a language model is given
+            where no lexicon spells them: a column that no frame has begins a word as pieces do.
+    """
     labels = alphabet.labels
     names = [
         _unused("<blank>", labels)
@@ -155,12 +191,13 @@ def token_names(alphabet: Alphabet) -> list[str]:
     ]
     if not alphabet.is_bpe and SPACE not in labels:
         names.append(_unused("<space>", labels))  # a column that no frame has
-    return names
+    return [*names, PIECE] if as_pieces and not alphabet.is_bpe else names
 
 
 def silence_of(alphabet: Alphabet, tokens: Tokens) -> str:
     """The name of the space, of those that `token_names` gave."""
-    return tokens[alphabet.labels.index(SPACE) if SPACE in alphabet.labels else len(tokens) - 1]
+    labels = alphabet.labels
+    return tokens[labels.index(SPACE) if SPACE in labels else len(labels)]
 
 
 def _unused(name: str, labels: Collection[str]) -> str:

@@ -12,17 +12,24 @@ from numpy.typing import ArrayLike
 
 from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.decoding import language_models
-from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel, Asked
+from sestina.decoding.compat.pyctcdecode.abstract_model import UNKNOWN, AbstractLanguageModel, Asked
 from sestina.decoding.compat.pyctcdecode.alphabet import (
     BLANK,
     Alphabet,
     lexicon_of,
+    read_alphabet,
     silence_of,
     spelled_in,
     token_names,
     verify_alphabet_coverage,
 )
-from sestina.decoding.compat.pyctcdecode.beams import OutputBeam, OutputBeamMPSafe, words_of_pieces
+from sestina.decoding.compat.pyctcdecode.beams import (
+    OutputBeam,
+    OutputBeamMPSafe,
+    merged,
+    words_of_pieces,
+)
+from sestina.decoding.compat.pyctcdecode.checks import check_number
 from sestina.decoding.compat.pyctcdecode.constants import (
     DEFAULT_ALPHA,
     DEFAULT_BEAM_WIDTH,
@@ -39,6 +46,7 @@ from sestina.decoding.compat.pyctcdecode.language_model import (
     State,
     Wrapped,
     load_unigram_set_from_arpa,
+    names_no_words,
 )
 from sestina.decoding.compat.pyctcdecode.logits import log_probabilities, with_columns
 from sestina.decoding.decoder import Decoder
@@ -63,8 +71,8 @@ class BeamSearchDecoderCTC:
             by word.
 
     Raises:
-        InvalidValueError: if the model is no `AbstractLanguageModel` or has no `unigrams`, or the
-            alphabet is one of pieces of words, which takes no model of one's own.
+        InvalidValueError: if the model is no `AbstractLanguageModel`, or the alphabet is one of
+            pieces of words, which takes no model of one's own.
     """
 
     model_container: ClassVar[MutableMapping[bytes, AbstractLanguageModel]] = WeakValueDictionary()
@@ -80,13 +88,6 @@ class BeamSearchDecoderCTC:
                 expected="an AbstractLanguageModel or None",
                 remedy="pass a LanguageModel of it, or derive its class from AbstractLanguageModel",
             )
-        if not isinstance(language_model, LanguageModel | None) and not language_model.unigrams:
-            raise InvalidValueError(
-                "language_model.unigrams",
-                language_model.unigrams,
-                expected="the words that the model tells apart; all others reach it as <unk>",
-                remedy="give its class a property of that name",
-            )
         if alphabet.is_bpe and not isinstance(language_model, LanguageModel | None):
             raise InvalidValueError(
                 "language_model",
@@ -99,7 +100,8 @@ class BeamSearchDecoderCTC:
         self._model_key = os.urandom(16)
         if language_model is not None:
             self.model_container[self._model_key] = language_model
-        self._tokens = Tokens(token_names(alphabet))
+        self._by_text = not alphabet.is_bpe and names_no_words(language_model)
+        self._tokens = Tokens(token_names(alphabet, as_pieces=self._by_text))
         self._blank = self._tokens[alphabet.labels.index(BLANK)]
         self._silence = "" if alphabet.is_bpe else silence_of(alphabet, self._tokens)
         self._known: Lexicon | None = None  # made when it is first needed
@@ -249,13 +251,7 @@ class BeamSearchDecoderCTC:
             hotword_weight=hotword_weight,
             threads=_size(pool),
         )
-        return [
-            [
-                OutputBeamMPSafe(beam.text, beam.text_frames, beam.logit_score, beam.lm_score)
-                for beam in beams
-            ]
-            for beams in found
-        ]
+        return [[beam.without_state() for beam in beams] for beams in found]
 
     def save_to_dir(self, filepath: str | Path) -> None:
         """Writes `alphabet.json` and the folder `language_model` into a directory, as theirs does.
@@ -298,7 +294,7 @@ class BeamSearchDecoderCTC:
             FileFormatError: if files are missing or others than expected.
         """
         paths = cls.parse_directory_contents(filepath)
-        alphabet = Alphabet.loads(Path(str(paths["alphabet"])).read_text())
+        alphabet = read_alphabet(str(paths["alphabet"]))
         folder = paths["language_model"]
         lm = None if folder is None else LanguageModel.load_from_dir(folder, unigram_encoding)
         return cls(alphabet, lm)
@@ -335,6 +331,8 @@ class BeamSearchDecoderCTC:
         most: int | None = None,
         threads: int = 1,
     ) -> list[list[OutputBeam]]:
+        check_number("beam_prune_logp", beam_prune_logp, finite=False)
+        check_number("hotword_weight", hotword_weight)
         num_labels, num_tokens = len(self._alphabet.labels), len(self._tokens)
         emissions = [
             with_columns(log_probabilities(logits, num_labels, token_min_logp), num_tokens)
@@ -355,15 +353,17 @@ class BeamSearchDecoderCTC:
         worth = dict.fromkeys(can_be, float(hotword_weight))
         options = self._options(beam_width, beam_prune_logp, prune_history=prune_history)
         decoder = self._decoder(options, worth, start)
-        found = decoder.decode_batch(emissions, nbest=most or beam_width, threads=threads)
-        return [[self._beam(one, start, worth) for one in hypotheses] for hypotheses in found]
+        nbest = beam_width if self._by_text else most or beam_width
+        found = decoder.decode_batch(emissions, nbest=nbest, threads=threads)
+        beams = [[self._beam(one, start, worth) for one in hypotheses] for hypotheses in found]
+        return [merged(each) for each in beams] if self._by_text else beams
 
     def _options(
         self, beam_width: int, beam_prune_logp: float, *, prune_history: bool
     ) -> DecoderOptions:
         lm = self._lm
         weight, beta, offset = 1.0, 0.0, 0.0
-        if isinstance(lm, LanguageModel):
+        if isinstance(lm, LanguageModel) and not self._by_text:
             weight, beta = lm.alpha * LOG_BASE_CHANGE_FACTOR, lm.beta
             # Without texts of its words the model itself prices what it does not know.
             offset = lm.unk_score_offset if lm.words else 0.0
@@ -400,6 +400,8 @@ class BeamSearchDecoderCTC:
         lm = self._lm
         if self._alphabet.is_bpe and lm is None:
             return Decoder(self._tokens, None, options)
+        if self._by_text and lm is not None:
+            return Decoder(self._tokens, Asked(lm, start, worth), options)
         if self._known is None:
             words: Iterable[str] = ()
             if lm is not None:
@@ -428,9 +430,6 @@ class BeamSearchDecoderCTC:
         )
         return Decoder(known, model, options, hotwords=worth)
 
-    def _told_apart(self, word: str, worth: dict[str, float]) -> bool:
-        return word in worth or (self._known is not None and word in self._known)
-
     def _beam(self, hypothesis: Hypothesis, start: Any, worth: dict[str, float]) -> OutputBeam:
         if self._alphabet.is_bpe:
             frames = words_of_pieces(hypothesis)
@@ -444,7 +443,8 @@ class BeamSearchDecoderCTC:
             after = self._lm.after(start, words)
         elif self._lm is not None:
             after = start
-            asked = [word if self._told_apart(word, worth) else "<unk>" for word in words]
+            apart = {*words} if self._by_text else self._known or ()
+            asked = [word if word in apart or word in worth else UNKNOWN for word in words]
             for number, word in enumerate(asked, 1):
                 score, after = self._lm.score(after, word, is_last_word=number == len(words))
                 gained += score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import shutil
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from sestina.core.errors import FileFormatError, InvalidValueError
+from sestina.core.errors import FileFormatError, InvalidValueError, OptionError
 from sestina.decoding.compat.pyctcdecode.abstract_model import AbstractLanguageModel
+from sestina.decoding.compat.pyctcdecode.checks import check_number, json_of, text_of
 from sestina.decoding.compat.pyctcdecode.constants import AVG_TOKEN_LEN, LOG_BASE_CHANGE_FACTOR
 from sestina.decoding.custom_models import BatchedLanguageModel
 from sestina.decoding.language_models import NgramModel, read_lm
@@ -23,6 +25,7 @@ __all__ = [
     "State",
     "Wrapped",
     "load_unigram_set_from_arpa",
+    "names_no_words",
 ]
 
 _ATTRIBUTES: Final = {
@@ -33,6 +36,9 @@ _ATTRIBUTES: Final = {
 }
 _ATTRIBUTES_FILE: Final = "attrs.json"
 _UNIGRAMS_FILE: Final = "unigrams.txt"
+_ENDINGS: Final = (".arpa", ".bin", ".binary", ".slm")  # the last one of `compile_lm`, not theirs
+_GZIP_BEGIN: Final = b"\x1f\x8b"
+_KENLM_BEGIN: Final = b"mmap lm "
 _logger = logging.getLogger(__name__)
 
 
@@ -57,6 +63,9 @@ class LanguageModel(AbstractLanguageModel):
         beta: added for each word.
         unk_score_offset: added, in log10, to the score of a word that is not known.
         score_boundary: whether a result is a sentence, with its begin and its end.
+
+    Raises:
+        OptionError: if a weight is no finite number.
     """
 
     JSON_ATTRS: ClassVar[tuple[str, ...]] = tuple(_ATTRIBUTES)
@@ -77,6 +86,12 @@ class LanguageModel(AbstractLanguageModel):
         self._unigrams = frozenset(word for word in unigrams or () if word in self._model)
         self._words: frozenset[str] | None = None  # when it is first needed
         self._sorted: list[str] | None = None  # the unigrams, when it is first needed
+        for name, value in {
+            "alpha": alpha,
+            "beta": beta,
+            "unk_score_offset": unk_score_offset,
+        }.items():
+            check_number(name, value)
         self.alpha = alpha
         self.beta = beta
         self.unk_score_offset = unk_score_offset
@@ -166,7 +181,8 @@ class LanguageModel(AbstractLanguageModel):
         """Changes alpha, beta, unk_score_offset or score_boundary; None leaves one as it is.
 
         Raises:
-            InvalidValueError: if one is no float, or score_boundary no bool; then all stay.
+            InvalidValueError: if one is no float or not finite, or score_boundary no bool; then
+                all stay.
         """
         given = {name: params[name] for name in _ATTRIBUTES if params.get(name) is not None}
         for name, value in given.items():
@@ -174,11 +190,15 @@ class LanguageModel(AbstractLanguageModel):
                 raise InvalidValueError(
                     name, value, expected=f"a {_ATTRIBUTES[name].__name__}", remedy="convert it"
                 )
+            check_number(name, value)
         for name, value in given.items():
             setattr(self, name, value)
 
     def save_to_dir(self, filepath: str | Path, unigram_encoding: str | None = None) -> None:
         """Writes the weights and unigrams, and copies the model's file, into a directory.
+
+        A file packed by gzip is unpacked, and one with another ending than `load_from_dir` takes,
+        here or there, gets one.
 
         Raises:
             InvalidValueError: if the model was not read from a file.
@@ -192,7 +212,7 @@ class LanguageModel(AbstractLanguageModel):
         (folder / _ATTRIBUTES_FILE).write_text(json.dumps(self.serializable_attrs))
         lines = "".join(f"{word}\n" for word in sorted(self._unigrams))
         (folder / _UNIGRAMS_FILE).write_text(lines, encoding=unigram_encoding or "utf-8")
-        shutil.copy2(source.path, folder / source.path.name)
+        _copy_model(source.path, folder)
 
     @staticmethod
     def parse_directory_contents(filepath: str | Path) -> dict[str, str]:
@@ -211,9 +231,9 @@ class LanguageModel(AbstractLanguageModel):
                 remedy="save the decoder anew",
             )
         name = models.pop()
-        if Path(name).suffix not in {".arpa", ".bin", ".binary"}:
+        if Path(name).suffix not in _ENDINGS:
             raise FileFormatError(
-                folder / name, "expected a name in .arpa, .bin or .binary", remedy="rename it"
+                folder / name, f"expected a name in {', '.join(_ENDINGS)}", remedy="rename it"
             )
         return {
             "json_attrs": str(folder / _ATTRIBUTES_FILE),
@@ -231,15 +251,22 @@ class LanguageModel(AbstractLanguageModel):
             FileFormatError: if the files are others, or the weights.
         """
         paths = cls.parse_directory_contents(filepath)
-        attributes = json.loads(Path(paths["json_attrs"]).read_text())
-        if set(attributes) != set(_ATTRIBUTES):
+        attributes = json_of(paths["json_attrs"])
+        if not isinstance(attributes, dict) or set(attributes) != set(_ATTRIBUTES):
             raise FileFormatError(
                 paths["json_attrs"],
-                f"it has {sorted(attributes)}, expected {sorted(_ATTRIBUTES)}",
+                f"it has {sorted(attributes) if isinstance(attributes, dict) else attributes!r}, "
+                f"expected {sorted(_ATTRIBUTES)}",
                 remedy="save the decoder anew",
             )
-        text = Path(paths["unigrams"]).read_text(encoding=unigram_encoding or "utf-8")
-        return cls(read_lm(paths["kenlm"]), text.splitlines(), **attributes)
+        text = text_of(paths["unigrams"], unigram_encoding)
+        model = read_lm(paths["kenlm"])
+        try:
+            return cls(model, text.splitlines(), **attributes)
+        except OptionError as error:
+            raise FileFormatError(
+                paths["json_attrs"], error.problem, remedy="save the decoder anew"
+            ) from error
 
 
 class MultiLanguageModel(AbstractLanguageModel):
@@ -269,11 +296,12 @@ class MultiLanguageModel(AbstractLanguageModel):
 
     @property
     def unigrams(self) -> frozenset[str]:
-        """The words that one of them tells apart."""
-        found: frozenset[str] = frozenset()
-        for lm in self._language_models:
-            found |= lm.words if isinstance(lm, LanguageModel) else frozenset(lm.unigrams)
-        return found
+        """The words that one of them tells apart; none if one names none, but tells all apart."""
+        named = [
+            lm.words if isinstance(lm, LanguageModel) else frozenset(lm.unigrams)
+            for lm in self._language_models
+        ]
+        return frozenset[str]().union(*named) if all(named) else frozenset()
 
     def get_start_state(self) -> list[Any]:
         """Each one's state before the first word."""
@@ -335,6 +363,11 @@ class Wrapped(BatchedLanguageModel):
         return word in self._lm.model
 
 
+def names_no_words(lm: AbstractLanguageModel | None) -> bool:
+    """Whether a model is to be asked for any word by its text, as no list tells which there are."""
+    return lm is not None and not (lm.words if isinstance(lm, LanguageModel) else lm.unigrams)
+
+
 def load_unigram_set_from_arpa(arpa_path: str | Path) -> set[str]:
     """The 1-grams of an ARPA file.
 
@@ -355,6 +388,20 @@ def load_unigram_set_from_arpa(arpa_path: str | Path) -> set[str]:
     if not words:
         raise FileFormatError(arpa_path, "it has no 1-grams", remedy="pass unigrams")
     return words
+
+
+def _copy_model(path: Path, folder: Path) -> None:
+    with path.open("rb") as file:
+        begin = file.read(len(_KENLM_BEGIN))
+    is_packed = begin.startswith(_GZIP_BEGIN)
+    name = path.stem if is_packed else path.name
+    if Path(name).suffix not in _ENDINGS:
+        name += ".binary" if begin == _KENLM_BEGIN else ".arpa"
+    if not is_packed:
+        shutil.copy2(path, folder / name)
+        return
+    with gzip.open(path) as packed, (folder / name).open("wb") as file:
+        shutil.copyfileobj(packed, file)
 
 
 def _read(model: Any) -> NgramModel:

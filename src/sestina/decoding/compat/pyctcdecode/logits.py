@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sestina.core.errors import ShapeError
+from sestina.decoding.compat.pyctcdecode.checks import check_number
 from sestina.decoding.compat.pyctcdecode.constants import MIN_TOKEN_CLIP_P
 
 __all__ = ["log_probabilities", "with_columns"]
@@ -27,7 +28,9 @@ def log_probabilities(
 
     Raises:
         ShapeError: if they are not (frame, label).
+        OptionError: if `token_min_logp` is no number.
     """
+    check_number("token_min_logp", token_min_logp, finite=False)
     given_tn = np.asarray(logits_tn, dtype=np.float64)
     if given_tn.ndim != 2 or given_tn.shape[1] != num_labels:
         raise ShapeError(
