@@ -256,3 +256,13 @@ def test_the_bundled_speech_is_understood_better_after_tuning():
 
     # 10.2 % at the defaults, 8.4 % tuned.
     assert wer(found.options) < wer(DecoderOptions()) - 0.008
+
+
+def test_a_search_without_words_has_no_score_of_words_tuned():
+    tokens = Tokens(list("-|ab"))
+    rng = np.random.default_rng(0)
+    emissions = [np.log(rng.dirichlet(np.ones(4), size=9)) for _ in range(4)]
+    made = partial(Decoder, tokens, None)
+    found = tune(made, emissions, ["ab"] * 4, options=TuningOptions(trials=4))
+    assert {trial.options.word_score for trial in found.trials} == {0.0}
+    assert "word_score" not in found.goal.tuned

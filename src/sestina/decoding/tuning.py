@@ -171,7 +171,8 @@ def tune(
         emissions: a (frame, token) array for each utterance.
         references: what was said in each.
         options: what to tune, and for what.
-        start: values of the options that are not tuned, and the first setting of all.
+        start: values of the options that are not tuned, and the first setting of all. Without a
+            lexicon and an open vocabulary `word_score` is not tuned: such a search knows no words.
         progress: told before the first trial and after each.
 
     Raises:
@@ -192,12 +193,28 @@ def tune(
     check_kind("start", start, DecoderOptions | None, "DecoderOptions, or None")
     goal, start = options or TuningOptions(), start or DecoderOptions()
     arrays = _checked(emissions, references)
+    goal = _without_words(make, start, goal)
     search = _Search(
         make=make, emissions=arrays, references=references, goal=goal, progress=progress
     )
     search.run(start)
     chosen, is_met = _choose(search.whole(), goal)
     return Tuning(trials=tuple(search.trials), chosen=chosen, is_met=is_met, goal=goal)
+
+
+def _without_words(
+    make: Callable[[DecoderOptions], Decodes], start: DecoderOptions, goal: TuningOptions
+) -> TuningOptions:
+    """Leaves a score of words out where the search knows none and refuses it."""
+    if "word_score" not in goal.tuned:
+        return goal
+    try:
+        make(replace(start, word_score=1.0))
+    except OptionError as error:
+        if error.name != "word_score":
+            raise
+        return replace(goal, tuned=tuple(name for name in goal.tuned if name != "word_score"))
+    return goal
 
 
 def _checked(emissions: Sequence[Any], references: Sequence[str]) -> list[NDArray[np.float32]]:
