@@ -219,3 +219,14 @@ def test_decoding_loads_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_model_of_words_without_a_lexicon_is_warned_of(tmp_path):
+    path = tmp_path / "words.arpa"
+    path.write_text(
+        "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-1 </s>\n-1 ab\n\n\\end\\\n"
+    )
+    with pytest.warns(
+        UserWarning, match="knows 0 of 3 tokens; without a lexicon it is asked about"
+    ):
+        Decoder(Tokens(list("-|ab")), read_arpa(path))

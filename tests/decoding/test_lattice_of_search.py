@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,3 +258,18 @@ def test_bad_input_is_an_error_and_all_goes_on(models):
         lattice.rescore(models[0], lm_weight=math.nan)
     assert lattice.nbest(3) == before
     assert decoder.lattice(scores).nbest(3) == before
+
+
+def test_readings_of_other_tokens_are_refused():
+    small = Decoder(Tokens(["-", "|", "a", "b", "ab"])).lattice(np.zeros((6, 5)))
+    many = Tokens(["-", "|", *(chr(0x4E00 + number) for number in range(2000))])
+    scores = np.full((3, len(many)), -20.0)
+    scores[:, -1] = 0
+    foreign = Decoder(many).decode(scores)[0]
+    for hypothesis in (foreign, replace(foreign, path=np.zeros((2, 2), np.int32))):
+        with pytest.raises(InvalidValueError, match="one of a decoder with these 5 tokens"):
+            small.confidences(hypothesis)
+    with pytest.raises(InvalidValueError, match="hypothesis is 'a'"):
+        small.confidences("a")
+    with pytest.raises(ValueError, match=r"token 1000000, expected one of its decoder's tokens"):
+        small._native.words_of(np.full((1, 3), 1_000_000, np.int32))

@@ -3,7 +3,7 @@
 import itertools
 import math
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -486,21 +486,6 @@ def test_the_scale_of_scores_is_that_of_what_made_them(models):
     assert lattice.rescore(models["open"]).posterior_scale == 0.35
     assert Decoder(Tokens(names), models["letters"]).lattice(scores).posterior_scale == 0.35
     assert lattice.posteriors().tolist() == lattice.posteriors(scale=0.85).tolist()
-
-
-def test_readings_of_other_tokens_are_refused():
-    small = Decoder(Tokens(TOKENS["letters"])).lattice(long(2, 20))
-    many = Tokens(["-", "|", *(chr(0x4E00 + number) for number in range(2000))])
-    scores = np.full((3, len(many)), -20.0)
-    scores[:, -1] = 0
-    foreign = Decoder(many).decode(scores)[0]
-    for hypothesis in (foreign, replace(foreign, path=np.zeros((2, 2), np.int32))):
-        with pytest.raises(InvalidValueError, match="one of a decoder with these 5 tokens"):
-            small.confidences(hypothesis)
-    with pytest.raises(InvalidValueError, match="hypothesis is 'a'"):
-        small.confidences("a")
-    with pytest.raises(ValueError, match=r"token 1000000, expected one of its decoder's tokens"):
-        small._native.words_of(np.full((1, 3), 1_000_000, np.int32))
 
 
 def test_a_scale_beyond_all_reason_is_refused():

@@ -190,6 +190,7 @@ def test_phrases_go_with_the_parts_of_a_decoder_that_had_some(decoder):
         type(decoder.native)(np.frombuffer(other.native.pack(), np.uint8), lm, options, None)
 
 
+@pytest.mark.filterwarnings("ignore:the language model knows 0 of 3 tokens")
 @pytest.mark.parametrize("kind", ["combined", "tokens"])
 def test_models_are_mapped_where_the_rest_is_made_anew(decoder, cache, kind):
     lexicon, lm = decoder.vocabulary, decoder.lm
