@@ -4,9 +4,9 @@ These are the two figures by which TorchAudio's decoder was presented. For time 
 system's frontier counts (`*_frontier.json`: weights, prunings and beams, chosen on the tune set by
 the sweep_*.py). For beams there is one setting for each, with wide prunings and the best weights of
 the tune set (`*_beams.json`, by sweep_beams.py). Of frontiers what takes more than 1.2 ms a frame
-is left out: two settings of pyctcdecode, which reach 14.1 and 13.7 % on the tune set. All decode
-the same utterances of the validation set, in processes that take turns; a time is the median of its
-runs.
+is left out: of Flashlight two settings that reach 5.1 and 5.0 % on the tune set, and of pyctcdecode
+two that reach 14.1 and 13.7 %. All decode the same utterances of the validation set, in processes
+that take turns; a time is the median of its runs.
 
 A level is a word error rate; a system reaches it with its fastest setting (its smallest beam) that
 errs no more. The rows have the peer's time (beam) by ours at each level that the peer reaches but

@@ -4,10 +4,10 @@
 
 First the weights: every pair at beam 100, threshold 15, 8 tokens, for both merges. Then, with the
 two best pairs of each merge, every threshold × tokens × beam. Then the best of all these is
-loosened step by step for as long as it errs less, so that no edge of the grid is taken for the
-best. Each setting is one line of the file and is not run again. The frontier, settings than which
-none was both faster and better, goes to flashlight_frontier.json; sweeps.py says what its times are
-worth.
+loosened step by step for as long as it errs less, up to 1.6 ms a frame, so that no edge of the grid
+is taken for the best. Each setting is one line of the file and is not run again. The frontier,
+settings than which none was both faster and better, goes to flashlight_frontier.json; sweeps.py
+says what its times are worth.
 """
 
 from __future__ import annotations

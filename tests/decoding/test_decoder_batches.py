@@ -1,14 +1,13 @@
 """Batches, threads and element types give every bit of what one float32 utterance gives."""
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from sestina.core.errors import DtypeError
 from sestina.decoding import Decoder, DecoderOptions, Lexicon, Tokens, combine, read_arpa, samples
+from tests.decoding.exported import Exported
 
 BUNDLED = samples.sample()
 TOKENS = Tokens.read(BUNDLED.tokens_path)
@@ -72,27 +71,7 @@ def test_element_types_are_read_as_float32_would_be(library, dtype):
         one[: len(emissions)] = emissions
     batch = torch.from_numpy(padded).to(getattr(torch, dtype))
     rounded = batch.float().numpy()
-    given = {"torch": lambda: batch, "numpy": batch.numpy, "dlpack": lambda: OnlyDLPack(batch)}
+    given = {"torch": lambda: batch, "numpy": batch.numpy, "dlpack": lambda: Exported(batch)}
     decoder = DECODERS["sums"]()
     expected = bits(decoder.decode(one[:n]) for one, n in zip(rounded, lengths, strict=True))
     assert bits(decoder.decode_batch(given[library](), lengths, threads=2)) == expected
-
-
-class OnlyDLPack:
-    """An array of a library that nobody here knows."""
-
-    def __init__(self, tensor):
-        self._tensor = tensor
-
-    def __dlpack__(self, **options):
-        return self._tensor.__dlpack__(**options)
-
-    def __dlpack_device__(self):
-        return self._tensor.__dlpack_device__()
-
-
-def test_a_type_that_numpy_lacks_is_named_where_no_torch_can_read_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "torch")
-    given = OnlyDLPack(torch.zeros(4, len(TOKENS), dtype=torch.bfloat16))
-    with pytest.raises(DtypeError, match=r"emissions has dtype .*, or import torch"):
-        DECODERS["free"]().decode(given)

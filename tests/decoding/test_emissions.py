@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 
 from sestina.core.errors import DtypeError, InvalidValueError, NonFiniteError, ShapeError
 from sestina.decoding.emissions import as_emissions, as_lengths, as_transitions
+from tests.decoding.exported import Exported
 
 
 def read(emissions, num_axes=2):
@@ -62,17 +65,7 @@ def test_dlpack_of_another_device_is_named_before_it_is_asked():
 
 
 def test_any_array_that_speaks_dlpack_is_read():
-    class Speaks:
-        def __init__(self, array):
-            self.array = array
-
-        def __dlpack__(self, **kwargs):
-            return self.array.__dlpack__(**kwargs)
-
-        def __dlpack_device__(self):
-            return self.array.__dlpack_device__()
-
-    assert read(Speaks(np.ones((1, 3), np.float32))).tolist() == [[1, 1, 1]]
+    assert read(Exported(np.ones((1, 3), np.float32))).tolist() == [[1, 1, 1]]
 
 
 def test_a_probability_of_zero_is_no_error():
@@ -128,17 +121,13 @@ def test_transitions_are_real_numbers():
 
 def test_what_only_torch_can_read_is_read_by_it_where_it_is_there():
     torch = pytest.importorskip("torch")
+    scores = torch.tensor([[-1.5, -0.25, 0.0]], dtype=torch.bfloat16)
+    assert read(Exported(scores)).tolist() == [[-1.5, -0.25, 0.0]]
 
-    class Exported:
-        def __init__(self, tensor):
-            self._tensor = tensor
 
-        def __dlpack__(self, **kinds):
-            return self._tensor.__dlpack__(**kinds)
-
-        def __dlpack_device__(self):
-            return self._tensor.__dlpack_device__()
-
-    scores = torch.tensor([[-1.5, -0.25]], dtype=torch.bfloat16)
-    found = as_emissions(Exported(scores), num_axes=2, num_tokens=2)
-    assert found.tolist() == [[-1.5, -0.25]]
+def test_a_type_that_numpy_lacks_is_named_where_no_torch_can_read_it(monkeypatch):
+    torch = pytest.importorskip("torch")
+    scores = Exported(torch.zeros(4, 3, dtype=torch.bfloat16))
+    monkeypatch.delitem(sys.modules, "torch")
+    with pytest.raises(DtypeError, match=r"emissions has dtype .*, or import torch"):
+        read(scores)

@@ -80,3 +80,11 @@ def test_words_that_are_no_text_are_errors():
     assert len(Lexicon.from_spellings({"a": "a\n|"}, TOKENS)) == 1
     with pytest.raises(InvalidValueError, match="expected characters that UTF-8 has"):
         Lexicon.from_spellings({"a\ud800": "a |"}, TOKENS)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
+def test_a_file_without_words_is_no_lexicon(text, tmp_path):
+    path = tmp_path / "lexicon.txt"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match=r"lexicon.txt: it has no word"):
+        Lexicon.read(path, Tokens(list("-|ab")))

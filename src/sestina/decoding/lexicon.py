@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sestina.core.errors import InvalidValueError
+from sestina.core.errors import FileFormatError, InvalidValueError
 from sestina.core.files import bytes_digest
 from sestina.decoding import _native
 from sestina.decoding.phrases import spelled
@@ -45,12 +45,16 @@ class Lexicon:
         A byte order mark counts for nothing.
 
         Raises:
-            FileFormatError: if a token is unknown or a word has none, with the line.
+            FileFormatError: if a token is unknown or a word has none, with the line; or if there
+                is no word.
         """
         path, source = Path(path), Source.of(path)
         text = read_bytes(path).removeprefix(codecs.BOM_UTF8)
         with naming_path(path):
-            return cls(_native.Lexicon.parse(text, tokens.table), tokens, source)
+            native = _native.Lexicon.parse(text, tokens.table)
+        if native.num_words == 0:
+            raise FileFormatError(path, "it has no word", remedy="look at how it was written")
+        return cls(native, tokens, source)
 
     @classmethod
     def from_spellings(

@@ -45,14 +45,15 @@ class BatchedDecoder:
     Args:
         tokens: the columns of the emissions.
         lm: an n-gram model, of `read_lm`, whose words are the tokens; None for none.
-        options: of the search. Those about words of a lexicon do nothing here; skipping frames for
+        options: of the search. Look-ahead and unknown words do nothing here; skipping frames for
             their blanks needs emissions that are logarithms of probabilities.
         device: where the search runs and the emissions are: "auto" (CUDA if there is one), "cpu",
             "cuda:1" and so on.
 
     Raises:
         OptionError: if the options name a token that does not exist, or ask for Flashlight's
-            semantics, the ASG criterion or an open vocabulary, which this search has not.
+            semantics, the ASG criterion, an open vocabulary or scores of words, which this search
+            has not.
         InvalidValueError: if `lm` is no n-gram model, or there is no such device.
         FileFormatError: if it is one of KenLM's hash tables, whose n-grams can't be listed.
 
