@@ -5,8 +5,8 @@ setting of a peer ours is the fastest whose error rate on the tune set is no hig
 decode the same utterances of the validation set, and the notes give the paired bootstrap of the
 difference. The tune set may flatter one of the two: where ours errs more on the validation set, its
 beam is doubled until it does not, and if three times are not enough its threshold is raised as
-well. A peer's settings are its best one, for which there is a target, and those nearest to the rates
-asked for.
+well. A peer's settings are its best one, for which there is a target, and those nearest to the
+rates asked for.
 """
 
 from __future__ import annotations
