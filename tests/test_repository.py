@@ -33,14 +33,16 @@ BASE = {"click", "numpy"}
 EXTRA_IMPORTS = {
     "core": {"matplotlib"},
     "decoding": {"matplotlib", "torch"},
+    "fuser": {"functorch", "llvmlite", "sympy", "torch"},
     "tensors": {"torch"},
     "cli": {"matplotlib", "torch"},
     "ntk": {"gpytorch", "linear_operator", "matplotlib", "scipy", "sklearn", "torch"},
 }
 # What a face may import without offering it: the guard that names a missing extra.
 NOT_FACE = {"naming_extra"}
-# Raised where a protocol asks for that very class: the language's, the files', scikit-learn's.
+# Raised where a protocol asks for that very class: the language's, ATen's, files', scikit-learn's.
 PROTOCOL_ERRORS = {
+    "IndexError",
     *("AttributeError", "KeyError", "StopIteration", "SystemExit", "TypeError"),
     *("FileExistsError", "FileNotFoundError", "IsADirectoryError", "NotADirectoryError"),
     "NotFittedError",

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from sestina.core.extras import naming_extra
 
 if TYPE_CHECKING:
-    from sestina import decoding, ntk
+    from sestina import decoding, fuser, ntk
 
     __version__: str
 
-__all__ = ["__version__", "decoding", "ntk"]
+__all__ = ["__version__", "decoding", "fuser", "ntk"]
 
 # Each room, and the extra that brings what it needs.
-_ROOMS = {"decoding": "decoding", "ntk": "ntk"}
+_ROOMS = {"decoding": "decoding", "fuser": "fuser", "ntk": "ntk"}
 
 
 def __getattr__(name: str) -> object:

@@ -14,6 +14,7 @@
     ├── DtypeError (TypeError)               a tensor or array of the wrong element type
     ├── FileFormatError (ValueError)         a file that is damaged or of another kind, and where
     ├── MissingExtraError (ImportError)      an optional dependency, and the command for it
+    ├── NotFusedError (RuntimeError)          what the compiler was told not to leave to ATen
     ├── WorkerError (RuntimeError)           a worker process died or its item failed
     ├── CancelledError (RuntimeError)        the work was cancelled
     └── NotFinishedError (TimeoutError)      the work has not ended in the time given
@@ -38,6 +39,7 @@ __all__ = [
     "NotAchievableError",
     "NotAnalyticError",
     "NotFinishedError",
+    "NotFusedError",
     "OffSphereError",
     "OptionError",
     "SestinaError",
@@ -195,6 +197,10 @@ class MissingExtraError(SestinaError, ImportError):
         super().__init__(
             f"{package} is not installed", remedy=f"install it with: pip install 'sestina[{extra}]'"
         )
+
+
+class NotFusedError(SestinaError, RuntimeError):
+    """An operation or graph that no kernel computes, where nothing was to be left to ATen."""
 
 
 class WorkerError(SestinaError, RuntimeError):

@@ -1,0 +1,89 @@
+"""The backend of `torch.compile`: AOTAutograd's graphs, compiled one by one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+from torch import fx
+from torch._dynamo.backends.common import aot_autograd
+
+from sestina.core.options import options_from_mapping
+from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
+from sestina.fuser.capture.randomness import make_regenerable
+from sestina.fuser.launch.program import assemble
+from sestina.fuser.lower.graph import NotCaptured, lower
+from sestina.fuser.options import FuserOptions
+
+__all__ = ["backend", "compilers"]
+
+
+def backend(
+    captured: fx.GraphModule,
+    example_inputs: Sequence[Any],
+    *,
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Compiles what TorchDynamo captured; `torch.compile(model, backend="sestina")` calls it.
+
+    Args:
+        captured: the graph.
+        example_inputs: its arguments, or stand-ins of their shapes.
+        mode: of `torch.compile`; every one gives the same kernels.
+        options: fields of `FuserOptions`.
+
+    Returns:
+        A function of the graph's arguments.
+
+    Raises:
+        OptionError: for an option that there is none of.
+    """
+    del mode
+    chosen = options_from_mapping(FuserOptions, dict(options or {}))
+    return aot_autograd(**compilers(chosen))(captured, example_inputs)
+
+
+def compilers(options: FuserOptions) -> dict[str, Any]:
+    """What AOTAutograd is told, by its own names."""
+    compiled = functools.partial(_compiled, options)
+    return {
+        "fw_compiler": compiled,
+        "bw_compiler": compiled,
+        "inference_compiler": functools.partial(_compiled_inference, options),
+        "partition_fn": functools.partial(_partition, options),
+        "keep_inference_input_mutations": True,
+    }
+
+
+def _partition(
+    options: FuserOptions, joint: fx.GraphModule, joint_inputs: Any, **others: Any
+) -> Any:
+    if options.dropout == "regenerate":
+        make_regenerable(joint.graph)
+        joint.recompile()
+    return min_cut_rematerialization_partition(joint, joint_inputs, **others)
+
+
+def _compiled_inference(
+    options: FuserOptions, captured: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Any:
+    if options.dropout == "regenerate" and make_regenerable(captured.graph):
+        captured.recompile()
+    return _compiled(options, captured, example_inputs)
+
+
+def _compiled(
+    options: FuserOptions, captured: fx.GraphModule, _example_inputs: Sequence[Any]
+) -> Callable[..., Any]:
+    try:
+        lowered = lower(captured)
+    except NotCaptured as reason:
+        tell_graph(str(reason), strict=options.strict)
+        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
+    tell_operations(lowered.reasons, strict=options.strict)
+    run = assemble(lowered.graph).run
+    run._boxed_call = True  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,103 @@
+"""Dropout by position: masks that forward and backward make again instead of keeping.
+
+One seed is drawn of PyTorch's generator each time the compiled function runs, so that
+`torch.manual_seed` reproduces it. Each dropout of the graph has its own stream of that seed; the
+partitioner is told to keep the seed and to compute masks again.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils.checkpoint import CheckpointPolicy
+
+from sestina.fuser.random import UNIFORM
+
+__all__ = ["make_regenerable"]
+
+_ATEN = torch.ops.aten
+
+
+def make_regenerable(graph: fx.Graph) -> bool:
+    """Replaces the dropouts of a graph, in place; tells whether there were any."""
+    drops = [node for node in graph.nodes if _is_dropout(node)]
+    if not drops:
+        return False
+    first = next(node for node in graph.nodes if node.op != "placeholder")
+    with graph.inserting_before(first):
+        seed = _call(
+            graph, _ATEN.randint.low, (-(2**63), 2**63 - 1, []), {"dtype": torch.int64}, drops[0]
+        )
+    seed.meta["recompute"] = CheckpointPolicy.MUST_SAVE
+    seed.meta["ac_graph_id"] = 0
+    for stream, node in enumerate(drops):
+        with graph.inserting_before(node):
+            _replace(graph, node, seed, stream)
+    graph.eliminate_dead_code()
+    return True
+
+
+def _is_dropout(node: fx.Node) -> bool:
+    if node.target is not _ATEN.native_dropout.default:
+        return False
+    _, probability, is_training = node.args
+    source = node.args[0].meta["val"]  # type: ignore[union-attr]
+    is_proper = isinstance(probability, float) and 0 < probability < 1
+    return is_training is not False and is_proper and source.device.type == "cpu"
+
+
+def _replace(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
+    source, probability, _ = node.args
+    assert isinstance(source, fx.Node)
+    assert isinstance(probability, float)
+    value = source.meta["val"]
+    sizes = _sizes(graph, source)
+    uniform = _call(graph, UNIFORM, (seed, sizes, stream), {}, node)
+    mask = _call(graph, _ATEN.ge.Scalar, (uniform, probability), {}, node)
+    for made in (uniform, mask):
+        made.meta["recompute"] = CheckpointPolicy.MUST_RECOMPUTE
+        made.meta["ac_graph_id"] = 0
+    wide = _call(graph, _ATEN._to_copy.default, (mask,), {"dtype": value.dtype}, node)
+    scaled = _call(graph, _ATEN.mul.Tensor, (source, 1 / (1 - probability)), {}, node)
+    kept = _call(graph, _ATEN.mul.Tensor, (scaled, wide), {}, node)
+    for user in list(node.users):
+        assert user.target is operator.getitem, user
+        user.replace_all_uses_with(kept if user.args[1] == 0 else mask)
+        graph.erase_node(user)
+    graph.erase_node(node)
+
+
+def _sizes(graph: fx.Graph, source: fx.Node) -> list[Any]:
+    shape = source.meta["val"].shape
+    return [
+        size
+        if isinstance(size, int)
+        else _call(graph, _ATEN.sym_size.int, (source, dim), {}, source)
+        for dim, size in enumerate(shape)
+    ]
+
+
+def _call(
+    graph: fx.Graph, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], like: fx.Node
+) -> fx.Node:
+    """A node with the shape of its result in its meta, and the place in the source of another."""
+    node = graph.call_function(target, args, kwargs)
+    values = fx.map_arg((args, kwargs), lambda argument: argument.meta["val"])
+    mode = _fake_mode(like)
+    with mode:
+        node.meta["val"] = target(*values[0], **values[1])
+    for name in ("stack_trace", "nn_module_stack"):
+        if name in like.meta:
+            node.meta[name] = like.meta[name]
+    return node
+
+
+def _fake_mode(like: fx.Node) -> Any:
+    for node in like.graph.nodes:
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        if mode is not None:
+            return mode
+    return torch._subclasses.FakeTensorMode()

@@ -1,0 +1,1 @@
+"""Machine code from generated source, in this process."""

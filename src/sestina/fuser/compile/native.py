@@ -1,0 +1,123 @@
+"""LLVM in this process: from a module's text to a function that can be called.
+
+Needs no compiler on the machine. Threads are those of the OpenMP runtime that PyTorch brings, so
+`torch.set_num_threads` holds for kernels too and there is one pool; where that runtime isn't found
+kernels run in one thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import torch
+
+__all__ = ["Machine", "compiled", "machine"]
+
+_logger = logging.getLogger(__name__)
+_OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+_SIGNATURE = (ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The CPU that is compiled for.
+
+    Attributes:
+        cpu: LLVM's name of it.
+        features: names of its instruction sets.
+        openmp: addresses of the functions that run threads, or none.
+    """
+
+    cpu: str
+    features: frozenset[str]
+    openmp: tuple[int, ...]
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether kernels can use more than one thread."""
+        return bool(self.openmp)
+
+
+@functools.cache
+def machine() -> Machine:
+    """This one."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    names = frozenset(name for name, is_there in features.items() if is_there)
+    return Machine(llvm.get_host_cpu_name(), names, _openmp())
+
+
+def compiled(name: str, source: str) -> Callable[..., None]:
+    """The kernel of that name in a module, as a function of the array of its arguments.
+
+    The function takes the array's address, the count, the chunk, the number of parts and that of
+    threads; see `sestina.fuser.render.kernel`. It lives as long as it is referred to.
+    """
+    return _linked(name, _object_code(source))
+
+
+def _object_code(source: str) -> bytes:
+    target = _target_machine()
+    module = llvm.parse_assembly(source)
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    # Vectors are explicit; what these would find costs more time than it saves.
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
+    builder = llvm.create_pass_builder(target, tuning)
+    builder.getModulePassManager().run(module, builder)
+    code: bytes = target.emit_object(module)
+    return code
+
+
+_numbers = itertools.count()
+
+
+def _linked(name: str, code: bytes) -> Callable[..., None]:
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    addresses = machine().openmp or (_address_of_abort(),) * len(_OPENMP)
+    for symbol, address in zip(_OPENMP, addresses, strict=True):
+        library.import_symbol(symbol, address)
+    library.export_symbol(name)
+    tracker = library.link(_jit(), f"sestina_{next(_numbers)}")
+    function: Any = ctypes.CFUNCTYPE(None, *_SIGNATURE)(tracker[name])
+    function.tracker = tracker  # the code goes when this does
+    return function  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _jit() -> Any:
+    return llvm.create_lljit_compiler(_target_machine())
+
+
+@functools.cache
+def _target_machine() -> Any:
+    this = machine()
+    flags = llvm.get_host_cpu_features()
+    # Where there are 512 bits, one instruction for 16 lanes is faster than two.
+    features = ",".join([flags.flatten(), "-prefer-256-bit"] if this.features else [])
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=this.cpu, features=features, opt=3, jit=True)
+
+
+def _openmp() -> tuple[int, ...]:
+    folder = Path(torch.__file__).parent / "lib"
+    for path in (*folder.glob("libgomp*"), *folder.parent.parent.glob("torch.libs/libgomp*")):
+        library = ctypes.CDLL(str(path))
+        found = [ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value for symbol in _OPENMP]
+        return tuple(address for address in found if address is not None)
+    _logger.info("PyTorch brings no libgomp in %s: kernels run in one thread", folder)
+    return ()
+
+
+def _address_of_abort() -> int:
+    """What is linked in the place of functions that one thread never calls."""
+    return ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value or 0

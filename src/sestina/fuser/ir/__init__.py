@@ -1,0 +1,1 @@
+"""The tensors and operations of a graph, between what was captured and what is generated."""

@@ -1,0 +1,310 @@
+"""The graph: nodes that each make one tensor from others, without side effects.
+
+| kind | inputs | attributes |
+|---|---|---|
+| `input` | – | `index` among the arguments |
+| `held` | – | `tensor`, a constant of the captured module |
+| `constant` | – | `value`, a number; the shape is () |
+| a name of `OPERATIONS` | tensors of the node's shape | – |
+| `expand`, `permute`, `reshape`, `slice` | the tensor seen | `order`; `dim`, `start`, `step` |
+| `reduce` | the tensor | `how`: sum, max, min, any, all; `dims`, which go |
+| `iota` | – | `dim`: the element is its index there |
+| `uniform` | seed, of shape () | `stream`: float32 in [0, 1), by position |
+| `copy` | the tensor | `layout` that the copy is to have |
+| `take` | source, index | `dim`: as `torch.gather`; the source lies in memory |
+| `aten` | tensors | `target`, `args`, `kwargs` with `Slot` for tensors |
+| `item` | an `aten` node | `index`: one of its results |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from sestina.fuser.ir.extents import Extent, product
+from sestina.fuser.ir.layouts import Layout
+from sestina.fuser.ir.operations import OPERATIONS
+
+__all__ = [
+    "VIEWS",
+    "Builder",
+    "Graph",
+    "Node",
+    "Slot",
+    "base_of",
+    "broadcast",
+    "layout_of",
+    "topological",
+]
+
+VIEWS = frozenset({"expand", "permute", "reshape", "slice"})
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the arguments of an ATen call have a tensor: the index among the node's inputs."""
+
+    index: int
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One tensor of the graph and how it is made; see the module's table.
+
+    Attributes:
+        number: in the order of capture, which effects and random numbers keep.
+        layout: where its elements lie, or are to lie if they have to lie anywhere.
+    """
+
+    kind: str
+    inputs: tuple[Node, ...]
+    shape: tuple[Extent, ...]
+    dtype: torch.dtype
+    attributes: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
+    layout: Layout | None = None
+
+    @property
+    def name(self) -> str:
+        """How it is called where graphs are printed."""
+        return f"v{self.number}"
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each element depends on those in its place only."""
+        return self.kind in OPERATIONS or self.kind == "copy"
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it shows another tensor's elements."""
+        return self.kind in VIEWS
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether ATen makes it, or the caller: it lies in memory before any kernel runs."""
+        return self.kind in {"input", "held", "aten", "item"}
+
+    @property
+    def num_elements(self) -> Extent:
+        """How many elements it has."""
+        return product(self.shape)
+
+    def __str__(self) -> str:
+        operands = [node.name for node in self.inputs]
+        shown = [f"{key}={value}" for key, value in self.attributes.items() if key in _SHOWN]
+        sizes = ", ".join(map(str, self.shape))
+        dtype = str(self.dtype).removeprefix("torch.")
+        kind = str(self.attributes["target"]) if self.kind == "aten" else self.kind
+        return f"{self.name}: {dtype}[{sizes}] = {kind}({', '.join(operands + shown)})"
+
+
+_EACH_NEW = frozenset({"input", "held", "aten"})
+_SHOWN = ("value", "order", "dim", "start", "step", "how", "dims", "stream", "index")
+
+
+@dataclass(slots=True)
+class Graph:
+    """What a captured function computes.
+
+    Attributes:
+        inputs: one node an argument; None where the argument is a number.
+        outputs: the results, None where there is none; with the layouts that they are to have.
+        layouts: of the outputs.
+        effects: pairs of an input and the tensor that is written into it at the end.
+        symbols: for each symbol of a dynamic graph, the argument that holds its value.
+    """
+
+    inputs: list[Node | None]
+    outputs: list[Node | None]
+    layouts: list[Layout | None]
+    effects: list[tuple[Node, Node]] = field(default_factory=list)
+    symbols: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node that an output or an effect needs, operands first."""
+        roots = [node for node in self.outputs if node is not None]
+        return topological([*roots, *(value for _, value in self.effects)])
+
+    def __str__(self) -> str:
+        nodes = self.nodes
+        lines = [str(node) for node in nodes]
+        results = ", ".join("none" if node is None else node.name for node in self.outputs)
+        lines += [f"{value.name} is written to {target.name}" for target, value in self.effects]
+        return "\n".join([*lines, f"return {results}"])
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """The nodes that these need and themselves, operands first; without recursion."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    stack = [(node, False) for node in reversed(list(roots))]
+    while stack:
+        node, is_done = stack.pop()
+        if is_done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((operand, False) for operand in reversed(node.inputs))
+    return order
+
+
+def broadcast(shapes: Iterable[Sequence[Extent]]) -> tuple[Extent, ...]:
+    """The shape that tensors of these shapes are repeated to."""
+    result: list[Extent] = []
+    for shape in shapes:
+        result = [1] * (len(shape) - len(result)) + result
+        start = len(result) - len(shape)
+        for dim, extent in enumerate(shape, start):
+            if result[dim] == 1:
+                result[dim] = extent
+    return tuple(result)
+
+
+def base_of(node: Node) -> Node:
+    """The tensor whose elements a view shows in the end; other nodes are their own."""
+    while node.is_view:
+        node = node.inputs[0]
+    return node
+
+
+def layout_of(node: Node) -> Layout | None:
+    """Where the elements of a node lie, once its base lies in memory; None where no strides say so.
+
+    A tensor that is still to be made lies as its `layout` says, or row by row.
+    """
+    if not node.is_view:
+        return node.layout or Layout.contiguous(node.shape)
+    source = layout_of(node.inputs[0])
+    if source is None:
+        return None
+    if node.kind == "permute":
+        return source.permuted(node.attributes["order"])
+    if node.kind == "expand":
+        return source.expanded(node.shape)
+    if node.kind == "reshape":
+        return source.reshaped(node.shape)
+    dim, start, step = (node.attributes[name] for name in ("dim", "start", "step"))
+    return source.sliced(dim, start, node.shape[dim], step)
+
+
+class Builder:
+    """Makes nodes, each different one once, and leaves out what changes nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Node] = {}
+        self._count = 0
+
+    def make(
+        self,
+        kind: str,
+        inputs: Sequence[Node],
+        shape: Sequence[Extent],
+        dtype: torch.dtype,
+        **attributes: Any,
+    ) -> Node:
+        """A node, or the one made before of the same kind from the same."""
+        key = (kind, tuple(map(id, inputs)), tuple(shape), dtype, _frozen(attributes))
+        if kind not in _EACH_NEW and key in self._known:
+            return self._known[key]
+        self._count += 1
+        node = Node(kind, tuple(inputs), tuple(shape), dtype, attributes, self._count)
+        self._known[key] = node
+        return node
+
+    def constant(self, value: float, dtype: torch.dtype) -> Node:
+        """A number of a dtype, of shape ()."""
+        number = bool(value) if dtype is torch.bool else value
+        if dtype.is_floating_point:
+            number = float(value)
+        elif dtype is not torch.bool:
+            number = int(value)
+        return self.make("constant", (), (), dtype, value=number)
+
+    def apply(self, name: str, *operands: Node) -> Node:
+        """An elementwise operation on tensors, which are repeated to one shape."""
+        shape = broadcast([node.shape for node in operands])
+        # What is repeated after the operation instead of before it is computed once.
+        sources = tuple(n.inputs[0] if n.kind == "expand" else n for n in operands)
+        if broadcast([node.shape for node in sources]) != shape:
+            return self.expand(self.apply(name, *sources), shape)
+        operands = tuple(self.expand(node, shape) for node in operands)
+        operation = OPERATIONS[name]
+        dtype = torch.bool if operation.is_predicate else operands[-1].dtype
+        return self.make(name, operands, shape, dtype)
+
+    def convert(self, node: Node, dtype: torch.dtype) -> Node:
+        """The tensor in another dtype; to a narrower one and back again is left out."""
+        if node.dtype is dtype:
+            return node
+        if node.kind == "convert" and _widens(node.dtype, dtype):
+            # The value before it was rounded: what half precision costs is left out in kernels.
+            (source,) = node.inputs
+            if source.dtype is dtype:
+                return source
+        return self.make("convert", (node,), node.shape, dtype)
+
+    def expand(self, node: Node, shape: Sequence[Extent]) -> Node:
+        """The tensor repeated to a shape, as PyTorch broadcasts: aligned at the last dimension."""
+        if node.shape == tuple(shape):
+            return node
+        node = self.reshape(node, (*[1] * (len(shape) - len(node.shape)), *node.shape))
+        if node.shape == tuple(shape):
+            return node
+        return self.make("expand", (node,), shape, node.dtype)
+
+    def reshape(self, node: Node, shape: Sequence[Extent]) -> Node:
+        """The same elements in the same order in another shape."""
+        while node.kind == "reshape":
+            (node,) = node.inputs
+        if node.shape == tuple(shape):
+            return node
+        return self.make("reshape", (node,), shape, node.dtype)
+
+    def permute(self, node: Node, order: Sequence[int]) -> Node:
+        """Dimensions in another order."""
+        order = tuple(order)
+        if node.kind == "permute":
+            order = tuple(node.attributes["order"][dim] for dim in order)
+            (node,) = node.inputs
+        if order == tuple(range(len(order))):
+            return node
+        shape = tuple(node.shape[dim] for dim in order)
+        return self.make("permute", (node,), shape, node.dtype, order=order)
+
+    def slice(self, node: Node, dim: int, start: Extent, extent: Extent, step: int = 1) -> Node:
+        """Every step-th element of a dimension from a start on."""
+        if start == 0 and step == 1 and extent == node.shape[dim]:
+            return node
+        shape = (*node.shape[:dim], extent, *node.shape[dim + 1 :])
+        return self.make("slice", (node,), shape, node.dtype, dim=dim, start=start, step=step)
+
+    def reduce(self, how: str, node: Node, dims: Sequence[int]) -> Node:
+        """The tensor without some dimensions, their elements combined."""
+        dims = tuple(sorted(dims))
+        if not dims:
+            return node
+        shape = tuple(extent for dim, extent in enumerate(node.shape) if dim not in dims)
+        return self.make("reduce", (node,), shape, node.dtype, how=how, dims=dims)
+
+
+def _widens(narrow: torch.dtype, wide: torch.dtype) -> bool:
+    return narrow in {torch.bfloat16, torch.float16} and wide is torch.float32
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _frozen(item)) for key, item in sorted(value.items()))
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    if isinstance(value, float):
+        # -0.0 equals 0.0 and NaN nothing, but constants differ by their bits.
+        return ("float", math.copysign(1.0, value), repr(value))
+    if isinstance(value, bool):
+        return ("bool", value)
+    return value if value.__hash__ else id(value)

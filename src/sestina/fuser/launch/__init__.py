@@ -1,0 +1,1 @@
+"""Kernels and ATen calls as one function of Python, generated for a graph."""

@@ -1,0 +1,299 @@
+"""The function that runs a graph: allocations, kernels and ATen calls in order, as Python source.
+
+The source is written once for a graph, and is what a profiler shows and a reader can read: each
+tensor has the name that it has in the IR and is dropped after its last use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import linecache
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sympy
+import torch
+from torch.utils._sympy.printers import PythonPrinter
+
+from sestina.fuser.compile.native import compiled, machine
+from sestina.fuser.ir.extents import Extent, product
+from sestina.fuser.ir.layouts import Layout
+from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
+from sestina.fuser.launch.division import divide
+from sestina.fuser.render.kernel import Rendered, render
+from sestina.fuser.render.totals import partial_dtype
+from sestina.fuser.schedule.kernel import schedule
+from sestina.fuser.segment.groups import Group, Segments, segment
+
+__all__ = ["Program", "assemble"]
+
+
+class Program:
+    """A compiled graph.
+
+    Attributes:
+        source: the Python that runs.
+        kernels: what was generated, in order.
+        segments: the plan.
+    """
+
+    def __init__(
+        self, run: Callable[..., Any], source: str, kernels: list[Rendered], segments: Segments
+    ) -> None:
+        self.run = run
+        self.source = source
+        self.kernels = kernels
+        self.segments = segments
+
+
+def assemble(graph: Graph) -> Program:
+    """Compiles a graph: plans its kernels, generates and compiles them, and writes its function.
+
+    The function takes a list of the graph's arguments, which it empties, and gives the list of the
+    results.
+    """
+    segments = segment(graph)
+    return _Assembly(graph, segments).program()
+
+
+class _Assembly:
+    def __init__(self, graph: Graph, segments: Segments) -> None:
+        self.graph, self.segments = graph, segments
+        self.lines: list[str] = []
+        self.kernels: list[Rendered] = []
+        self.names: dict[str, Any] = {
+            "torch": torch,
+            "as_strided": torch.as_strided,
+            "empty": torch.empty_strided,
+            "get_num_threads": torch.get_num_threads,
+            "divide": divide,
+            "refuse_index": _refuse_index,
+            "laid_out": _laid_out,
+        }
+        self.last_use = self._last_uses()
+
+    def program(self) -> Program:
+        """The compiled graph."""
+        arguments = [f"a{index}" for index in range(len(self.graph.inputs))]
+        if arguments:
+            self.line(f"{', '.join(arguments)}, = args")
+        self.line("args.clear()")
+        for symbol, index in self.graph.symbols.items():
+            if symbol.isidentifier():
+                self.line(f"{symbol} = a{index}")
+        for index, group in enumerate(self.segments.groups):
+            if group.is_opaque:
+                self._call(group.nodes[0])
+            else:
+                self._kernel(group)
+            gone = sorted(node.name for node, last in self.last_use.items() if last == index)
+            if gone:
+                self.line(f"del {', '.join(gone)}")
+        for target, value in self.graph.effects:
+            self.line(f"{self.tensor(target)}.copy_({self.tensor(value)})")
+        results = ", ".join(self._result(*pair) for pair in self._outputs())
+        self.line(f"return [{results}]")
+        source = "\n".join(["def run(args):", *self.lines, ""])
+        filename = f"<sestina program {id(self)}>"
+        # What tracebacks and profilers show.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        exec(compile(source, filename, "exec"), self.names)  # noqa: S102 - written just above
+        return Program(self.names["run"], source, self.kernels, self.segments)
+
+    def line(self, text: str) -> None:
+        """One statement."""
+        self.lines.append(f"    {text}")
+
+    def tensor(self, node: Node) -> str:
+        """An expression for a tensor that lies in memory."""
+        if not node.is_view:
+            return self._name(node)
+        layout = layout_of(node)
+        if layout is not None:
+            return self._seen(base_of(node), layout)
+        source = self.tensor(node.inputs[0])
+        if node.kind == "permute":
+            return f"{source}.permute({node.attributes['order']})"
+        method = "reshape" if node.kind == "reshape" else "expand"
+        assert node.kind in {"reshape", "expand"}, node.kind
+        return f"{source}.{method}({self.shape(node.shape)})"
+
+    def shape(self, extents: Iterable[Extent]) -> str:
+        """A tuple of sizes."""
+        return "(" + "".join(f"{self.size(extent)}, " for extent in extents) + ")"
+
+    def size(self, extent: Extent) -> str:
+        """A size, from the values of the symbols."""
+        return str(extent) if isinstance(extent, int) else PythonPrinter().doprint(extent)
+
+    def held(self, value: Any) -> str:
+        """A name for a value that has no literal."""
+        name = f"c{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def _name(self, node: Node) -> str:
+        if node.kind == "input":
+            return f"a{node.attributes['index']}"
+        if node.kind == "held":
+            return self.held(node.attributes["tensor"])
+        return node.name
+
+    def _seen(self, base: Node, layout: Layout) -> str:
+        """A view of a tensor by strides; offsets are from where the tensor begins."""
+        name = self._name(base)
+        offset = ""
+        if layout.offset != 0:
+            start = f"{name}.storage_offset() + " if base.is_opaque else ""
+            offset = f", {start}{self.size(layout.offset)}"
+        return (
+            f"as_strided({name}, {self.shape(layout.shape)}, {self.shape(layout.strides)}{offset})"
+        )
+
+    def _outputs(self) -> Iterable[tuple[Node | None, Layout | None]]:
+        return zip(self.graph.outputs, self.graph.layouts, strict=True)
+
+    def _result(self, node: Node | None, wanted: Layout | None) -> str:
+        if node is None or wanted is None:
+            return "None"
+        layout = layout_of(node)
+        if layout is None:
+            return f"laid_out({self.tensor(node)}, {self.shape(wanted.strides)})"
+        triples = zip(layout.shape, layout.strides, wanted.strides, strict=True)
+        if all(extent == 1 or a == b for extent, a, b in triples):
+            seen = Layout(layout.shape, wanted.strides, layout.offset)
+            is_whole = not node.is_view and layout.strides == wanted.strides
+            return self._name(node) if is_whole else self._seen(base_of(node), seen)
+        return f"laid_out({self.tensor(node)}, {self.shape(wanted.strides)})"
+
+    def _last_uses(self) -> dict[Node, int]:
+        """For each tensor that the program makes and does not give, the last group to read it."""
+        last: dict[Node, int] = {}
+        for index, group in enumerate(self.segments.groups):
+            for node in group.nodes:
+                if node in self.segments.stored or node.kind == "aten":
+                    last[node] = index
+                for operand in node.inputs:
+                    self._used(operand, index, last)
+        kept = [node for node in self.graph.outputs if node is not None]
+        for node in [*kept, *(value for _, value in self.graph.effects)]:
+            last.pop(base_of(node), None)
+        return last
+
+    def _used(self, operand: Node, index: int, last: dict[Node, int]) -> None:
+        base = base_of(operand)
+        if base.kind == "item" or base in last:
+            last[base] = index
+        elif not base.is_opaque:
+            for inner in base.inputs:
+                self._used(inner, index, last)
+
+    def _call(self, node: Node) -> None:
+        """An ATen call as it was captured."""
+
+        def written(argument: Any) -> str:
+            if isinstance(argument, Slot):
+                return self.tensor(node.inputs[argument.index])
+            if isinstance(argument, (list, tuple)):
+                return "[" + "".join(f"{written(item)}, " for item in argument) + "]"
+            if isinstance(argument, sympy.Expr):
+                return self.size(argument)
+            if argument is None or isinstance(argument, (bool, int)):
+                return repr(argument)
+            if isinstance(argument, torch.dtype):
+                return str(argument)
+            return self.held(argument)
+
+        name = self.held(node.attributes["target"])
+        arguments = [written(argument) for argument in node.attributes["args"]]
+        options = node.attributes["kwargs"].items()
+        arguments += [f"{key}={written(argument)}" for key, argument in options]
+        self.line(f"# {node.attributes['target']}")
+        self.line(f"{node.name} = {name}({', '.join(arguments)})")
+        if node.layout is not None:
+            self._check_layout(node)
+        for item in self._items_of(node):
+            self.line(f"{item.name} = {node.name}[{item.attributes['index']}]")
+            self._check_layout(item)
+
+    def _check_layout(self, node: Node) -> None:
+        """What ATen made may lie otherwise than it said when the graph was captured."""
+        assert node.layout is not None
+        strides = self.shape(node.layout.strides)
+        self.line(
+            f"if {node.name}.stride() != {strides}: {node.name} = laid_out({node.name}, {strides})"
+        )
+
+    def _items_of(self, node: Node) -> list[Node]:
+        return [item for item in self.items if item.inputs[0] is node]
+
+    @property
+    def items(self) -> list[Node]:
+        """The results of calls with several."""
+        return [node for node in self.graph.nodes if node.kind == "item"]
+
+    def _kernel(self, group: Group) -> None:
+        name = f"k{len(self.kernels)}"
+        stored = self.segments.stored
+        rendered = render(schedule(name, group, stored), machine().features)
+        self.kernels.append(rendered)
+        kernel = rendered.kernel
+        self.names[name] = compiled(name, rendered.source)
+        self.line("# " + ", ".join(dict.fromkeys(node.kind for node in group.nodes)))
+        for node in group.nodes:
+            if node in stored:
+                layout = layout_of(node)
+                assert layout is not None
+                shape, strides = self.shape(layout.shape), self.shape(layout.strides)
+                self.line(f"{node.name} = empty({shape}, {strides}, dtype={node.dtype})")
+        count = kernel.loops.num_rows if kernel.loops.rows else kernel.loops.vector.extent
+        width = product([kernel.num_columns, kernel.loops.num_rows])
+        self._divided(name, rendered, count, width)
+
+    def _divided(self, name: str, rendered: Rendered, count: Extent, size: Extent) -> None:
+        kernel = rendered.kernel
+        options = {
+            "has_rows": bool(kernel.loops.rows),
+            "has_totals": bool(kernel.totals),
+            "is_one_row": kernel.is_one_row,
+        }
+        if isinstance(count, int) and isinstance(size, int):
+            chunk, parts = divide(count, size // max(count, 1), **options)
+            division = f"{count}, {chunk}, {parts}"
+            num_parts = str(parts)
+        else:
+            width = f"({self.size(size)}) // {self.size(count)}"
+            arguments = ", ".join(f"{key}={value}" for key, value in options.items())
+            self.line(f"chunk, parts = divide({self.size(count)}, {width}, {arguments})")
+            division, num_parts = f"{self.size(count)}, chunk, parts", "parts"
+        values = [f"{self._name(base)}.data_ptr()" for base in rendered.bases]
+        partials = [f"t{number}" for number in range(len(rendered.totals))]
+        for partial, root in zip(partials, rendered.totals, strict=True):
+            width = self.size(kernel.num_columns) if kernel.varies(root) else "1"
+            dtype = partial_dtype(root, kernel)
+            self.line(f"{partial} = torch.empty(({num_parts}) * ({width}), dtype={dtype})")
+        values += [f"{partial}.data_ptr()" for partial in partials]
+        has_flag = "ptr %flag," in rendered.source
+        if has_flag:
+            flag = self.held(ctypes.c_int32)
+            self.line(f"flag = {flag}(0)")
+        address = self.held(ctypes.addressof)
+        values.append(f"{address}(flag)" if has_flag else "0")
+        values += [self.size(extent) for extent in rendered.parameters]
+        array = self.held(ctypes.c_int64 * len(values))
+        threads = "get_num_threads()" if machine().is_parallel and num_parts != "1" else "1"
+        self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
+        if has_flag:
+            self.line("if flag.value: refuse_index()")
+
+
+def _refuse_index() -> None:
+    # What ATen raises where an index is out of range.
+    message = "index out of range in self"
+    raise IndexError(message)
+
+
+def _laid_out(tensor: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
+    """A copy with these strides."""
+    made = torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype)
+    return made.copy_(tensor)

@@ -1,0 +1,184 @@
+"""Formulas as they are written: tensors of one shape with arithmetic between them.
+
+An `Expression` is a node and the builder that makes more of them, so that a lowering reads like the
+formula in a paper: `0.5 * x * (1 + (x * 2**-0.5).erf())`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import torch
+
+from sestina.fuser.ir.nodes import Builder, Node
+
+__all__ = ["Expression", "NotLowered", "Number"]
+
+Number: TypeAlias = "int | float | bool"
+
+
+class NotLowered(Exception):  # noqa: N818 - a signal inside the room
+    """This call has no lowering; the message says why, and ATen computes it instead."""
+
+
+class Expression:
+    """A tensor in a formula; numbers beside it take its dtype."""
+
+    __slots__ = ("builder", "node")
+
+    def __init__(self, builder: Builder, node: Node) -> None:
+        self.builder = builder
+        self.node = node
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the tensor."""
+        return self.node.dtype
+
+    def number(self, value: Number) -> Expression:
+        """A number of this tensor's dtype."""
+        return Expression(self.builder, self.builder.constant(value, self.dtype))
+
+    def apply(self, name: str, *others: Expression | Number) -> Expression:
+        """An elementwise operation on this tensor and others, or numbers."""
+        operands = [
+            other if isinstance(other, Expression) else self.number(other) for other in others
+        ]
+        nodes = [self.node, *(operand.node for operand in operands)]
+        return Expression(self.builder, self.builder.apply(name, *nodes))
+
+    def convert(self, dtype: torch.dtype) -> Expression:
+        """In another dtype; what is not 0 is true."""
+        if dtype is torch.bool and self.dtype is not torch.bool:
+            return self != 0
+        return Expression(self.builder, self.builder.convert(self.node, dtype))
+
+    def where(self, chosen: Expression | Number, other: Expression | Number) -> Expression:
+        """One value where this is true and another where it's not."""
+        given = chosen if isinstance(chosen, Expression) else other
+        assert isinstance(given, Expression), "numbers alone have no dtype"
+        first, second = (
+            value if isinstance(value, Expression) else given.number(value)
+            for value in (chosen, other)
+        )
+        made = self.builder.apply("where", self.node, first.node, second.node)
+        return Expression(self.builder, made)
+
+    def __add__(self, other: Expression | Number) -> Expression:
+        return self.apply("add", other)
+
+    def __radd__(self, other: Number) -> Expression:
+        return self.number(other).apply("add", self)
+
+    def __sub__(self, other: Expression | Number) -> Expression:
+        return self.apply("sub", other)
+
+    def __rsub__(self, other: Number) -> Expression:
+        return self.number(other).apply("sub", self)
+
+    def __mul__(self, other: Expression | Number) -> Expression:
+        if not isinstance(other, Expression) and other == 1:
+            return self
+        return self.apply("mul", other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Expression | Number) -> Expression:
+        return self.apply("div", other)
+
+    def __rtruediv__(self, other: Number) -> Expression:
+        return self.number(other).apply("div", self)
+
+    def __neg__(self) -> Expression:
+        return self.apply("neg")
+
+    def __and__(self, other: Expression | Number) -> Expression:
+        return self.apply("and", other)
+
+    def __or__(self, other: Expression | Number) -> Expression:
+        return self.apply("or", other)
+
+    def __xor__(self, other: Expression | Number) -> Expression:
+        return self.apply("xor", other)
+
+    def __invert__(self) -> Expression:
+        return self.apply("not")
+
+    def __lt__(self, other: Expression | Number) -> Expression:
+        return self.apply("lt", other)
+
+    def __le__(self, other: Expression | Number) -> Expression:
+        return self.apply("le", other)
+
+    def __gt__(self, other: Expression | Number) -> Expression:
+        return self.apply("gt", other)
+
+    def __ge__(self, other: Expression | Number) -> Expression:
+        return self.apply("ge", other)
+
+    def __eq__(self, other: object) -> Expression:  # type: ignore[override]
+        assert isinstance(other, (Expression, int, float)), type(other)
+        return self.apply("eq", other)
+
+    def __ne__(self, other: object) -> Expression:  # type: ignore[override]
+        assert isinstance(other, (Expression, int, float)), type(other)
+        return self.apply("ne", other)
+
+    __hash__ = None  # type: ignore[assignment]  # == makes a tensor
+
+    def abs(self) -> Expression:
+        """|x|."""
+        return self.apply("abs")
+
+    def exp(self) -> Expression:
+        """eˣ."""
+        return self.apply("exp")
+
+    def log(self) -> Expression:
+        """The natural logarithm."""
+        return self.apply("log")
+
+    def log1p(self) -> Expression:
+        """log(1 + x), exact near 0."""
+        return self.apply("log1p")
+
+    def sqrt(self) -> Expression:
+        """√x."""
+        return self.apply("sqrt")
+
+    def rsqrt(self) -> Expression:
+        """1/√x."""
+        return 1 / self.apply("sqrt")
+
+    def tanh(self) -> Expression:
+        """The hyperbolic tangent."""
+        return self.apply("tanh")
+
+    def erf(self) -> Expression:
+        """The error function."""
+        return self.apply("erf")
+
+    def sigmoid(self) -> Expression:
+        """1/(1 + e⁻ˣ)."""
+        return 1 / (1 + (-self).exp())
+
+    def floor(self) -> Expression:
+        """The largest whole number that is no larger."""
+        return self.apply("floor") if self.dtype.is_floating_point else self
+
+    def maximum(self, other: Expression | Number) -> Expression:
+        """The larger of two; NaN where either is."""
+        return self.apply("maximum", other)
+
+    def minimum(self, other: Expression | Number) -> Expression:
+        """The smaller of two; NaN where either is."""
+        return self.apply("minimum", other)
+
+    def normal_density(self) -> Expression:
+        """The density of the standard normal distribution."""
+        return (self * self * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
+
+    def normal_probability(self) -> Expression:
+        """The probability that a standard normal variable is below."""
+        return 0.5 * (1 + (self * math.sqrt(0.5)).erf())

@@ -1,0 +1,319 @@
+"""The walk over a captured graph: each call becomes nodes by the table, or an ATen node.
+
+What a lowering gives is compared with what PyTorch's own shape inference said of the call; where
+they differ, or a dtype or device is not one for kernels, ATen computes the call as it stands.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx
+from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dtypes
+
+from sestina.fuser.ir.extents import extent_of, extents_of
+from sestina.fuser.ir.layouts import Layout
+from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of
+from sestina.fuser.ir.operations import STORED, compute_dtype
+from sestina.fuser.lower import batches, indexing, pointwise, randoms, reductions, views
+from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
+
+__all__ = ["LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
+
+# Their import fills the table.
+_FILLED_BY = (batches, indexing, pointwise, randoms, reductions, views)
+
+_ATEN = torch.ops.aten
+LEFT_TO_ATEN = frozenset(
+    {
+        *("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"),
+        *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
+        *("_scaled_dot_product_flash_attention_for_cpu",),
+        *("_scaled_dot_product_flash_attention_for_cpu_backward",),
+        *("randint", "rand", "randn", "bernoulli", "native_dropout"),
+        *("cat", "constant_pad_nd", "slice_backward", "select_backward"),
+        *("slice_scatter", "select_scatter", "embedding_dense_backward"),
+    }
+)
+"""Operations that are ATen's by design: nothing is said of them."""
+
+
+class NotCaptured(Exception):  # noqa: N818 - a signal inside the room
+    """The graph as a whole is none for this compiler; the message says why."""
+
+
+@dataclass(slots=True)
+class Lowered:
+    """A graph, and why ATen computes what it computes."""
+
+    graph: Graph
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def lower(captured: fx.GraphModule) -> Lowered:
+    """The IR of a graph of functional ATen calls, with shapes in `meta["val"]`.
+
+    Raises:
+        NotCaptured: for tensors that are not dense ones of the CPU, and calls that write.
+    """
+    walk = _Walk(captured)
+    for node in captured.graph.nodes:
+        walk.visit(node)
+    graph = Graph(walk.inputs, *walk.outputs(), effects=walk.effects, symbols=walk.symbols)
+    return Lowered(graph, walk.reasons)
+
+
+class _Walk:
+    def __init__(self, captured: fx.GraphModule) -> None:
+        self.captured = captured
+        self.builder = Builder()
+        self.values: dict[fx.Node, Any] = {}
+        self.inputs: list[Node | None] = []
+        self.results: Sequence[fx.Node | None] = ()
+        self.effects: list[tuple[Node, Node]] = []
+        self.symbols: dict[str, int] = {}
+        self.reasons: dict[str, str] = {}
+
+    def visit(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
+            self.values[node] = self._input(node)
+        elif node.op == "get_attr":
+            tensor = getattr(self.captured, str(node.target))
+            self.values[node] = self._given("held", tensor, tensor=tensor)
+        elif node.op == "output":
+            (self.results,) = node.args  # type: ignore[assignment]
+        elif node.target is operator.getitem:
+            source, index = node.args
+            self.values[node] = self.values[source][index]  # type: ignore[index]
+        elif node.target is _ATEN.copy_.default:
+            target, value = (self.values[argument] for argument in node.args[:2])  # type: ignore[index]
+            self._write(target, value)
+            self.values[node] = value
+        elif not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
+            self.values[node] = _number_of(node)
+        else:
+            self.values[node] = self._called(node)
+
+    def outputs(self) -> tuple[list[Node | None], list[Layout | None]]:
+        """The results, each a tensor of its own where the captured graph had it so."""
+        nodes: list[Node | None] = []
+        layouts: list[Layout | None] = []
+        taken: dict[Node, fx.Node] = {}
+        for result in self.results:
+            if not isinstance(result, fx.Node):
+                nodes.append(None)
+                layouts.append(None)
+                continue
+            node, layout = self.values[result], _layout_of(_value_of(result))
+            if not isinstance(node, Node):
+                raise NotCaptured(f"{result} is a number and an output")
+            base = base_of(node)
+            is_shared = (base.is_opaque and base.kind != "aten") or base in taken
+            if (is_shared and taken.get(base) is not result and _is_fresh(result)) or (
+                not node.is_view and not base.is_opaque and not _lies_so(node, layout)
+            ):
+                node = self.builder.make("copy", (node,), node.shape, node.dtype, layout=layout)
+                node.layout = layout
+            taken[base_of(node)] = result
+            nodes.append(node)
+            layouts.append(layout)
+        return nodes, layouts
+
+    def _input(self, node: fx.Node) -> Any:
+        value = _value_of(node)
+        if isinstance(value, torch.SymInt):
+            expression = extent_of(value)
+            self.symbols.setdefault(str(expression), len(self.inputs))
+            self.inputs.append(None)
+            return expression
+        if isinstance(value, int):
+            self.inputs.append(None)
+            return value
+        if not isinstance(value, torch.Tensor):
+            raise NotCaptured(f"the argument {node} is a {type(value).__name__}")
+        made = self._given("input", value, index=len(self.inputs))
+        self.inputs.append(made)
+        return made
+
+    def _given(self, kind: str, value: torch.Tensor, **attributes: Any) -> Node:
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            raise NotCaptured(f"a tensor of layout {value.layout} on {value.device}")
+        node = self.builder.make(kind, (), extents_of(value.shape), value.dtype, **attributes)
+        # The offset is part of the pointer that the tensor has when it is called.
+        node.layout = Layout(node.shape, extents_of(value.stride()))
+        return node
+
+    def _write(self, target: Any, value: Any) -> None:
+        if not isinstance(target, Node) or target.kind != "input":
+            raise NotCaptured("a copy into a tensor that is no argument")
+        written = self.builder.convert(value, target.dtype)
+        self.effects.append((target, self.builder.expand(written, target.shape)))
+
+    def _called(self, node: fx.Node) -> Any:
+        target = node.target
+        if not isinstance(target, torch._ops.OpOverload):
+            raise NotCaptured(f"a call of {target}")
+        if target._schema.is_mutable:
+            raise NotCaptured(f"{target} writes into its argument")
+        try:
+            return self._lowered(node, target)
+        except NotLowered as reason:
+            name = target._schema.name.removeprefix("aten::")
+            if name not in LEFT_TO_ATEN:
+                self.reasons.setdefault(str(target), str(reason))
+            return self._opaque(node, target)
+
+    def _lowered(self, node: fx.Node, target: torch._ops.OpOverload[Any, Any]) -> Any:
+        values = _value_of(node)
+        tensors = [values] if isinstance(values, torch.Tensor) else list(values)
+        operands = [_value_of(operand) for operand in node.all_input_nodes]
+        for value in (v for v in (*tensors, *operands) if isinstance(v, torch.Tensor)):
+            if value.dtype not in STORED or value.device.type != "cpu" or value.is_sparse:
+                raise NotLowered(f"a tensor of {value.dtype} on {value.device}")
+        if target in ELEMENTWISE:
+            made = self._elementwise(node, ELEMENTWISE[target])
+        elif target in LOWERINGS:
+            args, kwargs = self._arguments(node)
+            made = LOWERINGS[target](self.builder, *args, **kwargs)
+        else:
+            raise NotLowered("there is no lowering of it")
+        made = self._renewed(node, made)
+        results = [made] if isinstance(made, Node) else list(made)
+        results = [
+            self._rounded(result, value) for result, value in zip(results, tensors, strict=True)
+        ]
+        for result, value in zip(results, tensors, strict=True):
+            _check(target, result, value)
+        return results[0] if isinstance(made, Node) else results
+
+    def _rounded(self, result: Node | None, value: torch.Tensor | None) -> Node | None:
+        """Statistics come out in half precision where their tensor is."""
+        if result is None or value is None or not result.dtype.is_floating_point:
+            return result
+        return self.builder.convert(result, value.dtype)
+
+    def _renewed(self, node: fx.Node, made: Any) -> Any:
+        """A copy that ATen makes is a node of its own: it may be written to, or lie elsewhere."""
+        if node.target in {_ATEN.clone.default, _ATEN._to_copy.default}:
+            (source, *_) = (self.values[operand] for operand in node.all_input_nodes)
+            if made is source:
+                layout = _layout_of(_value_of(node))
+                return self.builder.make("copy", (made,), made.shape, made.dtype, layout=layout)
+        return made
+
+    def _arguments(self, node: fx.Node) -> tuple[Any, Any]:
+        def value(argument: Any) -> Any:
+            if isinstance(argument, fx.Node):
+                return self.values[argument]
+            return argument
+
+        return fx.map_arg((node.args, node.kwargs), value)
+
+    def _elementwise(self, node: fx.Node, entry: Elementwise) -> Node:
+        value = _value_of(node)
+        dtype = compute_dtype(value.dtype)
+        args, kwargs = self._arguments(node)
+        if entry.is_predicate:
+            given = [a if not isinstance(a, fx.Node) else _value_of(a) for a in node.args]
+            numbers = [a for a in given if isinstance(a, (torch.Tensor, int, float))]
+            kind = ELEMENTWISE_TYPE_PROMOTION_KIND.DEFAULT
+            dtype, _ = elementwise_dtypes(*numbers, type_promotion_kind=kind)
+        shape = extents_of(value.shape)
+
+        def operand(position: int, argument: Any) -> Any:
+            if not isinstance(argument, Node):
+                return argument
+            if position not in entry.masks:
+                argument = Expression(self.builder, argument).convert(dtype).node
+            return Expression(self.builder, self.builder.expand(argument, shape))
+
+        operands = [operand(*pair) for pair in enumerate(args)]
+        if any(isinstance(argument, torch.dtype) for argument in args):
+            raise NotLowered("a dtype among the operands")
+        made = entry.formula(*operands, **kwargs)
+        return self.builder.expand(self.builder.convert(made.node, value.dtype), shape)
+
+    def _opaque(self, node: fx.Node, target: Callable[..., Any]) -> Any:
+        inputs: list[Node] = []
+
+        def slot(argument: Any) -> Any:
+            if isinstance(argument, fx.Node):
+                argument = self.values[argument]
+            if isinstance(argument, Node):
+                inputs.append(argument)
+                return Slot(len(inputs) - 1)
+            return argument
+
+        args, kwargs = fx.map_arg((node.args, node.kwargs), slot)
+        values = _value_of(node)
+        first = values if isinstance(values, torch.Tensor) else None
+        made = self.builder.make(
+            "aten",
+            inputs,
+            () if first is None else extents_of(first.shape),
+            torch.float32 if first is None else first.dtype,
+            target=target,
+            args=args,
+            kwargs=kwargs,
+        )
+        if first is not None:
+            made.layout = _layout_of(first)
+            return made
+        return [
+            self._item(made, index, value) if isinstance(value, torch.Tensor) else None
+            for index, value in enumerate(values)
+        ]
+
+    def _item(self, made: Node, index: int, value: torch.Tensor) -> Node:
+        item = self.builder.make("item", (made,), extents_of(value.shape), value.dtype, index=index)
+        item.layout = _layout_of(value)
+        return item
+
+
+def _value_of(node: fx.Node) -> Any:
+    return node.meta.get("val")
+
+
+def _number_of(node: fx.Node) -> Any:
+    value = _value_of(node)
+    if isinstance(value, (int, torch.SymInt)) and not isinstance(value, bool):
+        return extent_of(value)
+    raise NotCaptured(f"{node.target} gives a {type(value).__name__}")
+
+
+def _layout_of(value: torch.Tensor) -> Layout:
+    """Of a tensor that is to be made: the offset is 0, as it has storage of its own."""
+    return Layout(extents_of(value.shape), extents_of(value.stride()))
+
+
+def _lies_so(node: Node, layout: Layout) -> bool:
+    return node.layout is None or node.layout == layout
+
+
+def _is_fresh(result: fx.Node) -> bool:
+    """Whether the captured graph's output has storage of its own."""
+    node = result
+    while node.target is operator.getitem:
+        node = node.args[0]  # type: ignore[assignment]
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return False
+    if node.target in {_ATEN._unsafe_view.default, _ATEN.reshape.default}:
+        return False
+    return all(value.alias_info is None for value in node.target._schema.returns)
+
+
+def _check(target: object, result: Node | None, value: torch.Tensor | None) -> None:
+    """Compares a lowering with PyTorch's own inference, and notes where the result lies."""
+    if result is None or value is None:
+        return
+    expected = extents_of(value.shape), value.dtype
+    if (result.shape, result.dtype) != expected:
+        raise NotLowered(f"{target} gave {result.shape} {result.dtype}, expected {expected}")
+    if not result.is_view and result.layout is None:
+        layout = _layout_of(value)
+        result.layout = layout if layout.is_dense else Layout.contiguous(result.shape)

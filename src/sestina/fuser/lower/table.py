@@ -1,0 +1,60 @@
+"""The table of lowerings, which the files beside this one fill.
+
+A lowering is called with the builder and the call's arguments, tensors as nodes, and gives a node,
+or a tuple of them as the operation does. An elementwise one is called with expressions that are of
+one shape and one dtype already, and its result is converted to the dtype that ATen gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch._ops import OpOverload
+
+__all__ = ["ELEMENTWISE", "LOWERINGS", "Elementwise", "elementwise", "lowering"]
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """The formula of an elementwise operation.
+
+    Attributes:
+        formula: on expressions and numbers.
+        is_predicate: whether the result is bool, so that operands are promoted among themselves
+            and not to the result's dtype.
+        masks: positions of arguments that stay bool.
+    """
+
+    formula: Callable[..., Any]
+    is_predicate: bool = False
+    masks: tuple[int, ...] = ()
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LOWERINGS: dict[OpOverload[Any, Any], Callable[..., Any]] = {}
+ELEMENTWISE: dict[OpOverload[Any, Any], Elementwise] = {}
+
+
+def lowering(*targets: OpOverload[Any, Any]) -> Callable[[Function], Function]:
+    """Enters a function as the lowering of these operations."""
+
+    def enter(function: Function) -> Function:
+        LOWERINGS.update(dict.fromkeys(targets, function))
+        return function
+
+    return enter
+
+
+def elementwise(
+    *targets: OpOverload[Any, Any], is_predicate: bool = False, masks: tuple[int, ...] = ()
+) -> Callable[[Function], Function]:
+    """Enters a function as the formula of these operations."""
+
+    def enter(function: Function) -> Function:
+        ELEMENTWISE.update(dict.fromkeys(targets, Elementwise(function, is_predicate, masks)))
+        return function
+
+    return enter

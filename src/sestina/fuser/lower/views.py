@@ -1,0 +1,258 @@
+"""Views and copies of ATen, and tensors made of a number or of positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from sestina.fuser.ir.extents import Extent, divided, is_known, product
+from sestina.fuser.ir.nodes import Builder, Node
+from sestina.fuser.lower.expressions import NotLowered
+from sestina.fuser.lower.table import lowering
+
+__all__: list[str] = []
+
+_ATEN = torch.ops.aten
+
+
+def _dim(node: Node, dim: int) -> int:
+    return dim % max(len(node.shape), 1)
+
+
+@lowering(_ATEN.view.default, _ATEN._unsafe_view.default, _ATEN.reshape.default)
+def _view(b: Builder, node: Node, shape: Sequence[Extent]) -> Node:
+    if -1 in [extent for extent in shape if is_known(extent)]:
+        known = product(extent for extent in shape if extent != -1)
+        missing = divided(node.num_elements, known)
+        if missing is None:
+            raise NotLowered(f"a view of {node.shape} as {tuple(shape)}")
+        shape = [missing if extent == -1 else extent for extent in shape]
+    return b.reshape(node, shape)
+
+
+@lowering(_ATEN.expand.default)
+def _expand(b: Builder, node: Node, shape: Sequence[Extent], *, implicit: bool = False) -> Node:
+    del implicit
+    new = len(shape) - len(node.shape)
+    sizes = [node.shape[dim - new] if size == -1 else size for dim, size in enumerate(shape)]
+    return b.expand(node, sizes)
+
+
+@lowering(_ATEN.permute.default)
+def _permute(b: Builder, node: Node, order: Sequence[int]) -> Node:
+    return b.permute(node, [_dim(node, dim) for dim in order])
+
+
+@lowering(_ATEN.t.default)
+def _t(b: Builder, node: Node) -> Node:
+    return b.permute(node, range(len(node.shape))[::-1])
+
+
+@lowering(_ATEN.transpose.int)
+def _transpose(b: Builder, node: Node, first: int, second: int) -> Node:
+    order = list(range(len(node.shape)))
+    if order:
+        first, second = _dim(node, first), _dim(node, second)
+        order[first], order[second] = second, first
+    return b.permute(node, order)
+
+
+@lowering(_ATEN.unsqueeze.default)
+def _unsqueeze(b: Builder, node: Node, dim: int) -> Node:
+    dim %= len(node.shape) + 1
+    return b.reshape(node, (*node.shape[:dim], 1, *node.shape[dim:]))
+
+
+@lowering(_ATEN.squeeze.default)
+def _squeeze(b: Builder, node: Node) -> Node:
+    return b.reshape(node, [extent for extent in node.shape if extent != 1])
+
+
+@lowering(_ATEN.squeeze.dim, _ATEN.squeeze.dims)
+def _squeeze_dims(b: Builder, node: Node, dims: int | Sequence[int]) -> Node:
+    gone = {_dim(node, dim) for dim in ([dims] if isinstance(dims, int) else dims)}
+    kept = [e for dim, e in enumerate(node.shape) if dim not in gone or e != 1]
+    return b.reshape(node, kept)
+
+
+@lowering(_ATEN.select.int)
+def _select(b: Builder, node: Node, dim: int, index: Extent) -> Node:
+    dim = _dim(node, dim)
+    start = index if not isinstance(index, int) or index >= 0 else node.shape[dim] + index
+    one = b.slice(node, dim, start, 1)
+    return b.reshape(one, (*node.shape[:dim], *node.shape[dim + 1 :]))
+
+
+@lowering(_ATEN.slice.Tensor)
+def _slice(
+    b: Builder,
+    node: Node,
+    dim: int = 0,
+    start: Extent | None = None,
+    end: Extent | None = None,
+    step: int = 1,
+) -> Node:
+    dim = _dim(node, dim)
+    extent = node.shape[dim]
+    if start in {None, 0} and (end is None or end == extent or end == 2**63 - 1) and step == 1:
+        return node
+    if not (isinstance(extent, int) and isinstance(step, int)):
+        raise NotLowered(f"a slice of a dimension of {extent}")
+    if not all(isinstance(bound, int | None) for bound in (start, end)):
+        raise NotLowered(f"a slice from {start} to {end}")
+    first, last, _ = slice(start, end, step).indices(extent)
+    return b.slice(node, dim, first, max(0, math.ceil((last - first) / step)), step)
+
+
+@lowering(_ATEN.split_with_sizes.default)
+def _split_with_sizes(
+    b: Builder, node: Node, sizes: Sequence[int], dim: int = 0
+) -> tuple[Node, ...]:
+    dim = _dim(node, dim)
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    return tuple(b.slice(node, dim, start, size) for start, size in zip(starts, sizes, strict=True))
+
+
+@lowering(_ATEN.split.Tensor)
+def _split(b: Builder, node: Node, size: int, dim: int = 0) -> tuple[Node, ...]:
+    extent = node.shape[_dim(node, dim)]
+    if not (isinstance(extent, int) and isinstance(size, int)) or size == 0:
+        raise NotLowered(f"a split of a dimension of {extent} into pieces of {size}")
+    sizes = [min(size, extent - start) for start in range(0, extent, size)] or [0]
+    return _split_with_sizes(b, node, sizes, dim)
+
+
+@lowering(_ATEN.unbind.int)
+def _unbind(b: Builder, node: Node, dim: int = 0) -> tuple[Node, ...]:
+    extent = node.shape[_dim(node, dim)]
+    if not isinstance(extent, int):
+        raise NotLowered(f"unbinding a dimension of {extent}")
+    return tuple(_select(b, node, dim, index) for index in range(extent))
+
+
+@lowering(_ATEN.alias.default, _ATEN.detach.default, _ATEN.lift_fresh_copy.default)
+def _same(_b: Builder, node: Node) -> Node:
+    return node
+
+
+@lowering(_ATEN.clone.default)
+def _clone(_b: Builder, node: Node, *, memory_format: Any = None) -> Node:
+    # Where the copy lies is read from the captured result; values are those of its source.
+    del memory_format
+    return node
+
+
+@lowering(_ATEN._to_copy.default)
+def _to_copy(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **others: Any) -> Node:
+    if others.get("device") not in {None, torch.device("cpu")} or others.get("layout") not in {
+        None,
+        torch.strided,
+    }:
+        raise NotLowered(f"a copy to {others}")
+    if dtype is None or dtype is node.dtype:
+        return node
+    if dtype is torch.bool:
+        return b.apply("ne", node, b.constant(0, node.dtype))
+    return b.convert(node, dtype)
+
+
+@lowering(_ATEN.full.default)
+def _full(
+    b: Builder, shape: Sequence[Extent], value: float, *, dtype: torch.dtype, **_: Any
+) -> Node:
+    return b.expand(b.constant(value, dtype), shape)
+
+
+@lowering(_ATEN.full_like.default)
+def _full_like(
+    b: Builder, node: Node, value: float, *, dtype: torch.dtype | None = None, **_: Any
+) -> Node:
+    return b.expand(b.constant(value, dtype or node.dtype), node.shape)
+
+
+@lowering(_ATEN.zeros_like.default, _ATEN.new_zeros.default)
+def _zeros_like(
+    b: Builder,
+    node: Node,
+    shape: Sequence[Extent] | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    **_: Any,
+) -> Node:
+    shape = node.shape if shape is None else shape
+    return b.expand(b.constant(0, dtype or node.dtype), shape)
+
+
+@lowering(_ATEN.ones_like.default)
+def _ones_like(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
+    return b.expand(b.constant(1, dtype or node.dtype), node.shape)
+
+
+@lowering(_ATEN.scalar_tensor.default)
+def _scalar_tensor(b: Builder, value: float, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
+    return b.constant(value, dtype or torch.get_default_dtype())
+
+
+@lowering(_ATEN.zeros.default)
+def _zeros(
+    b: Builder, shape: Sequence[Extent], *, dtype: torch.dtype | None = None, **_: Any
+) -> Node:
+    return b.expand(b.constant(0, dtype or torch.get_default_dtype()), shape)
+
+
+@lowering(_ATEN.ones.default)
+def _ones(
+    b: Builder, shape: Sequence[Extent], *, dtype: torch.dtype | None = None, **_: Any
+) -> Node:
+    return b.expand(b.constant(1, dtype or torch.get_default_dtype()), shape)
+
+
+@lowering(_ATEN.arange.start_step)
+def _arange(
+    b: Builder,
+    start: Extent,
+    end: Extent,
+    step: Extent = 1,
+    *,
+    dtype: torch.dtype | None = None,
+    **_: Any,
+) -> Node:
+    if not (isinstance(start, int) and step == 1):
+        raise NotLowered(f"a range from {start} by {step}")
+    places = b.make("iota", (), (end - start,), torch.int64, dim=0)
+    if start:
+        places = b.apply("add", places, b.constant(start, torch.int64))
+    return b.convert(places, dtype or torch.int64)
+
+
+@lowering(_ATEN.arange.start)
+def _arange_start(b: Builder, start: Extent, end: Extent, **options: Any) -> Node:
+    return _arange(b, start, end, 1, **options)
+
+
+@lowering(_ATEN.arange.default)
+def _arange_default(b: Builder, end: Extent, **options: Any) -> Node:
+    return _arange(b, 0, end, 1, **options)
+
+
+def _triangle(b: Builder, node: Node, diagonal: int, comparison: str) -> Node:
+    """The elements whose column less row compares so with a diagonal, and zeros."""
+    rows, columns = (
+        b.make("iota", (), node.shape, torch.int64, dim=len(node.shape) + dim) for dim in (-2, -1)
+    )
+    distance = b.apply("sub", columns, rows)
+    kept = b.apply(comparison, distance, b.constant(diagonal, torch.int64))
+    return b.apply("where", kept, node, b.expand(b.constant(0, node.dtype), node.shape))
+
+
+@lowering(_ATEN.tril.default)
+def _tril(b: Builder, node: Node, diagonal: int = 0) -> Node:
+    return _triangle(b, node, diagonal, "le")
+
+
+@lowering(_ATEN.triu.default)
+def _triu(b: Builder, node: Node, diagonal: int = 0) -> Node:
+    return _triangle(b, node, diagonal, "ge")

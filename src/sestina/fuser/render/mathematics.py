@@ -1,0 +1,230 @@
+"""Elementary functions in float32, in vectors or on one number; others and float64 go to libm.
+
+Polynomials are minimax fits of recipes/fuser_polynomials.py; errors are in units of the last place
+of the true value, the largest seen over all of float32's magnitudes.
+
+| function | how | error, ulp |
+|---|---|---|
+| exp | 2ⁿ·p(r), r within ±ln 2 / 2 | 1.0 |
+| log | n·ln 2 + log1p(f), f in [√½ − 1, √2 − 1] | 0.9 |
+| log1p | log(1 + x) corrected by what the sum lost | 2.2 |
+| expm1 | eˣ − 1 corrected by what eˣ lost | 2.5 |
+| tanh | odd polynomial below 0.625, from eˣ above | 1.3 |
+| erf | odd polynomial below 1, 1 − polynomial above | 2.0 |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
+
+__all__ = ["FUNCTIONS", "by_lane", "function"]
+
+_EXP = (
+    *(0.5000000078427058, 0.16666666836438976, 0.04166626880069732, 0.00833326965700837),
+    *(0.001394613203089409, 0.00019915606576818146),
+)
+_LOG = (
+    *(0.33333312598819553, -0.25000009615065766, 0.20002118961716936, -0.1666799517683609),
+    *(0.14219546456676346, -0.12405597759033411, 0.11888211037865519, -0.11675615765272292),
+    0.06746492019043572,
+)
+_TANH = (
+    *(-3.8919471e-09, -0.33333260697035605, 0.13331129985236417, -0.05372121150917658),
+    *(0.020591355769897957, -0.005660331013018848),
+)
+_ERF = (
+    *(0.1283791671, -0.37612626, 0.112835854, -0.02685382, 0.005188342, -0.00080103095),
+    7.854215e-05,
+)
+# From the end on, what is missing to 1 is less than half of the last place.
+_ERFC_CENTRE, _ERF_END = 2.475, 3.92
+_ERFC = (
+    *(0.00046491894340008595, -0.002466618545561465, 0.006106533178395114),
+    *(-0.009253881383429767, 0.00940426055485267, -0.006532952369401607),
+    *(0.0029141442366929318, -0.0005069744491967319, -0.0003524796666274562),
+    *(0.000293771844193608, -5.5027066220870245e-05, -2.380712922883482e-05),
+    9.006841251565105e-06,
+)
+# ln 2 in two pieces; a whole number below 2⁸ times the first is exact.
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+
+
+def function(w: Writer, name: str, x: Value) -> Value:
+    """The function of a value."""
+    if x.dtype is torch.float32 and name in FUNCTIONS:
+        return FUNCTIONS[name](w, x)
+    if name in {"sin", "cos", "exp", "log"}:
+        return w.call(name, x)
+    return by_lane(w, name, x)
+
+
+def by_lane(w: Writer, name: str, *operands: Value) -> Value:
+    """A function of the C library on each lane."""
+    first = operands[0]
+    scalar = llvm_type(first.dtype, vector=False)
+    symbol = f"@{name}{'f' if first.dtype is torch.float32 else ''}"
+    parameters = ", ".join(scalar for _ in operands)
+    w.declares.add(f"declare {scalar} {symbol}({parameters}) nounwind memory(none)")
+    if not first.is_vector:
+        arguments = ", ".join(map(str, operands))
+        return w.emit(f"call {scalar} {symbol}({arguments})", first.dtype, vector=False)
+    result = "poison"
+    for lane in range(LANES):
+        taken = [w.raw(f"extractelement {operand}, i64 {lane}") for operand in operands]
+        arguments = ", ".join(f"{scalar} {one}" for one in taken)
+        one = w.raw(f"call {scalar} {symbol}({arguments})")
+        result = w.raw(f"insertelement {first.type} {result}, {scalar} {one}, i64 {lane}")
+    return Value(result, first.dtype, is_vector=True)
+
+
+def _exp(w: Writer, x: Value) -> Value:
+    # Beyond these the result is 0 or infinite; a comparison with NaN fails, so that NaN stays.
+    x = _bounded(w, x, -104.0, 89.0)
+    n = w.call("roundeven", _scaled(w, x, 1 / math.log(2)))
+    r = w.fma(n, _number(w, x, -_LN2_LOW), w.fma(n, _number(w, x, -_LN2_HIGH), x))
+    p = w.fma(w.binary("fmul", r, r), _polynomial(w, r, _EXP), r)
+    return _times_power(w, w.binary("fadd", p, _number(w, x, 1.0)), n)
+
+
+def _times_power(w: Writer, value: Value, n: Value) -> Value:
+    """value·2ⁿ, subnormal results included."""
+    if "avx512f" in w.features and value.is_vector:
+        function = "@llvm.x86.avx512.mask.scalef.ps.512"
+        vector = value.type
+        w.declares.add(f"declare {vector} {function}({vector}, {vector}, {vector}, i16, i32)")
+        text = f"call {vector} {function}({value}, {n}, {vector} zeroinitializer, i16 -1, i32 4)"
+        return w.emit(text, value.dtype, vector=True)
+    whole = _to_integer(w, n)
+    half = w.binary("ashr", whole, w.constant(1, torch.int32, vector=n.is_vector))
+    for part in (half, w.binary("sub", whole, half)):
+        value = w.binary("fmul", value, _power(w, part))
+    return value
+
+
+def _power(w: Writer, n: Value) -> Value:
+    """2ⁿ of whole numbers."""
+    biased = w.binary("add", n, w.constant(127, torch.int32, vector=n.is_vector))
+    bits = w.binary("shl", biased, w.constant(23, torch.int32, vector=n.is_vector))
+    return w.bitcast(bits, torch.float32)
+
+
+def _log(w: Writer, x: Value) -> Value:
+    is_small = w.compare("lt", x, _number(w, x, 2.0**-126))
+    scaled = w.select(is_small, _scaled(w, x, 2.0**25), x)
+    bits = w.bitcast(scaled, torch.int32)
+
+    def whole(value: int) -> Value:
+        return w.constant(value, torch.int32, vector=x.is_vector)
+
+    # The exponent so that the mantissa is within √½ and √2.
+    shifted = w.binary("sub", bits, whole(0x3F3504F3))
+    n = w.binary("ashr", shifted, whole(23))
+    mantissa = w.bitcast(w.binary("sub", bits, w.binary("shl", n, whole(23))), torch.float32)
+    n = w.binary("sub", n, w.select(is_small, whole(25), whole(0)))
+    power = _to_float(w, n)
+    f = w.binary("fsub", mantissa, _number(w, x, 1.0))
+    square = w.binary("fmul", f, f)
+    p = w.binary("fmul", w.binary("fmul", f, square), _polynomial(w, f, _LOG))
+    low = w.fma(power, _number(w, x, _LN2_LOW), w.fma(square, _number(w, x, -0.5), p))
+    result = w.fma(power, _number(w, x, _LN2_HIGH), w.binary("fadd", f, low))
+    infinite = _number(w, x, math.inf)
+    result = w.select(w.compare("lt", x, infinite), result, x)  # infinity and NaN are their own
+    result = w.select(w.compare("lt", x, _number(w, x, 0.0)), _number(w, x, math.nan), result)
+    return w.select(w.compare("eq", x, _number(w, x, 0.0)), _number(w, x, -math.inf), result)
+
+
+def _log1p(w: Writer, x: Value) -> Value:
+    one = _number(w, x, 1.0)
+    whole = w.binary("fadd", x, one)
+    difference = w.binary("fsub", whole, one)
+    exact = w.binary("fdiv", w.binary("fmul", _log(w, whole), x), difference)
+    result = w.select(w.compare("eq", difference, _number(w, x, 0.0)), x, exact)
+    is_infinite = w.compare("eq", whole, _number(w, x, math.inf))
+    result = w.select(is_infinite, x, result)
+    lowest = w.compare("eq", whole, _number(w, x, 0.0))
+    return w.select(lowest, _number(w, x, -math.inf), result)
+
+
+def _expm1(w: Writer, x: Value) -> Value:
+    one = _number(w, x, 1.0)
+    power = _exp(w, x)
+    less = w.binary("fsub", power, one)
+    exact = w.binary("fdiv", w.binary("fmul", less, x), _log(w, power))
+    is_small = w.compare("eq", less, _number(w, x, 0.0))
+    result = w.select(is_small, x, exact)
+    is_large = w.compare("gt", w.call("fabs", x), _number(w, x, 17.0))
+    return w.select(is_large, less, result)
+
+
+def _tanh(w: Writer, x: Value) -> Value:
+    size = w.call("fabs", x)
+    square = w.binary("fmul", x, x)
+    near = w.fma(x, _polynomial(w, square, _TANH), x)
+    one = _number(w, x, 1.0)
+    power = _exp(w, w.binary("fadd", size, size))
+    far = w.binary("fdiv", _number(w, x, 2.0), w.binary("fadd", power, one))
+    far = w.call("copysign", w.binary("fsub", one, far), x)
+    return w.select(w.compare("lt", size, _number(w, x, 0.625)), near, far)
+
+
+def _erf(w: Writer, x: Value) -> Value:
+    size = w.call("fabs", x)
+    near = w.fma(x, _polynomial(w, w.binary("fmul", x, x), _ERF), x)
+    bounded = _bounded(w, size, 0.0, _ERF_END)
+    rest = _polynomial(w, w.binary("fsub", bounded, _number(w, x, _ERFC_CENTRE)), _ERFC)
+    one = _number(w, x, 1.0)
+    far = w.select(w.compare("lt", size, _number(w, x, _ERF_END)), w.binary("fsub", one, rest), one)
+    far = w.call("copysign", far, x)
+    far = w.select(w.compare("eq", x, x), far, x)
+    return w.select(w.compare("lt", size, one), near, far)
+
+
+FUNCTIONS: dict[str, Callable[[Writer, Value], Value]] = {
+    "exp": _exp,
+    "log": _log,
+    "log1p": _log1p,
+    "expm1": _expm1,
+    "tanh": _tanh,
+    "erf": _erf,
+}
+
+
+def _polynomial(w: Writer, x: Value, coefficients: Sequence[float]) -> Value:
+    """Coefficients of rising powers, by Horner's rule."""
+    *rest, last = coefficients
+    value = _number(w, x, last)
+    for coefficient in reversed(rest):
+        value = w.fma(value, x, coefficient)
+    return value
+
+
+def _bounded(w: Writer, x: Value, low: float, high: float) -> Value:
+    for predicate, bound in (("lt", low), ("gt", high)):
+        limit = _number(w, x, bound)
+        x = w.select(w.compare(predicate, x, limit), limit, x)
+    return x
+
+
+def _number(w: Writer, like: Value, value: float) -> Value:
+    return w.constant(value, like.dtype, vector=like.is_vector)
+
+
+def _scaled(w: Writer, x: Value, by: float) -> Value:
+    return w.binary("fmul", x, _number(w, x, by))
+
+
+def _to_integer(w: Writer, x: Value) -> Value:
+    target = llvm_type(torch.int32, vector=x.is_vector)
+    # NaN has no whole number; freezing makes it any number, and NaN times that is NaN.
+    made = w.emit(f"fptosi {x} to {target}", torch.int32, vector=x.is_vector)
+    return w.emit(f"freeze {made}", torch.int32, vector=x.is_vector)
+
+
+def _to_float(w: Writer, n: Value) -> Value:
+    target = llvm_type(torch.float32, vector=n.is_vector)
+    return w.emit(f"sitofp {n} to {target}", torch.float32, vector=n.is_vector)

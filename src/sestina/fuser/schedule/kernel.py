@@ -1,0 +1,174 @@
+"""A kernel as the renderers get it: loops, and what each pass over a row computes and keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sestina.fuser.ir.extents import Extent, is_known, product
+from sestina.fuser.ir.nodes import Node
+from sestina.fuser.ir.operations import OPERATIONS
+from sestina.fuser.schedule.flatten import flatten
+from sestina.fuser.schedule.loops import Loops, arrange, steps_of
+from sestina.fuser.schedule.steps import Step
+from sestina.fuser.segment.axes import Axis
+from sestina.fuser.segment.groups import Group
+
+__all__ = ["Kernel", "Pass", "schedule"]
+
+# What reading a value again costs, and the most that a row's kept values may take.
+_READ, _KEPT_COST = 2, 5
+_KEPT_BYTES = 1 << 19
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One run over the columns of a row.
+
+    Attributes:
+        reductions: complete when it ends.
+        roots: stores and totals that it does.
+        keeps: values that it writes to the row's buffers for later passes.
+    """
+
+    reductions: tuple[Step, ...]
+    roots: tuple[Step, ...]
+    keeps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """All that a renderer needs to know.
+
+    Attributes:
+        passes: in order.
+        row_roots: stores of one value a row, done after the passes.
+        bases: tensors that are read or written, in the order of the kernel's arguments.
+        totals: those roots that sum over rows, and so need a place for each part of the rows.
+    """
+
+    name: str
+    loops: Loops
+    passes: tuple[Pass, ...]
+    row_roots: tuple[Step, ...]
+    bases: tuple[Node, ...]
+    totals: tuple[Step, ...]
+    nodes: tuple[Node, ...]
+
+    @property
+    def roots(self) -> tuple[Step, ...]:
+        """Every store and total."""
+        return (*(root for one in self.passes for root in one.roots), *self.row_roots)
+
+    @property
+    def is_one_row(self) -> bool:
+        """Whether all is one row, whose sums are used in it: nothing of it can be done apart."""
+        return not self.loops.rows and any(one.reductions for one in self.passes)
+
+    @property
+    def num_columns(self) -> Extent:
+        """Elements of a row."""
+        return product([*(loop.extent for loop in self.loops.columns), self.loops.vector.extent])
+
+    def varies(self, step: Step) -> bool:
+        """Whether a step differs from column to column."""
+        loops = (*self.loops.columns, self.loops.vector)
+        return any(axis in step.axes for loop in loops for axis in loop.axes)
+
+
+def schedule(name: str, group: Group, stored: Iterable[Node]) -> Kernel:
+    """The kernel of a group."""
+    roots = flatten(group, stored)
+    loops = arrange(roots, group.roles)
+    columns = {axis for loop in (*loops.columns, loops.vector) for axis in loop.axes}
+    steps = steps_of(roots)
+    over_columns = [root for root in roots if _passes_over(root, columns, loops)]
+    on_rows = tuple(root for root in roots if root not in over_columns)
+    bases = dict.fromkeys(
+        step.place.base for step in steps if "place" in step.attributes and step.place.base
+    )
+    return Kernel(
+        name,
+        loops,
+        _passes(steps, over_columns, columns, loops),
+        on_rows,
+        tuple(bases),
+        tuple(root for root in roots if root.kind == "total"),
+        tuple(group.nodes),
+    )
+
+
+def _passes_over(root: Step, columns: set[Axis], loops: Loops) -> bool:
+    (value,) = root.operands
+    return bool((value.axes | root.axes) & columns) or not loops.rows
+
+
+def _passes(
+    steps: list[Step], roots: list[Step], columns: set[Axis], loops: Loops
+) -> tuple[Pass, ...]:
+    reductions = [step for step in steps if step.kind == "reduce"]
+    last = max([step.level for step in roots] + [step.level - 1 for step in reductions], default=-1)
+    goals = [
+        (
+            tuple(step for step in reductions if step.level == level + 1),
+            tuple(step for step in roots if step.level == level),
+        )
+        for level in range(last + 1)
+    ]
+    kept = _kept(goals, columns, loops)
+    passes = []
+    done: set[Step] = set()
+    for pass_reductions, pass_roots in goals:
+        computed = _computed([*pass_reductions, *pass_roots], columns, done)
+        keeps = tuple(step for step in kept if step in computed and step not in done)
+        done |= set(keeps)
+        passes.append(Pass(pass_reductions, pass_roots, keeps))
+    return tuple(passes)
+
+
+def _kept(
+    goals: list[tuple[tuple[Step, ...], tuple[Step, ...]]], columns: set[Axis], loops: Loops
+) -> list[Step]:
+    """The values of one pass that a later one reads rather than computing them again."""
+    width = product([*(loop.extent for loop in loops.columns), loops.vector.extent])
+    kept: list[Step] = []
+    available: set[Step] = set()
+    for reductions, roots in goals:
+        stack: list[Step] = [*(step.operands[0] for step in (*reductions, *roots))]
+        seen: set[Step] = set()
+        while stack:
+            step = stack.pop()
+            if step in seen or not step.axes & columns:
+                continue
+            seen.add(step)
+            if step in available and step not in kept and _cost(step, columns, kept) > _KEPT_COST:
+                size = product([width, len(kept) + 1, 4])
+                if not is_known(size) or size <= _KEPT_BYTES:
+                    kept.append(step)
+            if step not in kept or step not in available:
+                stack.extend(step.operands)
+        available |= seen
+    return kept
+
+
+def _computed(goals: Iterable[Step], columns: set[Axis], kept: set[Step]) -> set[Step]:
+    """What a pass computes itself."""
+    found: set[Step] = set()
+    stack = [operand for goal in goals for operand in goal.operands]
+    while stack:
+        step = stack.pop()
+        if step not in found and step not in kept and step.axes & columns:
+            found.add(step)
+            stack.extend(step.operands)
+    return found
+
+
+def _cost(step: Step, columns: set[Axis], kept: Collection[Step]) -> int:
+    """What computing a value from memory costs, in multiplications or so."""
+    if not step.axes & columns:
+        return 0
+    if step in kept:
+        return _READ
+    own = OPERATIONS[step.kind].cost if step.kind in OPERATIONS else _READ
+    own = {"uniform": 20, "take": 8}.get(step.kind, own)
+    return own + sum(_cost(operand, columns, kept) for operand in step.operands)

@@ -1,0 +1,119 @@
+"""The loops of a kernel in order, with those run together that step through memory as one.
+
+Two axes are one loop if in every tensor of the kernel a step of the slower one goes as far as all
+steps of the faster one. So a kernel of contiguous tensors has a single loop, whatever their shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sestina.fuser.ir.extents import Extent, is_known, product
+from sestina.fuser.schedule.steps import Place, Step
+from sestina.fuser.segment.axes import Axis
+from sestina.fuser.segment.roles import Roles
+
+__all__ = ["Loop", "Loops", "arrange", "steps_of"]
+
+_MIN_ROWS = 16
+_FLAT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Axes that run as one; the last of them is fastest."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def extent(self) -> Extent:
+        """How often it runs."""
+        return product(axis.extent for axis in self.axes)
+
+    def stride(self, place: Place) -> Extent:
+        """How far a step goes in a tensor."""
+        return place.stride(self.axes[-1]) if self.axes else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """The loops of a kernel, slowest first.
+
+    Attributes:
+        rows: run in parallel; none where the vectors' loop itself is divided.
+        columns: those around the vectors' loop.
+        vector: the loop that runs in vectors.
+    """
+
+    rows: tuple[Loop, ...]
+    columns: tuple[Loop, ...]
+    vector: Loop
+
+    @property
+    def num_rows(self) -> Extent:
+        """How many rows there are; 1 where only the vectors' loop is divided."""
+        return product(loop.extent for loop in self.rows)
+
+
+def arrange(roots: Sequence[Step], roles: Roles) -> Loops:
+    """The loops for the steps under some roots."""
+    steps = steps_of(roots)
+    places = [step.place for step in steps if "place" in step.attributes]
+    has_sums = any(step.kind in {"reduce", "total"} for step in steps)
+    rows, columns = _ordered(roles.rows, places), _ordered(roles.columns, places)
+    if not has_sums:
+        *outer, vector = _run_together(_ordered([*rows, *columns], places), places) or [Loop(())]
+        if not outer or (_few(outer) and is_known(vector.extent) and vector.extent >= _FLAT):
+            return Loops((), tuple(outer), vector)
+        return Loops(tuple(outer), (), vector)
+    loops = _run_together(columns, places) or [Loop(())]
+    return Loops(tuple(_run_together(rows, places)), tuple(loops[:-1]), loops[-1])
+
+
+def steps_of(roots: Iterable[Step]) -> list[Step]:
+    """All steps under some roots, operands first."""
+    order: dict[Step, None] = {}
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        step, is_done = stack.pop()
+        if is_done:
+            order.setdefault(step)
+        elif step not in order:
+            stack.append((step, True))
+            stack.extend((operand, False) for operand in reversed(step.operands))
+    return list(order)
+
+
+def _few(loops: Sequence[Loop]) -> bool:
+    rows = product(loop.extent for loop in loops)
+    return isinstance(rows, int) and rows < _MIN_ROWS
+
+
+def _ordered(axes: Sequence[Axis], places: Sequence[Place]) -> list[Axis]:
+    """Axes so that most tensors are run through in the order of their memory; stable otherwise."""
+    votes = dict.fromkeys(axes, 0)
+    for place in places:
+        for axis in axes:
+            if place.stride(axis) == 1:
+                votes[axis] += 1
+    if not votes:
+        return []
+    fastest = max(axes, key=lambda axis: (votes[axis], axis.number))
+    rest = [axis for axis in axes if axis is not fastest]
+    leading = max(places, key=lambda place: len(place.strides), default=None)
+    if leading is not None and all(is_known(leading.stride(axis)) for axis in rest):
+        rest.sort(key=lambda axis: -int(leading.stride(axis)))
+    return [*rest, fastest]
+
+
+def _run_together(axes: Sequence[Axis], places: Sequence[Place]) -> list[Loop]:
+    loops: list[Loop] = []
+    for axis in axes:
+        if loops and all(
+            place.stride(loops[-1].axes[-1]) == place.stride(axis) * axis.extent for place in places
+        ):
+            loops[-1] = Loop((*loops[-1].axes, axis))
+        else:
+            loops.append(Loop((axis,)))
+    return loops

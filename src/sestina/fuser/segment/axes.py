@@ -1,0 +1,247 @@
+"""The loops of a kernel: which dimensions of which tensors run together.
+
+An axis is one loop. A dimension of a tensor is a run of axes, the last one fastest, so that tensors
+of shapes (b·s, d) and (b, s, d) share the axes b, s and d. Using a tensor binds its dimensions to
+the user's: their runs are unified, and an axis is cut in two where they are cut differently. What
+can't be is refused: the diagonal of a tensor, a part of what is still being computed, 6 as 4.
+
+Everything that changes is written down, so that a node that doesn't fit can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from sestina.fuser.ir.extents import Extent, divided, product
+from sestina.fuser.ir.nodes import Node, base_of, layout_of
+
+__all__ = ["Axis", "Dims", "Domain", "Refusal", "Run", "is_free"]
+
+
+class Refusal(Exception):  # noqa: N818 - a signal inside the room
+    """Two nodes cannot share loops; the message says why."""
+
+
+class Axis:
+    """One loop; `same` is the axis that it was unified with, `parts` those that it was cut into."""
+
+    __slots__ = ("extent", "number", "parts", "same")
+
+    def __init__(self, extent: Extent, number: int) -> None:
+        self.extent = extent
+        self.number = number
+        self.same: Axis | None = None
+        self.parts: tuple[Axis, Axis] | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.number}:{self.extent}"
+
+
+Run: TypeAlias = tuple[Axis, ...]
+Dims: TypeAlias = tuple[Run, ...]
+
+
+def is_free(node: Node) -> bool:
+    """Whether a node reads nothing but numbers, so that each kernel may make it for itself."""
+    stack = [node]
+    while stack:
+        here = stack.pop()
+        if here.kind in {"constant", "iota"}:
+            continue
+        if here.kind == "uniform" and here.inputs[0].is_opaque:
+            continue
+        if not (here.is_elementwise or here.is_view) or here.kind == "slice":
+            return False
+        stack.extend(here.inputs)
+    return True
+
+
+class Domain:
+    """The axes of one kernel and the dimensions of each of its nodes."""
+
+    def __init__(self) -> None:
+        self.dims: dict[Node, Dims] = {}
+        # Of a reduction's operand, as that reduction sees it.
+        self.operands: dict[Node, Dims] = {}
+        # Of tensors in memory, as their first reader sees them.
+        self.read: dict[Node, Dims] = {}
+        self._journal: list[tuple[Any, Any, Any]] = []
+        self._count = 0
+
+    def mark(self) -> int:
+        """A point to return to."""
+        return len(self._journal)
+
+    def rollback(self, mark: int) -> None:
+        """Takes back whatever happened since."""
+        while len(self._journal) > mark:
+            place, name, old = self._journal.pop()
+            if isinstance(place, dict):
+                del place[name]
+            else:
+                setattr(place, name, old)
+
+    def add(self, node: Node) -> None:
+        """Takes a node into the kernel.
+
+        Raises:
+            Refusal: where its operands' loops are not its own; roll back then.
+        """
+        self.dims[node] = dims = tuple(map(self._fresh, node.shape))
+        self._journal.append((self.dims, node, None))
+        used = self._used(node, dims)
+        for position, operand in enumerate(node.inputs):
+            if node.kind == "take" and position == 0:
+                if base_of(operand) in self.dims:
+                    raise Refusal("it is read at computed places before it is complete")
+            else:
+                self.bind(operand, used)
+        self._check()
+        for operand in node.inputs[node.kind == "take" :]:
+            if base_of(operand) not in self.dims and not is_free(operand):
+                self._read_alike(operand, used)
+
+    def _read_alike(self, operand: Node, dims: Dims) -> None:
+        """Lets what two nodes read from memory run alike, if it can: so it is read once."""
+        if operand not in self.read:
+            self.read[operand] = dims
+            self._journal.append((self.read, operand, None))
+            return
+        mark = self.mark()
+        try:
+            for mine, other in zip(self.read[operand], dims, strict=True):
+                self.unify(mine, other)
+            self._check()
+        except Refusal:
+            self.rollback(mark)
+
+    def bind(self, operand: Node, dims: Dims) -> None:
+        """Says that an operand's dimensions run as these runs do."""
+        if operand in self.dims:
+            for mine, other in zip(self.dims[operand], dims, strict=True):
+                self.unify(mine, other)
+        elif operand.is_view:
+            if base_of(operand) in self.dims or is_free(operand) or layout_of(operand) is None:
+                self.bind(operand.inputs[0], self.seen(operand, dims))
+        elif operand.is_elementwise and is_free(operand):
+            for inner in operand.inputs:
+                self.bind(inner, dims if inner.shape else ())
+
+    def seen(self, view: Node, dims: Dims) -> Dims:
+        """The dimensions of a view's source where the view's are these."""
+        (source,) = view.inputs
+        if view.kind == "permute":
+            order = view.attributes["order"]
+            return tuple(dims[order.index(dim)] for dim in range(len(order)))
+        if view.kind == "expand":
+            return tuple(
+                run if old == new else ()
+                for run, old, new in zip(dims, source.shape, view.shape, strict=True)
+            )
+        if view.kind == "reshape":
+            return self._regrouped(self.resolve(run for dim in dims for run in dim), source.shape)
+        raise Refusal("a part of it is read before it is complete")
+
+    def resolve(self, axes: Iterable[Axis]) -> Run:
+        """The axes that these are by now."""
+        found: list[Axis] = []
+        stack = list(axes)[::-1]
+        while stack:
+            axis = stack.pop()
+            while axis.same is not None:
+                axis = axis.same
+            if axis.parts is None:
+                found.append(axis)
+            else:
+                stack.extend(axis.parts[::-1])
+        return tuple(found)
+
+    def axes_of(self, node: Node) -> Run:
+        """All axes of a node, those of its last dimension last."""
+        return self.resolve(axis for run in self.dims[node] for axis in run)
+
+    def unify(self, first: Run, second: Run) -> None:
+        """Makes two runs the same."""
+        mine, other = list(self.resolve(first)), list(self.resolve(second))
+        while mine and other:
+            a, b = mine.pop(), other.pop()
+            if a is b:
+                continue
+            if a.extent == b.extent:
+                self._set(b, "same", a)
+            elif (outer := divided(a.extent, b.extent)) is not None:
+                mine.append(self._cut(a, outer, b))
+            elif (outer := divided(b.extent, a.extent)) is not None:
+                other.append(self._cut(b, outer, a))
+            else:
+                raise Refusal(f"loops of {a.extent} and {b.extent} are not the same")
+            mine, other = list(self.resolve(mine)), list(self.resolve(other))
+        if mine or other:
+            raise Refusal(f"{len(mine) + len(other)} loops are left over")
+
+    def _used(self, node: Node, dims: Dims) -> Dims:
+        """The dimensions that a node's operands have where its own are these."""
+        if node.kind != "reduce":
+            return dims
+        (operand,) = node.inputs
+        kept = iter(dims)
+        full = tuple(
+            self._fresh(extent) if dim in node.attributes["dims"] else next(kept)
+            for dim, extent in enumerate(operand.shape)
+        )
+        self.operands[node] = full
+        self._journal.append((self.operands, node, None))
+        return full
+
+    def operand_axes(self, reduction: Node) -> Run:
+        """All axes that a reduction runs over, those that it leaves included."""
+        return self.resolve(axis for run in self.operands[reduction] for axis in run)
+
+    def _fresh(self, extent: Extent) -> Run:
+        if extent == 1:
+            return ()
+        self._count += 1
+        return (Axis(extent, self._count),)
+
+    def _cut(self, axis: Axis, outer: Extent, inner: Axis) -> Axis:
+        """Cuts an axis in two, of which one is there already; gives the other."""
+        (rest,) = self._fresh(outer)
+        self._set(axis, "parts", (rest, inner))
+        return rest
+
+    def _regrouped(self, axes: Run, shape: Sequence[Extent]) -> Dims:
+        """Axes dealt out to dimensions of another shape, cut where they have to be."""
+        left = list(axes)
+        dims: list[Run] = []
+        for extent in reversed(shape):
+            run: list[Axis] = []
+            missing = extent
+            while missing != 1:
+                if not left:
+                    raise Refusal(f"no loops are left for a dimension of {extent}")
+                axis = left.pop()
+                if (rest := divided(missing, axis.extent)) is not None:
+                    run.append(axis)
+                    missing = rest
+                elif (outer := divided(axis.extent, missing)) is not None:
+                    (inner,) = self._fresh(missing)
+                    left.append(self._cut(axis, outer, inner))
+                    run.append(inner)
+                    missing = 1
+                else:
+                    raise Refusal(f"a loop of {axis.extent} does not fit {extent}")
+            dims.append(tuple(run[::-1]))
+        if product(axis.extent for axis in left) != 1:
+            raise Refusal(f"loops {left} are left over")
+        return tuple(dims[::-1])
+
+    def _set(self, axis: Axis, name: str, value: Any) -> None:
+        self._journal.append((axis, name, getattr(axis, name)))
+        setattr(axis, name, value)
+
+    def _check(self) -> None:
+        for node in self.dims:
+            axes = self.operand_axes(node) if node in self.operands else self.axes_of(node)
+            if len(set(axes)) != len(axes):
+                raise Refusal(f"{node.kind} of {node.shape} would run along its own diagonal")

@@ -1,0 +1,33 @@
+import ctypes
+
+import pytest
+import torch
+
+from sestina.fuser.compile.native import compiled, machine
+from sestina.fuser.render.kernel import render
+from sestina.fuser.schedule.kernel import schedule
+from sestina.fuser.segment.groups import segment
+from tests.fuser.captured import lowered
+
+
+def source_of(function, *arguments):
+    segments = segment(lowered(function, *arguments).graph)
+    (group,) = segments.groups
+    return render(schedule("kernel", group, segments.stored), machine().features).source
+
+
+def test_a_kernel_can_be_called_from_the_array_of_its_arguments():
+    x, y = torch.arange(100.0), torch.zeros(100)
+    function = compiled("kernel", source_of(lambda x: x * 3, x))
+    function((ctypes.c_int64 * 3)(x.data_ptr(), y.data_ptr(), 0), 100, 64, 2, 1)
+    assert torch.equal(y, x * 3)
+
+
+def test_threads_are_those_of_pytorch():
+    # Linux wheels of PyTorch bring libgomp; without it kernels run in one thread.
+    assert machine().is_parallel
+
+
+def test_source_that_is_none_is_refused_by_llvm():
+    with pytest.raises(RuntimeError, match="parsing error"):
+        compiled("kernel", "define nothing")

@@ -1,0 +1,148 @@
+import threading
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from sestina.fuser.launch.division import divide
+from tests.fuser.captured import program, run
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**5), st.booleans(), st.booleans())
+def test_parts_cover_every_row_once(count, width, has_rows, has_totals):
+    chunk, parts = divide(count, width, has_rows=has_rows, has_totals=has_totals)
+    assert chunk * (parts - 1) < count <= chunk * parts
+    assert 1 <= parts <= 64
+    assert has_rows or parts == 1 or chunk % 64 == 0
+
+
+def test_small_work_is_one_part():
+    assert divide(10, 100, has_rows=True, has_totals=False) == (10, 1)
+
+
+FUNCTIONS = {
+    "pointwise": lambda x: x.exp(),
+    "normalisation": lambda x: functional.layer_norm(x, (x.shape[1],)),
+    "sums of columns": lambda x: x.sum(0),
+    "the sum of all": lambda x: (x.sum(), x.mean(), x.amax()),
+    "softmax of columns": lambda x: x.softmax(0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_threads_change_no_bit(name):
+    x = torch.randn(700, 300)
+    made = program(FUNCTIONS[name], x)
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(made.run([x]))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_the_list_of_arguments_is_emptied():
+    arguments = [torch.ones(3)]
+    program(lambda x: x + 1, arguments[0]).run(arguments)
+    assert arguments == []
+
+
+def test_an_index_out_of_range_is_an_index_error():
+    table = torch.randn(5, 8)
+    for bad in (5, -1, 2**40):
+        index = torch.tensor([0, 4])
+        made = program(lambda w, i: functional.embedding(i, w), table, index)
+        with pytest.raises(IndexError, match="out of range"):
+            made.run([table, torch.tensor([0, bad])])
+
+
+def test_results_that_are_copies_have_their_own_memory():
+    x = torch.ones(3, 4)
+    made = run(lambda x: (x.clone(), x * 1, x + 0, x.view(12)), x)
+    places = [result.data_ptr() for result in made]
+    assert len(set(places)) == 4
+    assert places[3] == x.data_ptr()
+
+
+def test_equal_results_are_two_tensors():
+    first, second = run(lambda x: (x * 2, x * 2), torch.ones(3))
+    assert first.data_ptr() != second.data_ptr()
+
+
+def test_tensors_are_dropped_after_their_last_use():
+    x = torch.randn(4, 4)
+    source = program(lambda x: torch.sort(x * 2).values.exp() + 1, x, allow_aten=True).source
+    assert source.count("del ") == 2
+    assert "aten.sort.default" in source
+
+
+def test_a_program_may_run_in_several_threads_at_once():
+    x = torch.randn(300, 200)
+    made = program(lambda x: x.softmax(-1).sum(0), x)
+    (expected,) = made.run([x])
+    wrong = []
+
+    def work():
+        for _ in range(30):
+            (result,) = made.run([x])
+            if not torch.equal(result, expected):
+                wrong.append(result)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+OPERATIONS = [
+    lambda a, b: a + b,
+    lambda a, b: a * b,
+    lambda a, b: a - b.mean(-1, keepdim=True),
+    lambda a, b: torch.where(a > b, a, b * 0.5),
+    lambda a, _: a.tanh(),
+    lambda a, _: functional.gelu(a),
+    lambda a, _: a.softmax(-1),
+    lambda a, _: a.softmax(0),
+    lambda a, _: functional.layer_norm(a, (a.shape[-1],)),
+    lambda a, _: a.transpose(0, 1).contiguous().transpose(0, 1),
+    lambda a, _: a.reshape(-1, 2).t().contiguous().reshape(a.shape),
+    lambda a, _: a.reshape(2, -1, a.shape[-1]).flip(0).reshape(a.shape),
+    lambda a, b: a + b.sum(0),
+    lambda a, b: a + b.amax(1, keepdim=True),
+    lambda a, b: torch.cat([a[:, 1:], b[:, :1]], 1),
+    lambda a, _: a[:, torch.arange(a.shape[1])],
+    lambda a, _: (a @ a.t()) @ a * 0.1,
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs_are_as_exact_as_aten(seed):
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(count):
+        return int(torch.randint(count, (), generator=generator))
+
+    rows, columns = [(8, 32), (6, 10), (4, 64), (2, 34)][drawn(4)]
+    plan = [(drawn(len(OPERATIONS)), drawn(100), drawn(100)) for _ in range(3 + drawn(12))]
+
+    def function(x, y):
+        made = [x, y]
+        for operation, first, second in plan:
+            made.append(OPERATIONS[operation](made[first % len(made)], made[second % len(made)]))
+        return made[-1], made[len(made) // 2] + made[-2]
+
+    x, y = (torch.randn(rows, columns, generator=generator) for _ in range(2))
+    ours = run(function, x, y, allow_aten=True)
+    eager, true = function(x, y), function(x.double(), y.double())
+    for mine, theirs, exact in zip(ours, eager, true, strict=True):
+        allowed = (theirs - exact).abs().max() * 4 + 2e-6 * exact.abs().max()
+        assert (mine - exact).abs().max() <= allowed
+        assert mine.stride() == theirs.stride()

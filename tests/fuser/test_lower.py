@@ -1,0 +1,228 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.fuser.captured import assert_as_eager, lowered, run
+
+FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+
+UNARY = {
+    "abs": torch.abs,
+    "neg": torch.neg,
+    "relu": functional.relu,
+    "square": torch.square,
+    "floor": torch.floor,
+    "ceil": torch.ceil,
+    "trunc": torch.trunc,
+    "round": torch.round,
+    "exp": torch.exp,
+    "expm1": torch.expm1,
+    "log": lambda x: (x.abs() + 0.1).log(),
+    "log1p": lambda x: x.abs().log1p(),
+    "log2": lambda x: (x.abs() + 0.1).log2(),
+    "sqrt": lambda x: x.abs().sqrt(),
+    "rsqrt": lambda x: (x.abs() + 0.1).rsqrt(),
+    "reciprocal": lambda x: (x.abs() + 0.1).reciprocal(),
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tanh": torch.tanh,
+    "erf": torch.erf,
+    "sigmoid": torch.sigmoid,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "sign": torch.sign,
+    "clamp": lambda x: x.clamp(-0.5, 0.7),
+    "clamp below": lambda x: x.clamp_min(0.1),
+    "hardtanh": functional.hardtanh,
+    "leaky relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "softplus": functional.softplus,
+    "hardsigmoid": functional.hardsigmoid,
+    "hardswish": functional.hardswish,
+    "square by power": lambda x: x**2,
+    "cube": lambda x: x**3,
+    "root by power": lambda x: x.abs() ** 0.5,
+    "power": lambda x: (x.abs() + 0.1) ** 1.7,
+    "threshold": lambda x: functional.threshold(x, 0.1, 20.0),
+    "not a number": lambda x: (x / x.floor()).isnan(),
+    "logical": lambda x: torch.logical_or(x > 0, torch.logical_not(x < -1)),
+    "triangle": lambda x: x.tril(1) + x.triu(-1),
+    "mean": lambda x: x.mean(-1),
+    "sums": lambda x: (x.sum(0), x.sum(1, keepdim=True), x.sum()),
+    "extremes": lambda x: (x.amax(1), x.amin(0), x.max(), x.min()),
+    "any and all": lambda x: ((x > 1).any(1), (x > -5).all(0), (x > 0).any()),
+    "variance": lambda x: torch.var_mean(x, 1),
+    "softmax": lambda x: x.softmax(-1),
+    "softmax of columns": lambda x: x.softmax(0),
+    "log softmax": lambda x: x.log_softmax(-1),
+    "slice": lambda x: x[:, 3:20:2] * 2,
+    "select": lambda x: x[2] + x[:, 1:2],
+    "split": lambda x: x.split([5, x.shape[1] - 5], 1)[1] * 3,
+    "views": lambda x: x.reshape(-1, 2).t().unsqueeze(1).squeeze() * 2,
+    "copy": lambda x: (x.clone(), x.t().contiguous()),
+    "filled": lambda x: torch.zeros_like(x) + torch.full_like(x, 3) + torch.ones_like(x),
+    "places": lambda x: x + torch.arange(x.shape[1]),
+}
+
+BINARY = {
+    "add": lambda x, y: torch.add(x, y, alpha=2),
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": lambda x, y: x / (y.abs() + 0.5),
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    "power": lambda x, y: (x.abs() + 0.1) ** y,
+    "compare": lambda x, y: (x < y, x <= y, x > y, x >= y, x == y, x != y),
+    "where": lambda x, y: torch.where(x > y, x, y * 2),
+    "masked": lambda x, y: x.masked_fill(y > 0, -3.0),
+    "lerp": lambda x, y: torch.lerp(x, y, 0.3) + torch.lerp(x, y, 0.8),
+    "addcmul": lambda x, y: torch.addcmul(x, x, y, value=0.5),
+    "addcdiv": lambda x, y: torch.addcdiv(x, x, y.abs() + 0.5, value=0.5),
+    "broadcast": lambda x, y: x + y[:1] * y[:, :1],
+    "row by row": lambda x, y: x - (x * y).sum(-1, keepdim=True),
+    "column by column": lambda x, y: (x * y).sum(0) + y[0],
+}
+
+
+def filled(*shape, dtype=torch.float32, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("name", UNARY)
+def test_an_operation_of_one_tensor_is_as_exact_as_atens(name, dtype):
+    assert_as_eager(UNARY[name], filled(6, 38, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", BINARY)
+def test_an_operation_of_two_tensors_is_as_exact_as_atens(name, dtype):
+    assert_as_eager(BINARY[name], filled(7, 70, dtype=dtype), filled(7, 70, dtype=dtype, seed=1))
+
+
+LAYOUTS = {
+    "transposed": lambda x: x.t(),
+    "every second column": lambda x: x[:, ::2],
+    "repeated": lambda x: x[:1].expand(9, -1),
+    "a part": lambda x: x[2:7, 3:33],
+    "single": lambda x: x[:1, :1],
+    "one row": lambda x: x[:1],
+    "one column": lambda x: x[:, :1],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "name", ["gelu", "softmax", "sums", "copy", "variance", "softmax of columns"]
+)
+def test_operands_may_lie_anyhow(name, layout):
+    x = LAYOUTS[layout](filled(9, 66))
+    if name == "variance" and x.shape[1] == 1:
+        x = x.expand(-1, 2)
+    assert_as_eager(UNARY[name], x)
+
+
+WHOLE = [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8]
+
+
+@pytest.mark.parametrize("dtype", WHOLE, ids=str)
+def test_whole_numbers_wrap_and_promote_as_atens_do(dtype):
+    x = torch.arange(-20, 50).to(dtype)
+    y = torch.arange(70, 0, -1).to(dtype)
+
+    def function(x, y):
+        return x + y * 3, x - y, x & y, x | y, x ^ y, x > y, x / y, x * 2.5, x.sum(), x.abs(), ~x
+
+    assert_as_eager(function, x, y)
+
+
+def test_bools_add_as_a_union_and_sum_as_numbers():
+    x, y = torch.tensor([True, True, False]), torch.tensor([True, False, False])
+    assert_as_eager(lambda x, y: (x + y, x * y, x.sum(), x & ~y, x.float() + 1, x == y), x, y)
+
+
+def test_tensors_without_dimensions_do_not_promote_those_with():
+    assert_as_eager(lambda x, y: x * y, filled(5), torch.tensor(2.0, dtype=torch.float64))
+
+
+SPECIAL = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e-40, -1e-40, 1e38, -1e38, 89.0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("exp", "expm1", "log1p", "tanh", "erf", "sigmoid", "relu", "gelu", "abs", "floor"),
+        *("round", "sign", "clamp", "silu", "softplus", "elu", "reciprocal", "square", "extremes"),
+    ],
+)
+def test_special_values_come_out_as_from_aten(name):
+    assert_as_eager(UNARY[name], torch.tensor(SPECIAL).repeat(2, 5))
+
+
+def test_the_logarithm_of_everything():
+    x = torch.tensor([*SPECIAL, 1.0, 2.0**-126, 2.0**-149, 3.4e38, -1.0])
+    assert_as_eager(torch.log, x)
+
+
+def test_a_row_of_minus_infinity_has_no_softmax():
+    x = torch.full((3, 20), float("-inf"))
+    x[1] = 1.0
+    assert_as_eager(lambda x: x.softmax(-1), x)
+
+
+def test_layer_norm_and_its_kin():
+    weight, bias = filled(48, seed=1), filled(48, seed=2)
+    x = filled(5, 7, 48)
+    assert_as_eager(lambda x, w, b: functional.layer_norm(x, (48,), w, b), x, weight, bias)
+    assert_as_eager(lambda x: functional.layer_norm(x, (7, 48)), x)
+    channels = filled(4, 6, 5, 3)
+    assert_as_eager(
+        lambda x, w, b: functional.group_norm(x, 3, w, b), channels, weight[:6], bias[:6]
+    )
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_batch_norm_in_both_layouts(memory, is_training):
+    x = filled(4, 6, 5, 8).contiguous(memory_format=memory)
+
+    normalise = torch.ops.aten._native_batch_norm_legit_functional.default
+
+    def function(x, w, b, mean, variance):
+        made = normalise(x, w, b, mean, variance, is_training, 0.1, 1e-5)
+        return functional.relu(made[0] + x), made[3], made[4]
+
+    parameters = [filled(6, seed=seed) for seed in (1, 2, 3)]
+    assert_as_eager(function, x, *parameters, filled(6, seed=4).abs() + 0.5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_picks_the_class_and_leaves_out_what_is_ignored(reduction):
+    target = torch.tensor([3, 0, -100, 69, 5, -100, 1])
+    assert_as_eager(
+        lambda x, t: functional.cross_entropy(x, t, reduction=reduction), filled(7, 70), target
+    )
+
+
+def test_rows_of_a_table_and_gathered_places():
+    index = torch.tensor([[0, 3, 8], [8, 1, 1]])
+    assert_as_eager(lambda w, i: functional.embedding(i, w) * 2, filled(9, 20), index)
+    assert_as_eager(lambda x, i: x.softmax(-1).gather(1, i), filled(2, 9), index)
+
+
+def test_what_has_no_lowering_is_aten_and_the_reason_names_it():
+    made = lowered(lambda x: torch.sort(x * 2).values + 1, filled(9))
+    assert made.reasons == {"aten.sort.default": "there is no lowering of it"}
+    assert_as_eager(lambda x: torch.sort(x * 2).values + 1, filled(9), allow_aten=True)
+
+
+def test_complex_numbers_and_quantised_tensors_stay_with_aten():
+    x = torch.randn(5, dtype=torch.complex64)
+    made = run(lambda x: (x * 2).abs() + 1, x, allow_aten=True)
+    torch.testing.assert_close(made[0], (x * 2).abs() + 1)
+
+
+def test_a_conversion_there_and_back_is_left_out():
+    graph = lowered(lambda x: x.exp() * 2, filled(5, dtype=torch.bfloat16)).graph
+    assert [node.kind for node in graph.nodes].count("convert") == 2

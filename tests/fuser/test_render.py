@@ -1,0 +1,119 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sestina.fuser.compile.native import machine
+from sestina.fuser.random import UNIFORM, uniforms
+from sestina.fuser.render.kernel import render
+from sestina.fuser.schedule.kernel import schedule
+from sestina.fuser.segment.groups import segment
+from tests.fuser.captured import lowered, run
+
+
+def rendered(function, *arguments, features=frozenset()):
+    segments = segment(lowered(function, *arguments).graph)
+    (group,) = segments.groups
+    return render(schedule("k0", group, segments.stored), features)
+
+
+# Errors in units of the last place of the true value; the table in render/mathematics.py.
+LIMITS = {"exp": 1.0, "log": 0.9, "log1p": 2.3, "expm1": 2.6, "tanh": 1.4, "erf": 2.1}
+
+
+def everything(name):
+    """Floats of every size that a function has finite, normal results for."""
+    generator = np.random.default_rng(5)
+    sizes = 10.0 ** generator.uniform(-30, 4, 200_000)
+    x = np.concatenate([sizes, -sizes, generator.uniform(-5, 5, 200_000)]).astype(np.float32)
+    if name == "exp":
+        return x[np.abs(x) < 87]
+    if name == "expm1":
+        return x[x < 88]
+    return np.abs(x) if name in {"log", "log1p"} else x
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_function_is_as_exact_as_the_table_says(name):
+    x = everything(name)
+    function = torch.special.expm1 if name == "expm1" else getattr(torch, name)
+    (mine,) = run(function, torch.from_numpy(x))
+    true = function(torch.from_numpy(x).double()).numpy()
+    unit = np.spacing(np.abs(true.astype(np.float32))).astype(np.float64)
+    error = np.abs(mine.double().numpy() - true) / unit
+    assert error.max() <= LIMITS[name], (x[error.argmax()], error.max())
+
+
+@pytest.mark.parametrize("shape", [(64,), (63,), (5, 64), (5, 70), (3, 4, 128), (1, 1)])
+def test_random_numbers_are_those_of_the_formula_whatever_the_loops(shape):
+    seed = torch.tensor(-(2**40) + 17)
+    (mine,) = run(lambda s: UNIFORM(s, list(shape), 2) + 0, seed)
+    assert np.array_equal(mine.numpy(), uniforms(int(seed), shape, 2))
+
+
+def test_random_numbers_follow_the_element_and_not_the_loop():
+    seed = torch.tensor(99)
+    (mine,) = run(lambda s: UNIFORM(s, [40, 30], 0).t().contiguous(), seed)
+    assert np.array_equal(mine.numpy(), uniforms(99, (40, 30), 0).T)
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 63, 64, 65, 1000])
+def test_every_remainder_of_a_vector_is_done(size):
+    x = torch.arange(3.0 * size).reshape(3, size)
+    made = run(lambda x: (x * 2, x.sum(1), x.sum(0), x.amax(1), x - x.mean(1, keepdim=True)), x)
+    expected = (x * 2, x.sum(1), x.sum(0), x.amax(1), x - x.mean(1, keepdim=True))
+    for mine, theirs in zip(made, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-3)
+
+
+def test_nothing_beyond_the_last_element_is_written():
+    storage = torch.full((100,), -1.0)
+
+    def function(x):
+        return (x + 1,)
+
+    x = torch.zeros(37)
+    program_result = run(function, x)[0]
+    assert program_result.shape == (37,)
+    assert program_result.untyped_storage().nbytes() == 37 * 4
+    assert bool((storage == -1).all())
+
+
+GOLDEN = Path(__file__).parent / "golden"
+SOURCES = {
+    "double": (lambda x: x * 2, torch.zeros(64)),
+    "softmax": (lambda x: x.softmax(-1), torch.zeros(8, 48)),
+    "sums": (lambda x: (x.sum(0), x.sum()), torch.zeros(8, 16)),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_source_of_a_kernel_reads_as_before(name):
+    function, *arguments = SOURCES[name]
+    path, source = GOLDEN / f"{name}.ll", rendered(function, *arguments).source
+    if os.environ.get("SESTINA_UPDATE_GOLDEN"):
+        path.write_text(source)
+    assert source == path.read_text(), "SESTINA_UPDATE_GOLDEN=1 pytest tests/fuser/test_render.py"
+
+
+def test_the_features_of_the_machine_choose_instructions():
+    plain = rendered(torch.exp, torch.zeros(64)).source
+    wide = rendered(torch.exp, torch.zeros(64), features=frozenset({"avx512f"})).source
+    assert "scalef" not in plain
+    assert "scalef" in wide
+
+
+@pytest.mark.parametrize("features", [frozenset(), machine().features], ids=["plain", "machine"])
+def test_exponentials_are_the_same_either_way(features, monkeypatch):
+    from sestina.fuser.launch import program as launching  # noqa: PLC0415
+
+    found = machine()
+    monkeypatch.setattr(
+        launching, "machine", lambda: type(found)(found.cpu, features, found.openmp)
+    )
+    x = torch.tensor([-200.0, -103.0, -88.0, -1.0, 0.0, 1.0, 88.0, 88.7, 89.0, math.inf, math.nan])
+    (mine,) = run(torch.exp, x.repeat(4))
+    torch.testing.assert_close(mine, x.repeat(4).exp(), rtol=3e-7, atol=1e-44, equal_nan=True)
