@@ -19,6 +19,15 @@ with naming_extra("fuser"):
     from sestina.fuser.capture.backend import backend
     from sestina.fuser.capture.direct import fuse, memory_efficient_fusion
     from sestina.fuser.capture.fallbacks import FallbackWarning
+    from sestina.fuser.memory import held_bytes, release_memory
     from sestina.fuser.options import FuserOptions
 
-__all__ = ["FallbackWarning", "FuserOptions", "backend", "fuse", "memory_efficient_fusion"]
+__all__ = [
+    "FallbackWarning",
+    "FuserOptions",
+    "backend",
+    "fuse",
+    "held_bytes",
+    "memory_efficient_fusion",
+    "release_memory",
+]

@@ -236,7 +236,10 @@ class Builder:
         operands = tuple(self.expand(node, shape) for node in operands)
         operation = OPERATIONS[name]
         dtype = torch.bool if operation.is_predicate else operands[-1].dtype
-        return self.make(name, operands, shape, dtype)
+        made = self.make(name, operands, shape, dtype)
+        if made.layout is None:
+            made.layout = _inherited(made)
+        return made
 
     def convert(self, node: Node, dtype: torch.dtype) -> Node:
         """The tensor in another dtype; to a narrower one and back again is left out."""
@@ -247,7 +250,10 @@ class Builder:
             (source,) = node.inputs
             if source.dtype is dtype:
                 return source
-        return self.make("convert", (node,), node.shape, dtype)
+        made = self.make("convert", (node,), node.shape, dtype)
+        if made.layout is None:
+            made.layout = _inherited(made)
+        return made
 
     def expand(self, node: Node, shape: Sequence[Extent]) -> Node:
         """The tensor repeated to a shape, as PyTorch broadcasts: aligned at the last dimension."""
@@ -291,6 +297,15 @@ class Builder:
             return node
         shape = tuple(extent for dim, extent in enumerate(node.shape) if dim not in dims)
         return self.make("reduce", (node,), shape, node.dtype, how=how, dims=dims)
+
+
+def _inherited(node: Node) -> Layout | None:
+    """The layout that ATen gives a result: its first operand's that isn't repeated."""
+    for operand in node.inputs:
+        layout = layout_of(operand)
+        if layout is not None and layout.is_dense and base_of(operand).kind != "constant":
+            return Layout(layout.shape, layout.strides)
+    return None
 
 
 def _widens(narrow: torch.dtype, wide: torch.dtype) -> bool:

@@ -16,16 +16,25 @@ import torch
 from torch.utils._sympy.printers import PythonPrinter
 
 from sestina.fuser.compile.native import compiled, machine
+from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.launch.division import divide
+from sestina.fuser.memory import empty
 from sestina.fuser.render.kernel import Rendered, render
 from sestina.fuser.render.totals import partial_dtype
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import Group, Segments, segment
 
 __all__ = ["Program", "assemble"]
+
+_ATEN = torch.ops.aten
+# Calls that can write into memory that is there, so that large results come from the pool.
+_INTO = {
+    _ATEN.bmm.default: _ATEN.bmm.out,
+    _ATEN.baddbmm.default: _ATEN.baddbmm.out,
+}
 
 
 class Program:
@@ -64,7 +73,7 @@ class _Assembly:
         self.names: dict[str, Any] = {
             "torch": torch,
             "as_strided": torch.as_strided,
-            "empty": torch.empty_strided,
+            "empty": empty,
             "get_num_threads": torch.get_num_threads,
             "divide": divide,
             "refuse_index": _refuse_index,
@@ -190,31 +199,33 @@ class _Assembly:
 
     def _call(self, node: Node) -> None:
         """An ATen call as it was captured."""
-
-        def written(argument: Any) -> str:
-            if isinstance(argument, Slot):
-                return self.tensor(node.inputs[argument.index])
-            if isinstance(argument, (list, tuple)):
-                return "[" + "".join(f"{written(item)}, " for item in argument) + "]"
-            if isinstance(argument, sympy.Expr):
-                return self.size(argument)
-            if argument is None or isinstance(argument, (bool, int)):
-                return repr(argument)
-            if isinstance(argument, torch.dtype):
-                return str(argument)
-            return self.held(argument)
-
-        name = self.held(node.attributes["target"])
-        arguments = [written(argument) for argument in node.attributes["args"]]
-        options = node.attributes["kwargs"].items()
-        arguments += [f"{key}={written(argument)}" for key, argument in options]
-        self.line(f"# {node.attributes['target']}")
-        self.line(f"{node.name} = {name}({', '.join(arguments)})")
+        target, options = node.attributes["target"], node.attributes["kwargs"]
+        arguments = [self._written(node, argument) for argument in node.attributes["args"]]
+        arguments += [f"{key}={self._written(node, value)}" for key, value in options.items()]
+        self.line(f"# {target}")
+        if target in ROUTED and not options:
+            target = ROUTED[target]
+        elif target in _INTO and node.layout is not None:
+            target = _INTO[target]
+            arguments.append(f"out={self._made(node)}")
+        self.line(f"{node.name} = {self.held(target)}({', '.join(arguments)})")
         if node.layout is not None:
             self._check_layout(node)
         for item in self._items_of(node):
             self.line(f"{item.name} = {node.name}[{item.attributes['index']}]")
             self._check_layout(item)
+
+    def _written(self, node: Node, argument: Any) -> str:
+        """An argument of an ATen call as an expression."""
+        if isinstance(argument, Slot):
+            return self.tensor(node.inputs[argument.index])
+        if isinstance(argument, (list, tuple)):
+            return "[" + "".join(f"{self._written(node, item)}, " for item in argument) + "]"
+        if isinstance(argument, sympy.Expr):
+            return self.size(argument)
+        if argument is None or isinstance(argument, (bool, int)):
+            return repr(argument)
+        return str(argument) if isinstance(argument, torch.dtype) else self.held(argument)
 
     def _check_layout(self, node: Node) -> None:
         """What ATen made may lie otherwise than it said when the graph was captured."""
@@ -242,13 +253,17 @@ class _Assembly:
         self.line("# " + ", ".join(dict.fromkeys(node.kind for node in group.nodes)))
         for node in group.nodes:
             if node in stored:
-                layout = layout_of(node)
-                assert layout is not None
-                shape, strides = self.shape(layout.shape), self.shape(layout.strides)
-                self.line(f"{node.name} = empty({shape}, {strides}, dtype={node.dtype})")
+                self.line(f"{node.name} = {self._made(node)}")
         count = kernel.loops.num_rows if kernel.loops.rows else kernel.loops.vector.extent
         width = product([kernel.num_columns, kernel.loops.num_rows])
         self._divided(name, rendered, count, width)
+
+    def _made(self, node: Node) -> str:
+        """An expression for new memory of a tensor."""
+        layout = layout_of(node)
+        assert layout is not None
+        shape, strides = self.shape(layout.shape), self.shape(layout.strides)
+        return f"empty({shape}, {strides}, {node.dtype})"
 
     def _divided(self, name: str, rendered: Rendered, count: Extent, size: Extent) -> None:
         kernel = rendered.kernel

@@ -314,6 +314,6 @@ def _check(target: object, result: Node | None, value: torch.Tensor | None) -> N
     expected = extents_of(value.shape), value.dtype
     if (result.shape, result.dtype) != expected:
         raise NotLowered(f"{target} gave {result.shape} {result.dtype}, expected {expected}")
-    if not result.is_view and result.layout is None:
+    if not (result.is_view or result.is_opaque or result.kind == "copy"):
         layout = _layout_of(value)
         result.layout = layout if layout.is_dense else Layout.contiguous(result.shape)

@@ -204,6 +204,17 @@ def _softmax(b: Builder, node: Node, dim: int, half_to_float: bool) -> Node:
     return b.convert(result.node, torch.float32 if half_to_float else node.dtype)
 
 
+@lowering(_ATEN._safe_softmax.default)
+def _safe_softmax(b: Builder, node: Node, dim: int, dtype: torch.dtype | None = None) -> Node:
+    rows, values = _Rows(b, node, dim), _computed(b, node)
+    largest = rows.reduce("max", values)
+    powers = (values - largest).exp()
+    # A row that is masked as a whole has no probabilities rather than NaN.
+    inverse = (largest == -math.inf).where(0, 1 / rows.reduce("sum", powers))
+    none = Expression(b, b.expand((largest == -math.inf).node, rows.shape))
+    return b.convert(none.where(0, powers * inverse).node, dtype or node.dtype)
+
+
 @lowering(_ATEN._log_softmax.default)
 def _log_softmax(b: Builder, node: Node, dim: int, half_to_float: bool) -> Node:
     rows, values = _Rows(b, node, dim), _computed(b, node)

@@ -145,6 +145,21 @@ def _clone(_b: Builder, node: Node, *, memory_format: Any = None) -> Node:
     return node
 
 
+@lowering(_ATEN.copy.default)
+def _copy(b: Builder, node: Node, source: Node, _non_blocking: bool = False) -> Node:
+    return b.expand(b.convert(source, node.dtype), node.shape)
+
+
+@lowering(_ATEN.fill.Tensor)
+def _fill(b: Builder, node: Node, value: Node) -> Node:
+    return b.expand(b.convert(value, node.dtype), node.shape)
+
+
+@lowering(_ATEN.fill.Scalar)
+def _fill_number(b: Builder, node: Node, value: float) -> Node:
+    return b.expand(b.constant(value, node.dtype), node.shape)
+
+
 @lowering(_ATEN._to_copy.default)
 def _to_copy(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **others: Any) -> Node:
     if others.get("device") not in {None, torch.device("cpu")} or others.get("layout") not in {

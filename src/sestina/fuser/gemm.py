@@ -1,0 +1,108 @@
+"""Products of matrices by whichever library is faster here: ATen's own choice, or oneDNN.
+
+For float32 PyTorch calls MKL where it has it. On CPUs of other makers than its own that is slower
+than oneDNN, which PyTorch has too. Both round alike: 2e-7 to 4e-7 of the result's norm. Which one is
+faster is measured once in a process for each way that operands may lie, on matrices of 1024 × 512 ×
+512, and holds for products that are not small.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sestina.fuser.memory import empty
+
+__all__ = ["ROUTED", "addmm", "mm", "routes"]
+
+_ATEN = torch.ops.aten
+# Below this many multiplications a call costs as much as what it computes.
+_MIN_PRODUCTS = 1 << 22
+_SIZES = (1024, 512, 512)
+_REPEATS = 3
+
+
+def mm(a: Tensor, b: Tensor) -> Tensor:
+    """The product of two matrices."""
+    if _is_routed(a, b):
+        return _onednn(a, b, None)
+    return torch.mm(a, b, out=empty((a.shape[0], b.shape[1]), (b.shape[1], 1), a.dtype))
+
+
+def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """The product of two matrices, plus a vector in each row."""
+    if bias.ndim == 1 and bias.dtype is a.dtype and _is_routed(a, b):
+        return _onednn(a, b, bias)
+    made = empty((a.shape[0], b.shape[1]), (b.shape[1], 1), a.dtype)
+    return torch.addmm(bias, a, b, out=made)
+
+
+ROUTED: dict[Any, Callable[..., Tensor]] = {_ATEN.mm.default: mm, _ATEN.addmm.default: addmm}
+"""ATen's operations that are done here instead."""
+
+
+def _is_routed(a: Tensor, b: Tensor) -> bool:
+    if a.dtype is not torch.float32 or a.shape[0] * a.shape[1] * b.shape[1] < _MIN_PRODUCTS:
+        return False
+    ways = _way(a), _way(b)
+    return ways[0] != "" and ways[1] != "" and routes(torch.get_num_threads())[ways]
+
+
+def _way(matrix: Tensor) -> str:
+    """How a matrix lies: by rows, by columns, or with gaps, which is left to ATen."""
+    rows, columns = matrix.stride()
+    if columns == 1 and rows == matrix.shape[1]:
+        return "rows"
+    return "columns" if rows == 1 and columns == matrix.shape[0] else ""
+
+
+@functools.cache
+def routes(threads: int) -> dict[tuple[str, str], bool]:
+    """For each way that two operands lie, whether oneDNN multiplies them faster.
+
+    Args:
+        threads: those of PyTorch, which the answer depends on.
+    """
+    del threads
+    found = {}
+    num, inner, columns = _SIZES
+    generator = torch.Generator().manual_seed(0)
+    for first in ("rows", "columns"):
+        for second in ("rows", "columns"):
+            a = torch.rand(_shaped(first, num, inner), generator=generator)
+            b = torch.rand(_shaped(second, inner, columns), generator=generator)
+            a, b = (m if way == "rows" else m.t() for m, way in ((a, first), (b, second)))
+            found[first, second] = _is_faster(a, b)
+    return found
+
+
+def _shaped(way: str, rows: int, columns: int) -> tuple[int, int]:
+    return (rows, columns) if way == "rows" else (columns, rows)
+
+
+def _is_faster(a: Tensor, b: Tensor) -> bool:
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    times: dict[str, list[float]] = {"aten": [], "onednn": []}
+    with torch.no_grad():
+        for _ in range(_REPEATS + 1):
+            for name, multiply in (("aten", torch.mm), ("onednn", _without_bias)):
+                start = time.perf_counter()
+                multiply(a, b)
+                times[name].append(time.perf_counter() - start)
+    # The first of each is warm-up. A tie stays with ATen.
+    return min(times["onednn"][1:]) < 0.95 * min(times["aten"][1:])
+
+
+def _without_bias(a: Tensor, b: Tensor) -> Tensor:
+    return _onednn(a, b, None)
+
+
+def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
+    return made
