@@ -1,7 +1,7 @@
 """Products of matrices by whichever library is faster here: ATen's own choice, or oneDNN.
 
 For float32 PyTorch calls MKL where it has it. On CPUs of other makers than its own that is slower
-than oneDNN, which PyTorch has too. Both round alike: 2e-7 to 4e-7 of the result's norm. Which one is
+than oneDNN, which PyTorch has too. Both round alike: 2e-7 to 4e-7 of the result's norm. Which is
 faster is measured once in a process for each way that operands may lie, on matrices of 1024 × 512 ×
 512, and holds for products that are not small.
 """

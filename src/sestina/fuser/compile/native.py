@@ -19,10 +19,11 @@ from typing import Any
 import llvmlite.binding as llvm
 import torch
 
-__all__ = ["Machine", "compiled", "machine"]
+__all__ = ["Machine", "compiled", "compiled_table", "machine"]
 
 _logger = logging.getLogger(__name__)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+_TABLE = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
 _SIGNATURE = (ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_int32)
 
 
@@ -62,7 +63,15 @@ def compiled(name: str, source: str) -> Callable[..., None]:
     The function takes the array's address, the count, the chunk, the number of parts and that of
     threads; see `sestina.fuser.render.kernel`. It lives as long as it is referred to.
     """
-    return _linked(name, _object_code(source))
+    return _linked(name, _object_code(source), _SIGNATURE)
+
+
+def compiled_table(name: str, source: str) -> Callable[..., None]:
+    """The same kernel as a function of a table of work: its address, its items, the threads.
+
+    An item is four i64: the address of the array of arguments, first row, last row and part.
+    """
+    return _linked(f"{name}.table", _object_code(source), _TABLE)
 
 
 def _object_code(source: str) -> bytes:
@@ -81,14 +90,14 @@ def _object_code(source: str) -> bytes:
 _numbers = itertools.count()
 
 
-def _linked(name: str, code: bytes) -> Callable[..., None]:
+def _linked(name: str, code: bytes, signature: tuple[Any, ...]) -> Callable[..., None]:
     library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
     addresses = machine().openmp or (_address_of_abort(),) * len(_OPENMP)
     for symbol, address in zip(_OPENMP, addresses, strict=True):
         library.import_symbol(symbol, address)
     library.export_symbol(name)
     tracker = library.link(_jit(), f"sestina_{next(_numbers)}")
-    function: Any = ctypes.CFUNCTYPE(None, *_SIGNATURE)(tracker[name])
+    function: Any = ctypes.CFUNCTYPE(None, *signature)(tracker[name])
     function.tracker = tracker  # the code goes when this does
     return function  # type: ignore[no-any-return]
 

@@ -1,0 +1,384 @@
+"""Optimizers that update all parameters of a model in one call of one kernel.
+
+Drop-in for those of `torch.optim`: the same arguments, state and results within rounding. What
+PyTorch does as three calls is one here, if asked: `max_norm` clips the gradients to a norm, all
+together, and `zero` sets them to 0 in the pass that reads them. Learning rates and the like are
+data of the kernel, so that a schedule changes them for free.
+
+    AdamW  I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019
+    Lion   X. Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+from sestina.core.errors import DtypeError, InvalidValueError
+from sestina.fuser.compile.native import compiled_table, machine
+from sestina.fuser.ir.layouts import Layout
+from sestina.fuser.ir.nodes import Builder, Graph, Node
+from sestina.fuser.ir.operations import STORED, compute_dtype
+from sestina.fuser.lower.expressions import Expression
+from sestina.fuser.render.kernel import render
+from sestina.fuser.schedule.kernel import schedule
+from sestina.fuser.segment.groups import segment
+
+__all__ = ["SGD", "AdamW", "Lion"]
+
+# Elements of an item of work: enough to be worth a call, few enough to be dealt out evenly.
+_CHUNK = 1 << 16
+# Of a parameter, its gradient, what is kept of it and the numbers: what they are to become.
+Rule = Callable[..., Sequence[Expression]]
+
+
+class _Fused(torch.optim.Optimizer):
+    """What the optimizers share: tensors gathered, gradients clipped, the kernel called."""
+
+    rule: Rule
+    kept: tuple[str, ...]
+
+    def __init__(
+        self, params: Any, defaults: dict[str, Any], *, max_norm: float | None, zero: bool
+    ) -> None:
+        if max_norm is not None and not max_norm > 0:
+            raise InvalidValueError(
+                "max_norm", max_norm, expected="a number above 0", remedy="leave it out not to clip"
+            )
+        self.max_norm, self.zero = max_norm, zero
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            for param in group["params"]:
+                _check(param)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates the parameters that have a gradient.
+
+        Args:
+            closure: computes the loss and the gradients; what it gives is given back.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        pairs = [
+            (group, [param for param in group["params"] if param.grad is not None])
+            for group in self.param_groups
+        ]
+        scale = self._scale([param.grad for _, params in pairs for param in params])
+        for group, params in pairs:
+            self._update(group, params, scale)
+        return loss
+
+    def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
+        """The numbers that the rule of a group takes at a step."""
+        raise NotImplementedError(type(self), group, step)
+
+    def _scale(self, gradients: list[Tensor]) -> float:
+        if self.max_norm is None or not gradients:
+            return 1.0
+        norm = float(torch.nn.utils.get_total_norm(gradients, foreach=True))
+        # As torch.nn.utils.clip_grad_norm_ has it.
+        return min(1.0, self.max_norm / (norm + 1e-6))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the state of an optimizer of this kind, PyTorch's own included."""
+        super().load_state_dict(state_dict)
+        for param, state in self.state.items():
+            for name in set(self.kept) & set(state):
+                # What was loaded may lie otherwise, or be of the parameter's dtype.
+                wide = state[name].to(compute_dtype(param.dtype))
+                state[name] = _laid_like(wide, param)
+
+    def _update(self, group: dict[str, Any], params: list[Tensor], scale: float) -> None:
+        if not params:
+            return
+        states = [self._state_of(param) for param in params]
+        counters = [state["step"] for state in states]
+        torch._foreach_add_(counters, 1)
+        sets: dict[tuple[float, torch.dtype, torch.dtype], list[list[Tensor]]] = {}
+        steps = torch.stack(counters).tolist()
+        for param, state, step in zip(params, states, steps, strict=True):
+            gradient = _laid_like(param.grad, param)
+            tensors = [param, gradient, *(state[name] for name in self.kept)]
+            sets.setdefault((step, param.dtype, gradient.dtype), []).append(tensors)
+        for (step, dtype, kind), several in sets.items():
+            numbers = self.numbers(group, int(step))
+            spec = _Spec(type(self).rule, dtype, kind, len(self.kept), len(numbers), self.zero)
+            _kernel(spec).run(several, [scale, *numbers])
+        for param in params:
+            if self.zero and param.grad is not None and param.grad.stride() != param.stride():
+                param.grad.zero_()  # the kernel has zeroed a copy
+
+    def _state_of(self, param: Tensor) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.state[param]
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            for name in self.kept:
+                state[name] = torch.zeros_like(param, dtype=compute_dtype(param.dtype))
+        return state
+
+
+class AdamW(_Fused):
+    """Adam with decoupled weight decay, as `torch.optim.AdamW`.
+
+    Args:
+        params: tensors, or groups of them with options of their own.
+        lr: learning rate.
+        betas: decay of the means of gradients and of their squares.
+        eps: added to the root of the mean square.
+        weight_decay: of parameters, times the learning rate, a step.
+        max_norm: gradients are scaled down to this norm, all together; None not to.
+        zero: whether gradients are set to 0 once they are read.
+
+    Raises:
+        DtypeError: for parameters that are not real floating-point tensors of the CPU.
+        InvalidValueError: for a norm that isn't above 0.
+    """
+
+    kept = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        max_norm: float | None = None,
+        zero: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults, max_norm=max_norm, zero=zero)
+
+    def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
+        """Decay, learning rate and betas, corrected for the step."""
+        lr, (first, second) = float(group["lr"]), group["betas"]
+        root = (1 - second**step) ** 0.5
+        shrink = 1 - lr * group["weight_decay"]
+        # The root's correction goes into the rate and ε: the kernel divides once.
+        return shrink, lr / (1 - first**step) * root, 1 - first, 1 - second, group["eps"] * root
+
+    @staticmethod
+    def rule(  # noqa: D102 - the formula of the class
+        param: Expression, g: Expression, mean: Expression, square: Expression, *n: Expression
+    ) -> Sequence[Expression]:
+        shrink, rate, first, second, eps = n
+        mean = mean + (g - mean) * first
+        square = square + (g * g - square) * second
+        return param * shrink - rate * (mean / (square.sqrt() + eps)), mean, square
+
+
+class SGD(_Fused):
+    """Gradient descent with momentum, as `torch.optim.SGD`.
+
+    Args:
+        params: tensors, or groups of them with options of their own.
+        lr: learning rate.
+        momentum: decay of the sum of gradients.
+        weight_decay: parameters times this are added to their gradients.
+        nesterov: whether the step looks ahead by the momentum.
+        max_norm: gradients are scaled down to this norm, all together; None not to.
+        zero: whether gradients are set to 0 once they are read.
+    """
+
+    kept = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        *,
+        nesterov: bool = False,
+        max_norm: float | None = None,
+        zero: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+        }
+        super().__init__(params, defaults, max_norm=max_norm, zero=zero)
+
+    def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
+        """Rate, momentum, decay, and what the gradient and the momentum weigh in the step."""
+        del step
+        momentum, lr = group["momentum"], float(group["lr"])
+        ahead = (1.0, momentum) if group["nesterov"] else (0.0, 1.0)
+        return lr, momentum, group["weight_decay"], *ahead
+
+    @staticmethod
+    def rule(  # noqa: D102 - the formula of the class
+        param: Expression, g: Expression, buffer: Expression, *n: Expression
+    ) -> Sequence[Expression]:
+        lr, momentum, decay, of_gradient, of_buffer = n
+        g = g + param * decay
+        buffer = buffer * momentum + g
+        return param - lr * (g * of_gradient + buffer * of_buffer), buffer
+
+
+class Lion(_Fused):
+    """Steps of the sign of a momentum.
+
+    Args:
+        params: tensors, or groups of them with options of their own.
+        lr: learning rate; a third to a tenth of AdamW's.
+        betas: weight of the momentum in the step, and its decay.
+        weight_decay: of parameters, times the learning rate, a step.
+        max_norm: gradients are scaled down to this norm, all together; None not to.
+        zero: whether gradients are set to 0 once they are read.
+    """
+
+    kept = ("exp_avg",)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        max_norm: float | None = None,
+        zero: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
+        super().__init__(params, defaults, max_norm=max_norm, zero=zero)
+
+    def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
+        """Decay, rate and betas."""
+        del step
+        lr, (first, second) = float(group["lr"]), group["betas"]
+        return 1 - lr * group["weight_decay"], lr, 1 - first, 1 - second
+
+    @staticmethod
+    def rule(  # noqa: D102 - the formula of the class
+        param: Expression, g: Expression, mean: Expression, *n: Expression
+    ) -> Sequence[Expression]:
+        shrink, lr, first, second = n
+        step = mean + (g - mean) * first
+        sign = (step > 0).convert(step.dtype) - (step < 0).convert(step.dtype)
+        return param * shrink - lr * sign, mean + (g - mean) * second
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """A rule for tensors of some dtypes, compiled.
+
+    Attributes:
+        order: of the kernel's arguments: which of parameter, gradient, what is kept and numbers.
+    """
+
+    function: Callable[..., None]
+    order: tuple[int, ...]
+
+    def run(self, sets: list[list[Tensor]], numbers: Sequence[float]) -> None:
+        """Updates sets of a parameter, its gradient and what is kept, with the same numbers."""
+        values = torch.tensor(numbers, dtype=torch.float64)
+        width = len(self.order) + 1  # and a flag that the kernel never raises
+        arguments: list[int] = []
+        for tensors in sets:
+            addresses = [tensor.data_ptr() for tensor in tensors] + [values.data_ptr()]
+            arguments += [addresses[index] for index in self.order] + [0]
+        array = (ctypes.c_int64 * len(arguments))(*arguments)
+        place, step = ctypes.addressof(array), width * ctypes.sizeof(ctypes.c_int64)
+        items: list[int] = []
+        for index, tensors in enumerate(sets):
+            count = tensors[0].numel()
+            for start in range(0, count, _CHUNK):
+                items += [place + index * step, start, min(start + _CHUNK, count), 0]
+        table = (ctypes.c_int64 * len(items))(*items)
+        threads = torch.get_num_threads() if machine().is_parallel else 1
+        self.function(ctypes.addressof(table), len(items) // 4, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """What a kernel is made for."""
+
+    rule: Rule
+    dtype: torch.dtype
+    gradient: torch.dtype
+    num_kept: int
+    num_numbers: int
+    zero: bool
+
+
+@functools.cache
+def _kernel(spec: _Spec) -> _Kernel:
+    """A rule as a kernel that writes where it reads."""
+    b, wide = Builder(), compute_dtype(spec.dtype)
+    size = sympy.Symbol("n", integer=True, positive=True)
+    dtypes = [spec.dtype, spec.gradient, *[wide] * spec.num_kept]
+    tensors = [b.make("input", (), (size,), kind, index=at) for at, kind in enumerate(dtypes)]
+    numbers = b.make("input", (), (1 + spec.num_numbers,), torch.float64, index=len(tensors))
+
+    def number(index: int) -> Expression:
+        one = b.reshape(b.slice(numbers, 0, index, 1), ())
+        return Expression(b, b.expand(b.convert(one, wide), (size,)))
+
+    param, gradient, *kept = (Expression(b, b.convert(tensor, wide)) for tensor in tensors)
+    others = [number(1 + at) for at in range(spec.num_numbers)]
+    made = spec.rule(param, gradient * number(0), *kept, *others)
+    targets = [0, *range(2, len(dtypes))]
+    results = [b.convert(e.node, dtypes[at]) for e, at in zip(made, targets, strict=True)]
+    if spec.zero:
+        # Zero whatever the gradient is, and in the kernel that reads it.
+        is_nan = b.apply("ne", tensors[1], tensors[1])
+        zero = b.constant(0, spec.gradient)
+        results.append(b.apply("where", is_nan, zero, zero))
+        targets.append(1)
+    # A copy of its own for each target: equal results are one node.
+    stores = [
+        b.make("copy", (node,), node.shape, node.dtype, target=at)
+        for node, at in zip(results, targets, strict=True)
+    ]
+    places = {node: at for at, node in enumerate([*tensors, numbers])}
+    places |= dict(zip(stores, targets, strict=True))
+    graph = Graph([*tensors, numbers], list(stores), [None] * len(stores))
+    return _compiled(graph, places)
+
+
+def _compiled(graph: Graph, places: dict[Node, int]) -> _Kernel:
+    segments = segment(graph)
+    (group,) = segments.groups
+    rendered = render(schedule("update", group, segments.stored), machine().features)
+    order = tuple(places[base] for base in rendered.bases)
+    return _Kernel(compiled_table("update", rendered.source), order)
+
+
+def _check(param: Tensor) -> None:
+    is_real = param.dtype in STORED and param.is_floating_point()
+    if not is_real or param.device.type != "cpu" or param.layout is not torch.strided:
+        raise DtypeError(
+            f"a parameter on {param.device}",
+            param.dtype,
+            expected="real floating-point numbers on the CPU",
+            remedy="use an optimizer of torch.optim for it",
+        )
+    if not Layout(tuple(param.shape), param.stride()).is_dense:
+        raise InvalidValueError(
+            "the strides of a parameter",
+            param.stride(),
+            expected="elements that fill a stretch of memory",
+            remedy="make the parameter of a contiguous tensor",
+        )
+
+
+def _laid_like(tensor: Tensor | None, param: Tensor) -> Tensor:
+    """A tensor whose elements lie as the parameter's do: itself, or a copy."""
+    assert tensor is not None
+    if tensor.stride() == param.stride():
+        return tensor
+    return torch.empty_like(param, dtype=tensor.dtype).copy_(tensor)
