@@ -15,6 +15,7 @@ import ctypes
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sympy
@@ -79,8 +80,9 @@ class _Fused(torch.optim.Optimizer):
         return loss
 
     def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """The numbers that the rule of a group takes at a step."""
-        raise NotImplementedError(type(self), group, step)
+        """The numbers that the rule of a group takes at a step; those of each class are its own."""
+        del group, step
+        return ()
 
     def _scale(self, gradients: list[Tensor]) -> float:
         if self.max_norm is None or not gradients:
@@ -93,23 +95,20 @@ class _Fused(torch.optim.Optimizer):
         """Takes the state of an optimizer of this kind, PyTorch's own included."""
         super().load_state_dict(state_dict)
         for param, state in self.state.items():
+            state["step"] = float(state.get("step", 0))
             for name in set(self.kept) & set(state):
                 # What was loaded may lie otherwise, or be of the parameter's dtype.
                 wide = state[name].to(compute_dtype(param.dtype))
                 state[name] = _laid_like(wide, param)
 
     def _update(self, group: dict[str, Any], params: list[Tensor], scale: float) -> None:
-        if not params:
-            return
-        states = [self._state_of(param) for param in params]
-        counters = [state["step"] for state in states]
-        torch._foreach_add_(counters, 1)
         sets: dict[tuple[float, torch.dtype, torch.dtype], list[list[Tensor]]] = {}
-        steps = torch.stack(counters).tolist()
-        for param, state, step in zip(params, states, steps, strict=True):
+        for param in params:
+            state = self._state_of(param)
+            state["step"] += 1
             gradient = _laid_like(param.grad, param)
             tensors = [param, gradient, *(state[name] for name in self.kept)]
-            sets.setdefault((step, param.dtype, gradient.dtype), []).append(tensors)
+            sets.setdefault((state["step"], param.dtype, gradient.dtype), []).append(tensors)
         for (step, dtype, kind), several in sets.items():
             numbers = self.numbers(group, int(step))
             spec = _Spec(type(self).rule, dtype, kind, len(self.kept), len(numbers), self.zero)
@@ -118,10 +117,12 @@ class _Fused(torch.optim.Optimizer):
             if self.zero and param.grad is not None and param.grad.stride() != param.stride():
                 param.grad.zero_()  # the kernel has zeroed a copy
 
-    def _state_of(self, param: Tensor) -> dict[str, Tensor]:
-        state: dict[str, Tensor] = self.state[param]
+    def _state_of(self, param: Tensor) -> dict[str, Any]:
+        state: dict[str, Any] = self.state[param]
         if not state:
-            state["step"] = torch.tensor(0.0)
+            # A number, which PyTorch's optimizers take where they load it: counting 100 tensors
+            # takes longer than all else that is done in Python here.
+            state["step"] = 0.0
             for name in self.kept:
                 state[name] = torch.zeros_like(param, dtype=compute_dtype(param.dtype))
         return state
@@ -287,10 +288,13 @@ class _Kernel:
         """Updates sets of a parameter, its gradient and what is kept, with the same numbers."""
         values = torch.tensor(numbers, dtype=torch.float64)
         width = len(self.order) + 1  # and a flag that the kernel never raises
+        in_order = itemgetter(*self.order)
         arguments: list[int] = []
         for tensors in sets:
-            addresses = [tensor.data_ptr() for tensor in tensors] + [values.data_ptr()]
-            arguments += [addresses[index] for index in self.order] + [0]
+            addresses = [tensor.data_ptr() for tensor in tensors]
+            addresses.append(values.data_ptr())
+            arguments.extend(in_order(addresses))
+            arguments.append(0)
         array = (ctypes.c_int64 * len(arguments))(*arguments)
         place, step = ctypes.addressof(array), width * ctypes.sizeof(ctypes.c_int64)
         items: list[int] = []
