@@ -253,5 +253,62 @@ done:
   ret void
 }
 
+; One thread's share of a table of work: the arguments, first and last row and part of each item.
+define internal void @k0.items(ptr %table, i64 %first, i64 %last) {
+entry:
+  br label %head
+head:
+  %item = phi i64 [ %first, %entry ], [ %next, %body ]
+  %going = icmp slt i64 %item, %last
+  br i1 %going, label %body, label %tail
+body:
+  %row = getelementptr [4 x i64], ptr %table, i64 %item
+  %args = load ptr, ptr %row
+  %1 = getelementptr i64, ptr %row, i64 1
+  %begin = load i64, ptr %1
+  %2 = getelementptr i64, ptr %row, i64 2
+  %end = load i64, ptr %2
+  %3 = getelementptr i64, ptr %row, i64 3
+  %part = load i64, ptr %3
+  call void @k0.rows(ptr %args, i64 %begin, i64 %end, i64 %part)
+  %next = add nsw i64 %item, 1
+  br label %head
+tail:
+  ret void
+}
+
+define internal void @k0.table_thread(ptr %data) {
+entry:
+  %1 = call i32 @omp_get_thread_num()
+  %2 = call i32 @omp_get_num_threads()
+  %thread = sext i32 %1 to i64
+  %threads = sext i32 %2 to i64
+  %table = load ptr, ptr %data
+  %3 = getelementptr i64, ptr %data, i64 1
+  %items = load i64, ptr %3
+  %4 = mul nsw i64 %thread, %items
+  %first = sdiv i64 %4, %threads
+  %5 = add nsw i64 %4, %items
+  %last = sdiv i64 %5, %threads
+  call void @k0.items(ptr %table, i64 %first, i64 %last)
+  ret void
+}
+
+define void @k0.table(ptr %table, i64 %items, i32 %threads) {
+entry:
+  %data = alloca [2 x i64]
+  %is_serial = icmp sle i32 %threads, 1
+  br i1 %is_serial, label %serial, label %parallel
+serial:
+  call void @k0.items(ptr %table, i64 0, i64 %items)
+  ret void
+parallel:
+  store ptr %table, ptr %data
+  %1 = getelementptr i64, ptr %data, i64 1
+  store i64 %items, ptr %1
+  call void @GOMP_parallel(ptr @k0.table_thread, ptr %data, i32 %threads, i32 0)
+  ret void
+}
+
 declare i64 @llvm.smin.i64(i64, i64)
 

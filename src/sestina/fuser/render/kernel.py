@@ -22,7 +22,7 @@ from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.random import BLOCK
 from sestina.fuser.render.access import Cursor, Memory, lanes_below, load_vector, store_vector
 from sestina.fuser.render.entry import entry_functions
-from sestina.fuser.render.randoms import block_counters, to_uniform, words
+from sestina.fuser.render.randoms import at_least, block_counters, to_uniform, words
 from sestina.fuser.render.totals import Totals
 from sestina.fuser.render.values import combine, convert, identity, operate, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
@@ -329,6 +329,10 @@ class _Rows:
             spread = w.splat(Value(start, torch.int64, is_vector=False))
             numbers = w.emit(f"add {spread}, {steps}", torch.int64, vector=True)
             return numbers if step.kind == "index" else self._uniform_any(step, numbers)
+        if step.kind == "ge" and self._is_mask(step, cursor):
+            uniform, probability = step.operands
+            word = self._words(uniform, cursor)[cursor.slot]
+            return at_least(w, word, probability.attributes["value"])
         operands = [self._column(operand, memo, cursor) for operand in step.operands]
         if step.kind == "take":
             index = self._index(step, operands[0], cursor.mask)
@@ -370,7 +374,17 @@ class _Rows:
             and all(is_known(stride) and stride % BLOCK == 0 for stride in others)
         )
 
+    def _is_mask(self, step: Step, cursor: Cursor) -> bool:
+        """Whether a step compares a random number, which is at hand as a word, with a constant."""
+        uniform, other = step.operands
+        is_random = uniform.kind == "uniform" and other.kind == "constant"
+        return is_random and self._is_aligned(uniform, cursor)
+
     def _uniform_block(self, step: Step, cursor: Cursor) -> Value:
+        return to_uniform(self.w, self._words(step, cursor)[cursor.slot])
+
+    def _words(self, step: Step, cursor: Cursor) -> list[str]:
+        """The words of a block of random numbers, made once for its four vectors."""
         key = (step, "words")
         if key not in cursor.shared:
             seed = convert(self.w, self._scalar(step.operands[0]), torch.int64)
@@ -379,7 +393,7 @@ class _Rows:
             cursor.shared[key] = words(self.w, low, high, seed.name, step.attributes["stream"])
         made = cursor.shared[key]
         assert isinstance(made, list)
-        return to_uniform(self.w, made[cursor.slot])
+        return made
 
     def _uniform_any(self, step: Step, numbers: Value) -> Value:
         """Of elements in any order: each lane computes its own counter and picks its word."""

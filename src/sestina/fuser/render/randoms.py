@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from sestina.fuser.random import MULTIPLIERS, ROUNDS, WEYL
 from sestina.fuser.render.writer import LANES, Value, Writer
 
-__all__ = ["block_counters", "to_uniform", "words"]
+__all__ = ["at_least", "block_counters", "to_uniform", "words"]
 
 _WORDS = f"<{LANES} x i32>"
 _HALVES = f"<{LANES // 2} x i64>"
@@ -62,6 +64,18 @@ def to_uniform(w: Writer, word: str) -> Value:
     value = w.emit(f"uitofp {_WORDS} {upper} to <{LANES} x float>", torch.float32, vector=True)
     scale = w.constant(2.0**-24, torch.float32, vector=True)
     return w.binary("fmul", value, scale)
+
+
+def at_least(w: Writer, word: str, probability: float) -> Value:
+    """Whether the number in [0, 1) of each word is no less than a probability.
+
+    As `to_uniform` and a comparison would tell, in one instruction: numbers are multiples of 2⁻²⁴.
+    """
+    threshold = min(max(math.ceil(probability * 2**24), 0), 2**24)
+    if threshold in {0, 2**24}:
+        return w.constant(threshold == 0, torch.bool, vector=True)
+    bound = f"splat (i32 {_signed(threshold << 8)})"
+    return w.emit(f"icmp uge {_WORDS} {word}, {bound}", torch.bool, vector=True)
 
 
 def _product(w: Writer, words_: str, multiplier: int) -> tuple[str, str]:
