@@ -39,6 +39,12 @@ COMMANDS: dict[str, Entry] = {
         attribute="doctor_command",
         summary="Show what this machine has, and what each missing part costs.",
     ),
+    "fuser": Entry(
+        module="sestina.cli.fuser",
+        attribute="commands",
+        summary="Show what the compiler makes of a model.",
+        extra="fuser",
+    ),
     "ntk": Entry(
         module="sestina.cli.ntk",
         attribute="commands",

@@ -21,11 +21,14 @@ with naming_extra("fuser"):
     from sestina.fuser.capture.fallbacks import FallbackWarning
     from sestina.fuser.memory import held_bytes, release_memory
     from sestina.fuser.options import FuserOptions
+    from sestina.fuser.report import Report, explain
 
 __all__ = [
     "FallbackWarning",
     "FuserOptions",
+    "Report",
     "backend",
+    "explain",
     "fuse",
     "held_bytes",
     "memory_efficient_fusion",

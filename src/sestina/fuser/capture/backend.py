@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
@@ -13,11 +16,42 @@ from torch._dynamo.backends.common import aot_autograd
 from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.randomness import make_regenerable
-from sestina.fuser.launch.program import assemble
+from sestina.fuser.ir.nodes import Graph
+from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
 from sestina.fuser.options import FuserOptions
 
-__all__ = ["backend", "compilers"]
+__all__ = ["Compiled", "backend", "compilers", "listening"]
+
+
+@dataclass(slots=True)
+class Compiled:
+    """One graph that was compiled, for those who listen.
+
+    Attributes:
+        graph: its IR.
+        reasons: for each operation that ATen computes for want of a lowering, why.
+        program: what runs it; replace its `run` to run something else.
+        seconds: that planning, generating and compiling took.
+    """
+
+    graph: Graph
+    reasons: dict[str, str]
+    program: Program
+    seconds: float
+
+
+_listeners: list[Callable[[Compiled], None]] = []
+
+
+@contextmanager
+def listening(tell: Callable[[Compiled], None]) -> Iterator[None]:
+    """Tells of each graph that is compiled within the block, in any thread."""
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        _listeners.remove(tell)
 
 
 def backend(
@@ -84,6 +118,17 @@ def _compiled(
         tell_graph(str(reason), strict=options.strict)
         return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
     tell_operations(lowered.reasons, strict=options.strict)
-    run = assemble(lowered.graph).run
+    start = time.perf_counter()
+    program = assemble(lowered.graph)
+    run: Callable[..., Any] = program.run
+    if _listeners:
+        seconds = time.perf_counter() - start
+        compiled = Compiled(lowered.graph, lowered.reasons, program, seconds)
+        for tell in _listeners:
+            tell(compiled)
+
+        def run(args: list[Any]) -> list[Any]:  # the program's own may be replaced
+            return program.run(args)
+
     run._boxed_call = True  # type: ignore[attr-defined]
     return run

@@ -7,7 +7,9 @@ tensor has the name that it has in the IR and is dropped after its last use.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import linecache
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -47,12 +49,58 @@ class Program:
     """
 
     def __init__(
-        self, run: Callable[..., Any], source: str, kernels: list[Rendered], segments: Segments
+        self,
+        source: str,
+        names: dict[str, Any],
+        kernels: list[Rendered],
+        segments: Segments,
     ) -> None:
-        self.run = run
         self.source = source
         self.kernels = kernels
         self.segments = segments
+        self._names = names
+        self.run: Callable[[list[Any]], list[Any]] = _executed(source, names)
+
+    def timed(self, tell: Callable[[str, float], None]) -> Callable[[list[Any]], list[Any]]:
+        """The function that runs the graph and tells how long each kernel and call of ATen took.
+
+        Args:
+            tell: is given `k0`, `k1`, … or the name of the tensor that ATen made, and seconds.
+        """
+        lines = []
+        for line in self.source.splitlines():
+            word = line.split()[0] if line.strip() else ""
+            is_kernel = line.startswith("    k") and "(" in word
+            lines.append(line)
+            if line.startswith("    ") and not word.startswith(("#", "return")):
+                name = word.partition("(")[0] if is_kernel or " = empty(" not in line else ""
+                lines.append(f"    tick({name!r})")
+        clock = _Clock(tell)
+        run = _executed("\n".join([*lines, ""]), self._names | {"tick": clock.tick})
+
+        def timed_run(args: list[Any]) -> list[Any]:
+            clock.start()
+            return run(args)
+
+        return timed_run
+
+
+class _Clock:
+    """Time between ticks."""
+
+    def __init__(self, tell: Callable[[str, float], None]) -> None:
+        self.tell, self.last = tell, 0.0
+
+    def start(self) -> None:
+        """Begins to count."""
+        self.last = time.perf_counter()
+
+    def tick(self, name: str) -> None:
+        """Tells the time since the last tick, and begins anew."""
+        now = time.perf_counter()
+        if name:
+            self.tell(name, now - self.last)
+        self.last = time.perf_counter()
 
 
 def assemble(graph: Graph) -> Program:
@@ -103,11 +151,7 @@ class _Assembly:
         results = ", ".join(self._result(*pair) for pair in self._outputs())
         self.line(f"return [{results}]")
         source = "\n".join(["def run(args):", *self.lines, ""])
-        filename = f"<sestina program {id(self)}>"
-        # What tracebacks and profilers show.
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        exec(compile(source, filename, "exec"), self.names)  # noqa: S102 - written just above
-        return Program(self.names["run"], source, self.kernels, self.segments)
+        return Program(source, self.names, self.kernels, self.segments)
 
     def line(self, text: str) -> None:
         """One statement."""
@@ -300,6 +344,20 @@ class _Assembly:
         self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
         if has_flag:
             self.line("if flag.value: refuse_index()")
+
+
+_numbers = itertools.count()
+
+
+def _executed(source: str, names: dict[str, Any]) -> Callable[[list[Any]], list[Any]]:
+    """The function `run` that a source defines."""
+    filename = f"<sestina program {next(_numbers)}>"
+    # What tracebacks and profilers show.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    space = dict(names)
+    exec(compile(source, filename, "exec"), space)  # noqa: S102 - this file has written it
+    run: Callable[[list[Any]], list[Any]] = space["run"]
+    return run
 
 
 def _refuse_index() -> None:

@@ -36,7 +36,7 @@ LEFT_TO_ATEN = frozenset(
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),
-        *("cat", "constant_pad_nd", "slice_backward", "select_backward"),
+        *("cat", "stack", "constant_pad_nd", "slice_backward", "select_backward"),
         *("slice_scatter", "select_scatter", "embedding_dense_backward"),
     }
 )

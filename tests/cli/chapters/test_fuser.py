@@ -1,0 +1,47 @@
+"""The chapter of `sestina.fuser`, run small: what it shows is what it measured."""
+
+import pytest
+import torch
+
+from sestina.cli.book import Chapter, Picture, Table, Text
+from sestina.cli.chapters import fuser
+from sestina.cli.tour import find_chapters
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    torch._dynamo.reset()
+    book = Chapter(
+        room="fuser",
+        title=fuser.TITLE,
+        folder=tmp_path_factory.mktemp("chapter"),
+        quick=True,
+        say=lambda line: None,
+        progress=lambda done, total, label: None,
+    )
+    before = torch.get_num_threads()
+    fuser.run(book)
+    assert torch.get_num_threads() == before
+    return book
+
+
+def test_kernels_times_and_losses_are_shown(book):
+    kernels, steps = [block for block in book.blocks if isinstance(block, Table)]
+    assert len(kernels.rows) == 6
+    assert [row[0] for row in steps.rows] == ["sestina", "eager"]
+    losses = [[float(value) for value in row[2:]] for row in steps.rows]
+    # Before the first update both are the same model; the masks differ.
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=0.02)
+    assert all(last < first for first, last in losses)
+    assert [block.file for block in book.blocks if isinstance(block, Picture)] == ["losses.png"]
+
+
+def test_the_ratio_is_that_of_the_times(book):
+    _, steps = [block for block in book.blocks if isinstance(block, Table)]
+    ours, eager = (float(row[1]) for row in steps.rows)
+    (said,) = [b.text for b in book.blocks if isinstance(b, Text) and "times as long" in b.text]
+    assert f"{eager / ours:.1f}" in said or f"{eager / ours:.2f}" in said
+
+
+def test_the_tour_finds_the_chapter():
+    assert "fuser" in find_chapters()
