@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
+from sestina.cli.fuser import caching
 from sestina.cli.main import main
+from sestina.fuser.compile.cache import Cache
 
 SCRIPT = """
 import sys
@@ -69,3 +71,17 @@ def test_ir_and_source_can_be_read(capsys):
 def test_what_cannot_be_explained_is_an_error_with_a_remedy(arguments, said, capsys):
     assert main(["fuser", "explain", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_kept_kernels_are_listed_and_cleared(capsys, tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "kernels")
+    monkeypatch.setattr(caching, "kernel_cache", lambda: cache)
+    assert main(["fuser", "cache", "list"]) == 0
+    assert "no kernels" in capsys.readouterr().out
+    cache.put("a" * 64, b"code")
+    assert main(["fuser", "cache", "list", "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert listed["kernel"] == "a" * 16
+    assert main(["fuser", "cache", "clear"]) == 0
+    assert "removed 1 kernels" in capsys.readouterr().out
+    assert cache.kernels() == []

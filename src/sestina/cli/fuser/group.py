@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sestina.cli.fuser.caching import cache_commands
 from sestina.cli.fuser.explaining import explain_command
 
 __all__ = ["commands"]
@@ -18,3 +19,4 @@ def commands() -> None:
 
 
 commands.add_command(explain_command)
+commands.add_command(cache_commands)

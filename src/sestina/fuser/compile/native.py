@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import torch
 
-__all__ = ["Machine", "compiled", "compiled_table", "machine"]
+from sestina.fuser.compile.cache import Cache, default_folder
+
+__all__ = ["Machine", "compiled", "compiled_table", "kernel_cache", "machine"]
 
 _logger = logging.getLogger(__name__)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
@@ -74,7 +78,24 @@ def compiled_table(name: str, source: str) -> Callable[..., None]:
     return _linked(f"{name}.table", _object_code(source), _TABLE)
 
 
+@functools.cache
+def kernel_cache() -> Cache:
+    """Where this process keeps object code."""
+    return Cache(default_folder())
+
+
 def _object_code(source: str) -> bytes:
+    this = machine()
+    facts = (source, llvmlite.__version__, llvm.llvm_version_info, this.cpu, sorted(this.features))
+    key = hashlib.sha256(repr(facts).encode()).hexdigest()
+    code = kernel_cache().get(key)
+    if code is None:
+        code = _generated_code(source)
+        kernel_cache().put(key, code)
+    return code
+
+
+def _generated_code(source: str) -> bytes:
     target = _target_machine()
     module = llvm.parse_assembly(source)
     module.triple, module.data_layout = target.triple, str(target.target_data)
