@@ -19,7 +19,7 @@ def cache_commands() -> None:
 
 @cache_commands.command("list")
 @json_option
-def list_command(*, as_json: bool) -> None:
+def _list_command(*, as_json: bool) -> None:
     """List compiled kernels, the last used first."""
     records: list[dict[str, object]] = [
         {
@@ -39,7 +39,7 @@ def list_command(*, as_json: bool) -> None:
 
 @cache_commands.command("clear")
 @json_option
-def clear_command(*, as_json: bool) -> None:
+def _clear_command(*, as_json: bool) -> None:
     """Remove every compiled kernel; they are compiled again when they are needed."""
     count = kernel_cache().clear()
     if as_json:

@@ -1,0 +1,205 @@
+"""Training as people do it: accumulation, checkpointing, several processes, models of a hub."""
+
+import copy
+import os
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from sestina.fuser import fuse
+from sestina.fuser.optim import AdamW
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch._dynamo.reset()
+
+
+class Block(nn.Module):
+    """A residual layer that recomputes itself in the backward pass if asked."""
+
+    def __init__(self, width, *, again=False):
+        super().__init__()
+        self.norm, self.wide, self.narrow = (
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(2 * width, width),
+        )
+        self.again = again
+
+    def inner(self, x):
+        return x + self.narrow(functional.gelu(self.wide(self.norm(x))))
+
+    def forward(self, x):
+        return checkpoint(self.inner, x, use_reentrant=False) if self.again else self.inner(x)
+
+
+def steps(model, compiled, count=3, accumulate=1):
+    optimizer = AdamW(model.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(0)
+    losses = []
+    for _ in range(count):
+        for _ in range(accumulate):
+            loss = compiled(torch.randn(6, 32, generator=generator)).pow(2).mean()
+            (loss / accumulate).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "checkpointed"])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_three_steps_are_those_of_eager(again, accumulate):
+    torch.manual_seed(0)
+    model = nn.Sequential(Block(32, again=again), Block(32, again=again))
+    other = copy.deepcopy(model)
+    mine = steps(model, fuse(model), accumulate=accumulate)
+    assert mine == pytest.approx(steps(other, other, accumulate=accumulate), rel=1e-4)
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        # AdamW's first steps are signs of gradients: where one is nearly 0 they may differ.
+        assert (p - q).abs().mean() < 1e-4
+
+
+def test_checkpointed_dropout_draws_its_mask_again():
+    def dropped(x):
+        return functional.dropout(x, 0.5)
+
+    made = fuse(lambda x: checkpoint(dropped, x, use_reentrant=False) * 2)
+    leaf = torch.ones(32, 64, requires_grad=True)
+    result = made(leaf)
+    result.sum().backward()
+    assert torch.equal(result == 0, leaf.grad == 0)
+
+
+def _train_in_a_group(rank, port, found):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    try:
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        model = nn.parallel.DistributedDataParallel(Block(32))
+        compiled = fuse(model)
+        for step in range(2):
+            x = torch.randn(6, 32, generator=torch.Generator().manual_seed(10 * step + rank))
+            compiled(x).pow(2).mean().backward()
+        found[rank] = [p.grad.tolist() for p in model.parameters()]
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_agree_on_their_gradients(unused_port):
+    with mp.Manager() as manager:
+        found = manager.dict()
+        mp.spawn(_train_in_a_group, (unused_port, found), nprocs=2)
+        first, second = ([torch.tensor(gradient) for gradient in found[rank]] for rank in range(2))
+    torch.manual_seed(0)
+    model = Block(32)
+    for step in range(2):
+        for rank in range(2):
+            x = torch.randn(6, 32, generator=torch.Generator().manual_seed(10 * step + rank))
+            (model(x).pow(2).mean() / 2).backward()
+    for mine, other, alone in zip(first, second, model.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
+        torch.testing.assert_close(mine, alone.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def unused_port():
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def hub_model(name):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokens = torch.randint(0, 100, (2, 16), generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    words = {"input_ids": tokens, "labels": tokens}
+    seen = {"pixel_values": images, "labels": torch.tensor([0, 1])}
+    made = {
+        "BERT": lambda t: (
+            t.BertForMaskedLM(t.BertConfig(**sizes, intermediate_size=64, vocab_size=100)),
+            words,
+        ),
+        "Llama": lambda t: (
+            t.LlamaForCausalLM(
+                t.LlamaConfig(
+                    **sizes, intermediate_size=64, vocab_size=100, bos_token_id=0, eos_token_id=1
+                )
+            ),
+            words,
+        ),
+        "T5": lambda t: (
+            t.T5ForConditionalGeneration(
+                t.T5Config(
+                    d_model=32,
+                    d_kv=16,
+                    d_ff=64,
+                    num_layers=2,
+                    num_heads=2,
+                    vocab_size=100,
+                    decoder_start_token_id=0,
+                )
+            ),
+            words,
+        ),
+        "ViT": lambda t: (
+            t.ViTForImageClassification(
+                t.ViTConfig(**sizes, intermediate_size=64, image_size=32, patch_size=8)
+            ),
+            seen,
+        ),
+        "ResNet": lambda t: (
+            t.ResNetForImageClassification(
+                t.ResNetConfig(
+                    embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
+                )
+            ),
+            seen,
+        ),
+        "ConvNeXt": lambda t: (
+            t.ConvNextForImageClassification(
+                t.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+            ),
+            seen,
+        ),
+    }[name]
+    torch.manual_seed(0)
+    return made(transformers)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["BERT", "Llama", "T5", "ViT", "ResNet", "ConvNeXt"])
+def test_three_steps_of_a_model_are_those_of_eager(name):
+    model, batch = hub_model(name)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for attribute in ("dropout_prob", "attention_dropout", "dropout"):
+            if isinstance(getattr(module, attribute, None), float):
+                setattr(module, attribute, 0.0)
+    other = copy.deepcopy(model)
+    losses = {}
+    for label, one, call in (("ours", model, fuse(model)), ("eager", other, other)):
+        one.train()
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.05)
+        losses[label] = []
+        for _ in range(3):
+            loss = call(**batch).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses[label].append(float(loss.detach()))
+    assert losses["ours"] == pytest.approx(losses["eager"], rel=2e-4)
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
