@@ -31,3 +31,11 @@ def test_threads_are_those_of_pytorch():
 def test_source_that_is_none_is_refused_by_llvm():
     with pytest.raises(RuntimeError, match="parsing error"):
         compiled("kernel", "define nothing")
+
+
+def test_kernels_that_are_alike_are_one_function():
+    x = torch.arange(100.0)
+    source = source_of(lambda x: x * 3, x)
+    first = compiled("kernel", source)
+    assert compiled("kernel", "; another comment\n" + source) is first
+    assert compiled("kernel", source_of(lambda x: x * 4, x)) is not first

@@ -152,6 +152,10 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
     compiled: Any = torch.compile(function, backend=backend)
     with listening(found.append):
         _call(compiled, args, kwargs)
+        first = len(found)
+        # A second call may be captured anew, with what the first one has changed.
+        _call(compiled, args, kwargs)
+    found = found[first:] or found
     times: dict[str, list[float]] = defaultdict(list)
     for number, one in enumerate(found):
         one.program.run = one.program.timed(functools.partial(_note, times, number))
@@ -172,8 +176,8 @@ def report_of(found: list[Compiled], seconds: dict[str, float] | None = None) ->
     kernels, calls = [], []
     for number, one in enumerate(found):
         kernels += [
-            _kernel_report(f"{number}.{rendered.kernel.name}", rendered, seconds)
-            for rendered in one.program.kernels
+            _kernel_report(f"{number}.k{index}", rendered, seconds)
+            for index, rendered in enumerate(one.program.kernels)
         ]
         calls += _call_reports(number, one, seconds)
         for _, reason in one.program.segments.refusals:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -67,7 +68,7 @@ def compiled(name: str, source: str) -> Callable[..., None]:
     The function takes the array's address, the count, the chunk, the number of parts and that of
     threads; see `sestina.fuser.render.kernel`. It lives as long as it is referred to.
     """
-    return _linked(name, _object_code(source), _SIGNATURE)
+    return _function(name, source, _SIGNATURE)
 
 
 def compiled_table(name: str, source: str) -> Callable[..., None]:
@@ -75,7 +76,7 @@ def compiled_table(name: str, source: str) -> Callable[..., None]:
 
     An item is four i64: the address of the array of arguments, first row, last row and part.
     """
-    return _linked(f"{name}.table", _object_code(source), _TABLE)
+    return _function(f"{name}.table", source, _TABLE)
 
 
 @functools.cache
@@ -84,15 +85,30 @@ def kernel_cache() -> Cache:
     return Cache(default_folder())
 
 
-def _object_code(source: str) -> bytes:
-    this = machine()
-    facts = (source, llvmlite.__version__, llvm.llvm_version_info, this.cpu, sorted(this.features))
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()
+# Layers of a model are alike, and so are their kernels: each is compiled and linked once.
+_functions: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
+
+
+def _function(symbol: str, source: str, signature: tuple[Any, ...]) -> Callable[..., None]:
+    key = _key(source)
+    known: Callable[..., None] | None = _functions.get((symbol, key))
+    if known is not None:
+        return known
     code = kernel_cache().get(key)
     if code is None:
         code = _generated_code(source)
         kernel_cache().put(key, code)
-    return code
+    made = _linked(symbol, code, signature)
+    _functions[symbol, key] = made
+    return made
+
+
+def _key(source: str) -> str:
+    """A digest of all that the code of a source depends on; comments say which graph it is of."""
+    this = machine()
+    lines = [line for line in source.splitlines() if not line.lstrip().startswith(";")]
+    facts = (lines, llvmlite.__version__, llvm.llvm_version_info, this.cpu, sorted(this.features))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _generated_code(source: str) -> bytes:

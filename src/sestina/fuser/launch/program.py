@@ -32,6 +32,7 @@ from sestina.fuser.segment.groups import Group, Segments, segment
 __all__ = ["Program", "assemble"]
 
 _ATEN = torch.ops.aten
+_KERNEL = "kernel"
 # Calls that can write into memory that is there, so that large results come from the pool.
 _INTO = {
     _ATEN.bmm.default: _ATEN.bmm.out,
@@ -127,6 +128,8 @@ class _Assembly:
             "refuse_index": _refuse_index,
             "laid_out": _laid_out,
         }
+        # The results of calls with several.
+        self.items = [node for node in graph.nodes if node.kind == "item"]
         self.last_use = self._last_uses()
 
     def program(self) -> Program:
@@ -282,18 +285,14 @@ class _Assembly:
     def _items_of(self, node: Node) -> list[Node]:
         return [item for item in self.items if item.inputs[0] is node]
 
-    @property
-    def items(self) -> list[Node]:
-        """The results of calls with several."""
-        return [node for node in self.graph.nodes if node.kind == "item"]
-
     def _kernel(self, group: Group) -> None:
         name = f"k{len(self.kernels)}"
         stored = self.segments.stored
-        rendered = render(schedule(name, group, stored), machine().features)
+        # One name for all: kernels that are alike have the same source, and are compiled once.
+        rendered = render(schedule(_KERNEL, group, stored), machine().features)
         self.kernels.append(rendered)
         kernel = rendered.kernel
-        self.names[name] = compiled(name, rendered.source)
+        self.names[name] = compiled(_KERNEL, rendered.source)
         self.line("# " + ", ".join(dict.fromkeys(node.kind for node in group.nodes)))
         for node in group.nodes:
             if node in stored:

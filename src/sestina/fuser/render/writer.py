@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,14 +55,23 @@ def number(value: float, dtype: torch.dtype) -> str:
     """A literal; floats by their bits, so that none is rounded on the way."""
     if not dtype.is_floating_point:
         return str(int(value))
-    if dtype is not torch.float64:
-        value = float(torch.tensor(value, dtype=dtype))
     if dtype is torch.float16:
-        return f"0xH{struct.unpack('H', struct.pack('e', value))[0]:04X}"
+        return f"0xH{struct.unpack('H', _packed('e', value))[0]:04X}"
     if dtype is torch.bfloat16:
-        # Held as its 16 bits, which are the upper ones of the float.
-        return str(struct.unpack("I", struct.pack("f", value))[0] >> 16)
+        # Held as its 16 bits: the upper ones of the float, rounded to nearest, ties to even.
+        bits: int = struct.unpack("I", _packed("f", value))[0]
+        return str(bits + 0x7FFF + (bits >> 16 & 1) >> 16) if not math.isnan(value) else str(0x7FC0)
+    if dtype is torch.float32:
+        (value,) = struct.unpack("f", _packed("f", value))
     return f"0x{struct.unpack('Q', struct.pack('d', value))[0]:016X}"
+
+
+def _packed(kind: str, value: float) -> bytes:
+    """The bytes of a float of some size; what is too large is infinite."""
+    try:
+        return struct.pack(kind, value)
+    except OverflowError:
+        return struct.pack(kind, math.copysign(math.inf, value))
 
 
 class Writer:
