@@ -53,7 +53,7 @@ def test_ir_and_source_can_be_read(capsys):
     assert main(["fuser", "explain", "script.py", "16", "--graph", "--source", "0.k0"]) == 0
     out = capsys.readouterr().out
     assert "float32[3, 16] = exp(" in out
-    assert "define void @kernel.rows" in out
+    assert "define void @rows" in out
 
 
 @pytest.mark.parametrize(

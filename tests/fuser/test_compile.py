@@ -13,12 +13,12 @@ from tests.fuser.captured import lowered
 def source_of(function, *arguments):
     segments = segment(lowered(function, *arguments).graph)
     (group,) = segments.groups
-    return render(schedule("kernel", group, segments.stored), machine().features).source
+    return render(schedule(group, segments.stored), machine().features).source
 
 
 def test_a_kernel_can_be_called_from_the_array_of_its_arguments():
     x, y = torch.arange(100.0), torch.zeros(100)
-    function = compiled("kernel", source_of(lambda x: x * 3, x))
+    function = compiled(source_of(lambda x: x * 3, x), has_finish=False)
     function((ctypes.c_int64 * 3)(x.data_ptr(), y.data_ptr(), 0), 100, 64, 2, 1)
     assert torch.equal(y, x * 3)
 
@@ -30,12 +30,14 @@ def test_threads_are_those_of_pytorch():
 
 def test_source_that_is_none_is_refused_by_llvm():
     with pytest.raises(RuntimeError, match="parsing error"):
-        compiled("kernel", "define nothing")
+        compiled("define nothing", has_finish=False)
 
 
 def test_kernels_that_are_alike_are_one_function():
     x = torch.arange(100.0)
     source = source_of(lambda x: x * 3, x)
-    first = compiled("kernel", source)
-    assert compiled("kernel", "; another comment\n" + source) is first
-    assert compiled("kernel", source_of(lambda x: x * 4, x)) is not first
+    first = compiled(source, has_finish=False)
+    again = compiled("; another comment\n" + source, has_finish=False)
+    assert again.kernel is first.kernel
+    other = compiled(source_of(lambda x: x * 4, x), has_finish=False)
+    assert other.kernel is not first.kernel

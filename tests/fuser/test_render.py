@@ -17,7 +17,7 @@ from tests.fuser.captured import lowered, run
 def rendered(function, *arguments, features=frozenset()):
     segments = segment(lowered(function, *arguments).graph)
     (group,) = segments.groups
-    return render(schedule("k0", group, segments.stored), features)
+    return render(schedule(group, segments.stored), features)
 
 
 # Errors in units of the last place of the true value; the table in render/mathematics.py.

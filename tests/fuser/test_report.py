@@ -13,7 +13,7 @@ def test_kernels_calls_and_reasons_are_reported():
     (kernel,) = report.kernels
     assert kernel.operations == ("add", "mul", "erf")
     assert kernel.name == "0.k0"
-    assert "define void @kernel" in kernel.source
+    assert "define void @rows" in kernel.source
     assert [(call.target, call.count, call.reason) for call in report.calls] == [
         ("aten.mm.default", 1, None)
     ]

@@ -9,7 +9,7 @@ from tests.fuser.captured import lowered
 def kernel_of(function, *arguments):
     segments = segment(lowered(function, *arguments).graph)
     (group,) = segments.groups
-    return schedule("k", group, segments.stored)
+    return schedule(group, segments.stored)
 
 
 x = torch.zeros(8, 4, 32)

@@ -357,9 +357,9 @@ def _kernel(spec: _Spec) -> _Kernel:
 def _compiled(graph: Graph, places: dict[Node, int]) -> _Kernel:
     segments = segment(graph)
     (group,) = segments.groups
-    rendered = render(schedule("kernel", group, segments.stored), machine().features)
+    rendered = render(schedule(group, segments.stored), machine().features)
     order = tuple(places[base] for base in rendered.bases)
-    return _Kernel(compiled_table("kernel", rendered.source), order)
+    return _Kernel(compiled_table(rendered.source), order)
 
 
 def _check(param: Tensor) -> None:

@@ -23,13 +23,14 @@ import llvmlite.binding as llvm
 import torch
 
 from sestina.fuser.compile.cache import Cache, default_folder
+from sestina.fuser.render.entry import RUNTIME
 
 __all__ = ["Machine", "compiled", "compiled_table", "kernel_cache", "machine"]
 
 _logger = logging.getLogger(__name__)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-_TABLE = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
-_SIGNATURE = (ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_int32)
+_RUN = (*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_int32)
+_RUN_TABLE = (*[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +63,58 @@ def machine() -> Machine:
     return Machine(llvm.get_host_cpu_name(), names, _openmp())
 
 
-def compiled(name: str, source: str) -> Callable[..., None]:
-    """The kernel of that name in a module, as a function of the array of its arguments.
+def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
+    """A kernel as a function of the array of its arguments.
 
-    The function takes the array's address, the count, the chunk, the number of parts and that of
-    threads; see `sestina.fuser.render.kernel`. It lives as long as it is referred to.
+    Args:
+        source: of its module; see `sestina.fuser.render.kernel`.
+        has_finish: whether there is something to do when all parts are done.
+
+    Returns:
+        A function of the array's address, the count, the chunk, the number of parts and that of
+        threads. The kernel's code lives as long as it does.
     """
-    return _function(name, source, _SIGNATURE)
+    kernel = _native(source, has_finish=has_finish)
+    called = functools.partial(_runtime().run, kernel.rows, kernel.finish)
+    called.kernel = kernel  # type: ignore[attr-defined]  # to live as long
+    return called
 
 
-def compiled_table(name: str, source: str) -> Callable[..., None]:
+def compiled_table(source: str) -> Callable[..., None]:
     """The same kernel as a function of a table of work: its address, its items, the threads.
 
     An item is four i64: the address of the array of arguments, first row, last row and part.
     """
-    return _function(f"{name}.table", source, _TABLE)
+    kernel = _native(source, has_finish=False)
+    called = functools.partial(_runtime().run_table, kernel.rows)
+    called.kernel = kernel  # type: ignore[attr-defined]
+    return called
+
+
+class _Native:
+    """A kernel's code in memory."""
+
+    __slots__ = ("__weakref__", "finish", "rows", "tracker")
+
+    def __init__(self, rows: int, finish: int, tracker: Any) -> None:
+        self.rows, self.finish, self.tracker = rows, finish, tracker
+
+
+@dataclass(frozen=True, slots=True)
+class _Runtime:
+    """What runs kernels, compiled."""
+
+    run: Callable[..., None]
+    run_table: Callable[..., None]
+    tracker: Any
+
+
+@functools.cache
+def _runtime() -> _Runtime:
+    tracker = _linked(_object_code(RUNTIME), ("run", "run_table"))
+    run: Any = ctypes.CFUNCTYPE(None, *_RUN)(tracker["run"])
+    run_table: Any = ctypes.CFUNCTYPE(None, *_RUN_TABLE)(tracker["run_table"])
+    return _Runtime(run, run_table, tracker)
 
 
 @functools.cache
@@ -86,21 +124,27 @@ def kernel_cache() -> Cache:
 
 
 # Layers of a model are alike, and so are their kernels: each is compiled and linked once.
-_functions: WeakValueDictionary[tuple[str, str], Any] = WeakValueDictionary()
+_known: WeakValueDictionary[str, _Native] = WeakValueDictionary()
 
 
-def _function(symbol: str, source: str, signature: tuple[Any, ...]) -> Callable[..., None]:
+def _native(source: str, *, has_finish: bool) -> _Native:
     key = _key(source)
-    known: Callable[..., None] | None = _functions.get((symbol, key))
-    if known is not None:
-        return known
+    kernel = _known.get(key)
+    if kernel is None:
+        names = ("rows", "finish") if has_finish else ("rows",)
+        tracker = _linked(_object_code(source), names)
+        finish = tracker["finish"] if has_finish else 0
+        kernel = _known[key] = _Native(tracker["rows"], finish, tracker)
+    return kernel
+
+
+def _object_code(source: str) -> bytes:
+    key = _key(source)
     code = kernel_cache().get(key)
     if code is None:
         code = _generated_code(source)
         kernel_cache().put(key, code)
-    made = _linked(symbol, code, signature)
-    _functions[symbol, key] = made
-    return made
+    return code
 
 
 def _key(source: str) -> str:
@@ -127,16 +171,15 @@ def _generated_code(source: str) -> bytes:
 _numbers = itertools.count()
 
 
-def _linked(name: str, code: bytes, signature: tuple[Any, ...]) -> Callable[..., None]:
+def _linked(code: bytes, names: tuple[str, ...]) -> Any:
+    """The code in memory, which goes when this does; its functions' addresses by name."""
     library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
     addresses = machine().openmp or (_address_of_abort(),) * len(_OPENMP)
     for symbol, address in zip(_OPENMP, addresses, strict=True):
         library.import_symbol(symbol, address)
-    library.export_symbol(name)
-    tracker = library.link(_jit(), f"sestina_{next(_numbers)}")
-    function: Any = ctypes.CFUNCTYPE(None, *signature)(tracker[name])
-    function.tracker = tracker  # the code goes when this does
-    return function  # type: ignore[no-any-return]
+    for name in names:
+        library.export_symbol(name)
+    return library.link(_jit(), f"sestina_{next(_numbers)}")
 
 
 @functools.cache

@@ -32,7 +32,6 @@ from sestina.fuser.segment.groups import Group, Segments, segment
 __all__ = ["Program", "assemble"]
 
 _ATEN = torch.ops.aten
-_KERNEL = "kernel"
 # Calls that can write into memory that is there, so that large results come from the pool.
 _INTO = {
     _ATEN.bmm.default: _ATEN.bmm.out,
@@ -288,11 +287,10 @@ class _Assembly:
     def _kernel(self, group: Group) -> None:
         name = f"k{len(self.kernels)}"
         stored = self.segments.stored
-        # One name for all: kernels that are alike have the same source, and are compiled once.
-        rendered = render(schedule(_KERNEL, group, stored), machine().features)
+        rendered = render(schedule(group, stored), machine().features)
         self.kernels.append(rendered)
         kernel = rendered.kernel
-        self.names[name] = compiled(_KERNEL, rendered.source)
+        self.names[name] = compiled(rendered.source, has_finish=bool(rendered.totals))
         self.line("# " + ", ".join(dict.fromkeys(node.kind for node in group.nodes)))
         for node in group.nodes:
             if node in stored:

@@ -1,8 +1,7 @@
 """A kernel as a module of LLVM IR.
 
-    @NAME.rows(args, begin, end, part)   the rows of one part, in one thread
-    @NAME.finish(args, parts)            sums over all parts, always in the same order
-    @NAME(args, count, chunk, parts, threads)   all of it; parts are dealt out to threads
+    @rows(args, begin, end, part)   the rows of one part, in one thread
+    @finish(args, parts)            sums over all parts, always in the same order; if there are any
 
 How rows are divided into parts depends on sizes alone, so results don't depend on the threads.
 Arguments are an array of i64: the tensors' addresses, one of partial results for each total, that
@@ -21,7 +20,6 @@ from sestina.fuser.ir.nodes import Node
 from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.random import BLOCK
 from sestina.fuser.render.access import Cursor, Memory, lanes_below, load_vector, store_vector
-from sestina.fuser.render.entry import entry_functions
 from sestina.fuser.render.randoms import at_least, block_counters, to_uniform, words
 from sestina.fuser.render.totals import Totals
 from sestina.fuser.render.values import combine, convert, identity, operate, total_of
@@ -57,15 +55,17 @@ def render(kernel: Kernel, features: frozenset[str]) -> Rendered:
     """The LLVM IR of a kernel for a CPU with these features."""
     rows = _Rows(kernel, features)
     body = rows.written()
-    finish, more = rows.totals.finish(features)
+    functions = []
     parameters = rows.memory.parameters
-    body = _with_arguments(body, kernel, parameters)
-    finish = _with_arguments(finish, kernel, more | parameters)
-    assert set(more) <= set(parameters), "sizes of the columns are known to the rows"
+    if kernel.totals:
+        finish, more = rows.totals.finish(features)
+        assert set(more) <= set(parameters), "sizes of the columns are known to the rows"
+        functions = [_with_arguments(finish, kernel, more | parameters)]
+    functions.insert(0, _with_arguments(body, kernel, parameters))
     declares = sorted(rows.w.declares | rows.totals.declares)
-    header = [f"; {node}" for node in kernel.nodes]
-    entry = entry_functions(kernel.name)
-    source = "\n\n".join(["\n".join(header), "\n".join(declares), body, finish, entry, ""])
+    header = "\n".join(f"; {node}" for node in kernel.nodes)
+    parts = [header, *(["\n".join(declares)] if declares else []), *functions, ""]
+    source = "\n\n".join(parts)
     return Rendered(kernel, source, kernel.bases, kernel.totals, tuple(parameters))
 
 
@@ -122,9 +122,7 @@ class _Rows:
             bad = w.raw(f"load i1, ptr {self.bad}")
             word = w.raw(f"zext i1 {bad} to i32")
             w.line(f"%ignored = atomicrmw or ptr %flag, i32 {word} monotonic")
-        return w.function(
-            f"@{self.kernel.name}.rows(ptr %args, i64 %begin, i64 %end, i64 %part) noinline"
-        )
+        return w.function("@rows(ptr %args, i64 %begin, i64 %end, i64 %part)")
 
     def _row(self, row: str | None) -> None:
         w = self.w

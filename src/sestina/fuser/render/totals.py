@@ -92,7 +92,7 @@ class Totals:
             else:
                 self._finish_single(root)
         self.declares = w.declares
-        text = w.function(f"@{self.kernel.name}.finish(ptr %args, i64 %parts) noinline")
+        text = w.function("@finish(ptr %args, i64 %parts)")
         more = self.memory.parameters
         rows_memory.parameters |= more
         return text, more

@@ -47,7 +47,6 @@ class Kernel:
         totals: those roots that sum over rows, and so need a place for each part of the rows.
     """
 
-    name: str
     loops: Loops
     passes: tuple[Pass, ...]
     row_roots: tuple[Step, ...]
@@ -76,7 +75,7 @@ class Kernel:
         return any(axis in step.axes for loop in loops for axis in loop.axes)
 
 
-def schedule(name: str, group: Group, stored: Iterable[Node]) -> Kernel:
+def schedule(group: Group, stored: Iterable[Node]) -> Kernel:
     """The kernel of a group."""
     roots = flatten(group, stored)
     loops = arrange(roots, group.roles)
@@ -88,7 +87,6 @@ def schedule(name: str, group: Group, stored: Iterable[Node]) -> Kernel:
         step.place.base for step in steps if "place" in step.attributes and step.place.base
     )
     return Kernel(
-        name,
         loops,
         _passes(steps, over_columns, columns, loops),
         on_rows,
