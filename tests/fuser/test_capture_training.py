@@ -203,3 +203,30 @@ def test_three_steps_of_a_model_are_those_of_eager(name):
     assert losses["ours"] == pytest.approx(losses["eager"], rel=2e-4)
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_epoch_of_the_trainer(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    pytest.importorskip("accelerate", reason="accelerate is not installed")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    model = transformers.BertForSequenceClassification(
+        transformers.BertConfig(**sizes, intermediate_size=64, vocab_size=50, num_labels=2)
+    )
+    words = torch.randint(1, 50, (64, 12), generator=torch.Generator().manual_seed(0))
+    data = [{"input_ids": row, "labels": int(row[0] > 25)} for row in words]
+    arguments = transformers.TrainingArguments(
+        output_dir=str(tmp_path),
+        torch_compile=True,
+        torch_compile_backend="nvprims_nvfuser",
+        num_train_epochs=1,
+        per_device_train_batch_size=16,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+    )
+    trained = transformers.Trainer(model=model, args=arguments, train_dataset=data).train()
+    assert trained.global_step == 4
+    assert 0.4 < trained.training_loss < 1.0

@@ -16,6 +16,7 @@ from torch._dynamo.backends.common import aot_autograd
 from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.randomness import make_regenerable
+from sestina.fuser.capture.support import is_supported
 from sestina.fuser.ir.nodes import Graph
 from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
@@ -112,6 +113,8 @@ def _compiled_inference(
 def _compiled(
     options: FuserOptions, captured: fx.GraphModule, _example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
+    if not is_supported():
+        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
     try:
         lowered = lower(captured)
     except NotCaptured as reason:

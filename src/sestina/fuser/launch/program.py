@@ -32,6 +32,8 @@ from sestina.fuser.segment.groups import Group, Segments, segment
 __all__ = ["Program", "assemble"]
 
 _ATEN = torch.ops.aten
+# The group that reads an argument last, where none does.
+_UNUSED = -1
 # Calls that can write into memory that is there, so that large results come from the pool.
 _INTO = {
     _ATEN.bmm.default: _ATEN.bmm.out,
@@ -137,6 +139,7 @@ class _Assembly:
         if arguments:
             self.line(f"{', '.join(arguments)}, = args")
         self.line("args.clear()")
+        self._drop(_UNUSED)
         for symbol, index in self.graph.symbols.items():
             if symbol.isidentifier():
                 self.line(f"{symbol} = a{index}")
@@ -145,9 +148,7 @@ class _Assembly:
                 self._call(group.nodes[0])
             else:
                 self._kernel(group)
-            gone = sorted(node.name for node, last in self.last_use.items() if last == index)
-            if gone:
-                self.line(f"del {', '.join(gone)}")
+            self._drop(index)
         for target, value in self.graph.effects:
             self.line(f"{self.tensor(target)}.copy_({self.tensor(value)})")
         results = ", ".join(self._result(*pair) for pair in self._outputs())
@@ -223,7 +224,8 @@ class _Assembly:
 
     def _last_uses(self) -> dict[Node, int]:
         """For each tensor that the program makes and does not give, the last group to read it."""
-        last: dict[Node, int] = {}
+        # Arguments, too: what was kept for the backward pass goes as soon as it has been used.
+        last = {node: _UNUSED for node in self.graph.inputs if node is not None}
         for index, group in enumerate(self.segments.groups):
             for node in group.nodes:
                 if node in self.segments.stored or node.kind == "aten":
@@ -231,9 +233,15 @@ class _Assembly:
                 for operand in node.inputs:
                     self._used(operand, index, last)
         kept = [node for node in self.graph.outputs if node is not None]
-        for node in [*kept, *(value for _, value in self.graph.effects)]:
+        for node in [*kept, *(one for pair in self.graph.effects for one in pair)]:
             last.pop(base_of(node), None)
         return last
+
+    def _drop(self, index: int) -> None:
+        """Forgets the tensors that the group of this number has read last."""
+        gone = [node for node, last in self.last_use.items() if last == index]
+        if gone:
+            self.line(f"del {', '.join(sorted(self._name(node) for node in gone))}")
 
     def _used(self, operand: Node, index: int, last: dict[Node, int]) -> None:
         base = base_of(operand)

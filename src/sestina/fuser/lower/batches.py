@@ -158,3 +158,40 @@ def _group_norm(
     deviation = (over_groups(centred * centred) * (1 / count) + eps).rsqrt()
     normal = b.reshape((centred * seen(deviation)).node, node.shape)
     return _Channels(b, node).affine(Expression(b, normal), weight, bias), mean.node, deviation.node
+
+
+@lowering(_ATEN.native_group_norm_backward.default)
+def _group_norm_backward(
+    b: Builder, gradient: Node, node: Node, mean: Node, deviation: Node, *others: Any
+) -> tuple[Node | None, ...]:
+    weight, num, num_channels, places, num_groups, wanted = others
+    shape = (num, num_groups, num_channels // num_groups, places)
+    dtype = compute_dtype(node.dtype)
+    count = product(shape[2:])
+    if not isinstance(count, int) or count == 0:
+        raise NotLowered(f"statistics over {count} elements of a group")
+
+    def grouped(one: Node) -> Expression:
+        return Expression(b, b.reshape(b.convert(one, dtype), shape))
+
+    def seen(one: Node, at: Sequence[Extent]) -> Expression:
+        return Expression(b, b.reshape(b.convert(one, dtype), at))
+
+    def summed(value: Expression, dims: Sequence[int], at: Sequence[Extent]) -> Expression:
+        return Expression(b, b.reshape(b.reduce("sum", value.node, dims), at))
+
+    of_group, of_channel = (num, num_groups, 1, 1), (1, num_groups, shape[2], 1)
+    g, x = grouped(gradient), grouped(node)
+    scale = seen(deviation, of_group)
+    normal = (x - seen(mean, of_group)) * scale
+    given = g if weight is None else g * seen(weight, of_channel)
+    first = summed(given, (2, 3), of_group) * (1 / count)
+    second = summed(given * normal, (2, 3), of_group) * (1 / count)
+    inner = (given - first - normal * second) * scale
+    channels = (num_channels,)
+    kind = node.dtype if weight is None else weight.dtype
+    return (
+        b.convert(b.reshape(inner.node, node.shape), node.dtype) if wanted[0] else None,
+        b.convert(summed(g * normal, (0, 3), channels).node, kind) if wanted[1] else None,
+        b.convert(summed(g, (0, 3), channels).node, kind) if wanted[2] else None,
+    )

@@ -65,7 +65,20 @@ def lower(captured: fx.GraphModule) -> Lowered:
     for node in captured.graph.nodes:
         walk.visit(node)
     graph = Graph(walk.inputs, *walk.outputs(), effects=walk.effects, symbols=walk.symbols)
+    _check_symbols(graph)
     return Lowered(graph, walk.reasons)
+
+
+def _check_symbols(graph: Graph) -> None:
+    """Refuses sizes that no argument tells: those of results whose shape depends on the data."""
+    for node in graph.nodes:
+        layout = node.layout.strides if node.layout is not None else ()
+        for extent in (*node.shape, *layout):
+            if isinstance(extent, int):
+                continue
+            for symbol in extent.free_symbols:
+                if str(symbol) not in graph.symbols:
+                    raise NotCaptured(f"the size {extent} depends on the data")
 
 
 class _Walk:

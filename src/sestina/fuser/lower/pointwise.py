@@ -281,6 +281,38 @@ def _elu(x: Expression, alpha: Number = 1, scale: Number = 1, inner: Number = 1)
     return (x > 0).where(x * scale, (x * inner).apply("expm1") * (alpha * scale))
 
 
+@elementwise(_ATEN.softplus_backward.default)
+def _softplus_backward(g: Expression, x: Expression, beta: Number, threshold: Number) -> Expression:
+    scaled = x * beta
+    return (scaled > threshold).where(g, g * scaled.sigmoid())
+
+
+@elementwise(_ATEN.elu_backward.default)
+def _elu_backward(
+    g: Expression, alpha: Number, scale: Number, inner: Number, is_result: bool, x: Expression
+) -> Expression:
+    slope = inner * alpha * scale
+    # Of the result y = αs(e^(ix) − 1) the gradient is i(y + αs).
+    below = g * (inner * (x + alpha * scale)) if is_result else g * slope * (x * inner).exp()
+    return (x <= 0).where(below, g * scale)
+
+
+@elementwise(_ATEN.hardsigmoid_backward.default)
+def _hardsigmoid_backward(g: Expression, x: Expression) -> Expression:
+    return ((x > -3) & (x < 3)).where(g * (1 / 6), 0)
+
+
+@elementwise(_ATEN.hardswish_backward.default)
+def _hardswish_backward(g: Expression, x: Expression) -> Expression:
+    middle = (x <= 3).where(g * (x / 3 + 0.5), g)
+    return (x < -3).where(0, middle)
+
+
+@elementwise(_ATEN.log_sigmoid_backward.default)
+def _log_sigmoid_backward(g: Expression, x: Expression, _buffer: Expression) -> Expression:
+    return g * (-x).sigmoid()
+
+
 @elementwise(_ATEN.hardsigmoid.default)
 def _hardsigmoid(x: Expression) -> Expression:
     return (x + 3).maximum(0).minimum(6) / 6

@@ -173,6 +173,19 @@ def _var(
     return _var_mean(b, node, dims, correction=correction, keepdim=keepdim)[0]
 
 
+@lowering(_ATEN.std.correction)
+def _std(
+    b: Builder,
+    node: Node,
+    dims: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> Node:
+    variance = _var(b, node, dims, correction=correction, keepdim=keepdim)
+    return b.convert(_computed(b, variance).sqrt().node, node.dtype)
+
+
 @lowering(_ATEN.var_mean.correction)
 def _var_mean(
     b: Builder,
