@@ -126,7 +126,7 @@ class _Walk:
             if not isinstance(node, Node):
                 raise NotCaptured(f"{result} is a number and an output")
             base = base_of(node)
-            is_shared = (base.is_opaque and base.kind != "aten") or base in taken
+            is_shared = base.kind in {"input", "held"} or base in taken
             if (is_shared and taken.get(base) is not result and _is_fresh(result)) or (
                 not node.is_view and not base.is_opaque and not _lies_so(node, layout)
             ):
