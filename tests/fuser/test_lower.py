@@ -142,6 +142,12 @@ def test_bools_add_as_a_union_and_sum_as_numbers():
     assert_as_eager(lambda x, y: (x + y, x * y, x.sum(), x & ~y, x.float() + 1, x == y), x, y)
 
 
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_what_is_not_zero_is_true(dtype):
+    x = torch.tensor([0.0, -0.0, 1.0, float("nan"), float("inf")], dtype=dtype)
+    assert_as_eager(lambda x: (x.bool(), x.any(), x.all(), x.bool().sum()), x)
+
+
 def test_tensors_without_dimensions_do_not_promote_those_with():
     assert_as_eager(lambda x, y: x * y, filled(5), torch.tensor(2.0, dtype=torch.float64))
 

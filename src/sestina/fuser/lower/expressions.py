@@ -12,6 +12,7 @@ from typing import TypeAlias
 import torch
 
 from sestina.fuser.ir.nodes import Builder, Node
+from sestina.fuser.ir.operations import compute_dtype
 
 __all__ = ["Expression", "NotLowered", "Number"]
 
@@ -51,7 +52,7 @@ class Expression:
     def convert(self, dtype: torch.dtype) -> Expression:
         """In another dtype; what is not 0 is true."""
         if dtype is torch.bool and self.dtype is not torch.bool:
-            return self != 0
+            return self.convert(compute_dtype(self.dtype)) != 0
         return Expression(self.builder, self.builder.convert(self.node, dtype))
 
     def where(self, chosen: Expression | Number, other: Expression | Number) -> Expression:

@@ -10,7 +10,7 @@ import torch
 
 from sestina.fuser.ir.extents import Extent, divided, is_known, product
 from sestina.fuser.ir.nodes import Builder, Node
-from sestina.fuser.lower.expressions import NotLowered
+from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
 __all__: list[str] = []
@@ -169,9 +169,7 @@ def _to_copy(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **othe
         raise NotLowered(f"a copy to {others}")
     if dtype is None or dtype is node.dtype:
         return node
-    if dtype is torch.bool:
-        return b.apply("ne", node, b.constant(0, node.dtype))
-    return b.convert(node, dtype)
+    return Expression(b, node).convert(dtype).node
 
 
 @lowering(_ATEN.full.default)
