@@ -19,6 +19,7 @@ from sestina.core.errors import (
     NotAchievableError,
     NotAnalyticError,
     NotFinishedError,
+    NotFusedError,
     OffSphereError,
     OptionError,
     SestinaError,
@@ -48,6 +49,7 @@ EXAMPLES = [
     WorkerError(4, "it died", signal=9, remedy="use fewer workers"),
     CancelledError("item 2 was cancelled", remedy="run it again"),
     NotFinishedError("item 2 has not ended after 1 s", remedy="wait longer"),
+    NotFusedError("ATen computes aten.sort.default", remedy="change the model"),
 ]
 by_class = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 
@@ -101,6 +103,7 @@ def test_an_error_crosses_processes_whole(error, copied):
         (WorkerError, RuntimeError),
         (CancelledError, RuntimeError),
         (NotFinishedError, TimeoutError),
+        (NotFusedError, RuntimeError),
         *((cls, InvalidValueError) for cls in VALUE_ERRORS),
     ],
 )

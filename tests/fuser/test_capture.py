@@ -198,6 +198,21 @@ def test_sizes_that_change_are_compiled_once():
     assert counts["stats"]["unique_graphs"] == 1
 
 
+def test_sizes_that_change_train_and_drop_alike():
+    layer = nn.Sequential(nn.Linear(40, 64), nn.GELU(), nn.Dropout(0.25), nn.LayerNorm(64))
+    made = fuse(layer, dynamic=True)
+    for rows in (6, 11, 64):
+        leaf = torch.randn(rows, 40, requires_grad=True)
+        made(leaf).pow(2).sum().backward()
+        assert leaf.grad.shape == (rows, 40)
+        assert bool(leaf.grad.isfinite().all())
+    layer.eval()
+    y = torch.randn(9, 40, requires_grad=True)
+    (mine,) = torch.autograd.grad(made(y).pow(3).sum(), y)
+    (theirs,) = torch.autograd.grad(layer(y).pow(3).sum(), y)
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_half_precision_under_autocast_trains():
     layer = nn.Sequential(nn.Linear(40, 64), nn.GELU(), nn.LayerNorm(64), nn.Linear(64, 8))
     other = copy.deepcopy(layer)

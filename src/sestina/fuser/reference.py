@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 
 def evaluate(
     graph: Graph, arguments: Sequence[Any], *, dtype: torch.dtype | None = None
-) -> list[Tensor | None]:
+) -> list[Any]:
     """The results of a graph.
 
     Args:
@@ -39,12 +39,17 @@ class _Run:
         self.symbols = {name: arguments[index] for name, index in graph.symbols.items()}
         self.values: dict[Node, Any] = {}
 
-    def results(self) -> list[Tensor | None]:
+    def results(self) -> list[Any]:
         for node in self.graph.nodes:
             self.values[node] = self._value(node)
         for target, value in self.graph.effects:
             self.arguments[target.attributes["index"]].copy_(self.values[value])
-        return [None if node is None else self.values[node] for node in self.graph.outputs]
+        return [self._result(result) for result in self.graph.outputs]
+
+    def _result(self, result: Node | Extent | None) -> Any:
+        if isinstance(result, Node):
+            return self.values[result]
+        return None if result is None else self._size(result)
 
     def _value(self, node: Node) -> Any:
         operands = [self.values[operand] for operand in node.inputs]

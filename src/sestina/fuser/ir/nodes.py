@@ -112,14 +112,14 @@ class Graph:
 
     Attributes:
         inputs: one node an argument; None where the argument is a number.
-        outputs: the results, None where there is none; with the layouts that they are to have.
-        layouts: of the outputs.
+        outputs: the results: tensors, sizes that the backward pass is to have, or None.
+        layouts: that the tensors among the outputs are to have.
         effects: pairs of an input and the tensor that is written into it at the end.
         symbols: for each symbol of a dynamic graph, the argument that holds its value.
     """
 
     inputs: list[Node | None]
-    outputs: list[Node | None]
+    outputs: list[Node | Extent | None]
     layouts: list[Layout | None]
     effects: list[tuple[Node, Node]] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
@@ -127,13 +127,19 @@ class Graph:
     @property
     def nodes(self) -> list[Node]:
         """Every node that an output or an effect needs, operands first."""
-        roots = [node for node in self.outputs if node is not None]
-        return topological([*roots, *(value for _, value in self.effects)])
+        return topological([*self.results, *(value for _, value in self.effects)])
+
+    @property
+    def results(self) -> list[Node]:
+        """The tensors among the outputs."""
+        return [result for result in self.outputs if isinstance(result, Node)]
 
     def __str__(self) -> str:
         nodes = self.nodes
         lines = [str(node) for node in nodes]
-        results = ", ".join("none" if node is None else node.name for node in self.outputs)
+        results = ", ".join(
+            result.name if isinstance(result, Node) else str(result) for result in self.outputs
+        )
         lines += [f"{value.name} is written to {target.name}" for target, value in self.effects]
         return "\n".join([*lines, f"return {results}"])
 

@@ -206,12 +206,12 @@ class _Assembly:
             f"as_strided({name}, {self.shape(layout.shape)}, {self.shape(layout.strides)}{offset})"
         )
 
-    def _outputs(self) -> Iterable[tuple[Node | None, Layout | None]]:
+    def _outputs(self) -> Iterable[tuple[Node | Extent | None, Layout | None]]:
         return zip(self.graph.outputs, self.graph.layouts, strict=True)
 
-    def _result(self, node: Node | None, wanted: Layout | None) -> str:
-        if node is None or wanted is None:
-            return "None"
+    def _result(self, node: Node | Extent | None, wanted: Layout | None) -> str:
+        if not isinstance(node, Node) or wanted is None:
+            return "None" if node is None else self.size(node)
         layout = layout_of(node)
         if layout is None:
             return f"laid_out({self.tensor(node)}, {self.shape(wanted.strides)})"
@@ -232,7 +232,7 @@ class _Assembly:
                     last[node] = index
                 for operand in node.inputs:
                     self._used(operand, index, last)
-        kept = [node for node in self.graph.outputs if node is not None]
+        kept = self.graph.results
         for node in [*kept, *(one for pair in self.graph.effects for one in pair)]:
             last.pop(base_of(node), None)
         return last

@@ -15,7 +15,7 @@ import torch
 from torch import fx
 from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dtypes
 
-from sestina.fuser.ir.extents import extent_of, extents_of
+from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of
 from sestina.fuser.ir.operations import STORED, compute_dtype
@@ -112,9 +112,9 @@ class _Walk:
         else:
             self.values[node] = self._called(node)
 
-    def outputs(self) -> tuple[list[Node | None], list[Layout | None]]:
+    def outputs(self) -> tuple[list[Node | Extent | None], list[Layout | None]]:
         """The results, each a tensor of its own where the captured graph had it so."""
-        nodes: list[Node | None] = []
+        nodes: list[Node | Extent | None] = []
         layouts: list[Layout | None] = []
         taken: dict[Node, fx.Node] = {}
         for result in self.results:
@@ -122,9 +122,12 @@ class _Walk:
                 nodes.append(None)
                 layouts.append(None)
                 continue
-            node, layout = self.values[result], _layout_of(_value_of(result))
+            node = self.values[result]
             if not isinstance(node, Node):
-                raise NotCaptured(f"{result} is a number and an output")
+                nodes.append(node)  # a size, which the backward pass is to have
+                layouts.append(None)
+                continue
+            layout = _layout_of(_value_of(result))
             base = base_of(node)
             is_shared = base.kind in {"input", "held"} or base in taken
             if (is_shared and taken.get(base) is not result and _is_fresh(result)) or (

@@ -76,7 +76,7 @@ class _Plan:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         everything = sorted(graph.nodes, key=lambda node: node.number)
-        self.roots = {base_of(node) for node in graph.outputs if node is not None}
+        self.roots = {base_of(node) for node in graph.results}
         self.roots |= {base_of(value) for _, value in graph.effects}
         self.needed = set(self.roots)
         for node in everything:
