@@ -48,13 +48,14 @@ def cases(operation, dtype):
 
 
 def captured(function, tensors):
-    """The graph, or None where it can't be traced or is PyTorch's as a whole."""
+    """The graph, or None where PyTorch can't trace it or runs it as a whole."""
     try:
         graph = make_fx(torch.func.functionalize(function), tracing_mode="fake")(*tensors)
+    except Exception:  # noqa: BLE001 - tracing is PyTorch's: shapes that data tell fail in many ways
+        return None
+    try:
         return lower(graph).graph
     except NotCaptured:
-        return None
-    except Exception:  # noqa: BLE001 - data-dependent shapes and the like fail in many ways
         return None
 
 
