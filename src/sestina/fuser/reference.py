@@ -80,6 +80,11 @@ class _Run:
     def _constant(self, node: Node) -> Tensor:
         return torch.tensor(node.attributes["value"], dtype=self._dtype(node.dtype))
 
+    def _number(self, node: Node) -> Tensor:
+        value = node.attributes["extent"].subs(self.symbols)
+        whole = node.dtype is torch.int64
+        return torch.tensor(int(value) if whole else float(value), dtype=self._dtype(node.dtype))
+
     def _expand(self, node: Node, source: Tensor) -> Tensor:
         return source.expand(self._shape(node.shape))
 
@@ -114,6 +119,19 @@ class _Run:
     def _take(self, node: Node, source: Tensor, index: Tensor) -> Tensor:
         return source.gather(node.attributes["dim"], index)
 
+    def _inset(self, node: Node, source: Tensor, around: Tensor) -> Tensor:
+        dim, start = node.attributes["dim"], self._size(node.attributes["start"])
+        made = around.expand(self._shape(node.shape)).clone()
+        made.narrow(dim, start, source.shape[dim]).copy_(source)
+        return made
+
+    def _scatter(self, node: Node, into: Tensor, index: Tensor, values: Tensor) -> Tensor:
+        return into.scatter_add(node.attributes["dim"], index, values)
+
+    def _scan(self, node: Node, source: Tensor) -> Tensor:
+        scan = {"sum": torch.cumsum, "prod": torch.cumprod}[node.attributes["how"]]
+        return scan(source, node.attributes["dim"])
+
     def _aten(self, node: Node, *operands: Tensor) -> Any:
         def given(argument: Any) -> Any:
             if isinstance(argument, Slot):
@@ -135,6 +153,7 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "input": _Run._input,
     "held": _Run._held,
     "constant": _Run._constant,
+    "size": _Run._number,
     "expand": _Run._expand,
     "permute": _Run._permute,
     "reshape": _Run._reshape,
@@ -143,6 +162,9 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "iota": _Run._iota,
     "uniform": _Run._uniform,
     "take": _Run._take,
+    "inset": _Run._inset,
+    "scatter": _Run._scatter,
+    "scan": _Run._scan,
     "aten": _Run._aten,
     "item": _Run._item,
 }

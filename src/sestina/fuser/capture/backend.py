@@ -122,7 +122,11 @@ def _compiled(
         return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
     tell_operations(lowered.reasons, strict=options.strict)
     start = time.perf_counter()
-    program = assemble(lowered.graph)
+    try:
+        program = assemble(lowered.graph)
+    except Exception as error:  # noqa: BLE001 - a mistake here is to cost time, not the model
+        tell_graph(f"compiling it failed, {error!r}", strict=options.strict)
+        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
     run: Callable[..., Any] = program.run
     if _listeners:
         seconds = time.perf_counter() - start

@@ -25,12 +25,14 @@ __all__ = [
 Extent: TypeAlias = "int | sympy.Expr"
 
 
-def extent_of(size: int | torch.SymInt | sympy.Expr) -> Extent:
+def extent_of(size: int | torch.SymInt | torch.SymFloat | sympy.Expr) -> Extent:
     """The extent that a size of PyTorch stands for."""
-    if isinstance(size, torch.SymInt):
+    if isinstance(size, (torch.SymInt, torch.SymFloat)):
         size = size.node.expr
     if isinstance(size, sympy.Expr):
-        return int(size) if size.is_number else size
+        if size.is_number:
+            return int(size) if size.is_integer else float(size)
+        return size
     return int(size)
 
 

@@ -5,13 +5,17 @@
 | `input` | – | `index` among the arguments |
 | `held` | – | `tensor`, a constant of the captured module |
 | `constant` | – | `value`, a number; the shape is () |
+| `size` | – | `extent`, as a number; the shape is () |
 | a name of `OPERATIONS` | tensors of the node's shape | – |
 | `expand`, `permute`, `reshape`, `slice` | the tensor seen | `order`; `dim`, `start`, `step` |
 | `reduce` | the tensor | `how`: sum, max, min, any, all; `dims`, which go |
 | `iota` | – | `dim`: the element is its index there |
 | `uniform` | seed, of shape () | `stream`: float32 in [0, 1), by position |
 | `copy` | the tensor | `layout` that the copy is to have |
-| `take` | source, index | `dim`: as `torch.gather`; the source lies in memory |
+| `take` | source, index | `dim`: as `torch.gather` |
+| `inset` | source, around | `dim`, `start`: around, but the source from there on |
+| `scatter` | into, index, values | `dim`: as `index_add`; the result takes the memory of `into` |
+| `scan` | the tensor | `how`: sum, prod; `dim`: each element combined with those before it |
 | `aten` | tensors | `target`, `args`, `kwargs` with `Slot` for tensors |
 | `item` | an `aten` node | `index`: one of its results |
 """
@@ -89,6 +93,11 @@ class Node:
         return self.kind in {"input", "held", "aten", "item"}
 
     @property
+    def is_lookup(self) -> bool:
+        """Whether its first operand has to lie in memory, as it is used at other places."""
+        return self.kind in {"take", "inset", "scatter"}
+
+    @property
     def num_elements(self) -> Extent:
         """How many elements it has."""
         return product(self.shape)
@@ -103,7 +112,7 @@ class Node:
 
 
 _EACH_NEW = frozenset({"input", "held", "aten"})
-_SHOWN = ("value", "order", "dim", "start", "step", "how", "dims", "stream", "index")
+_SHOWN = ("value", "extent", "order", "dim", "start", "step", "how", "dims", "stream", "index")
 
 
 @dataclass(slots=True)
@@ -232,6 +241,14 @@ class Builder:
             number = int(value)
         return self.make("constant", (), (), dtype, value=number)
 
+    def size(self, extent: Extent, dtype: torch.dtype) -> Node:
+        """An extent as a number, of shape ()."""
+        if isinstance(extent, int):
+            return self.constant(extent, dtype)
+        # A mean's factor, say, is computed of sizes, and whole no longer.
+        own = torch.int64 if extent.is_integer else torch.float64
+        return self.convert(self.make("size", (), (), own, extent=extent), dtype)
+
     def apply(self, name: str, *operands: Node) -> Node:
         """An elementwise operation on tensors, which are repeated to one shape."""
         shape = broadcast([node.shape for node in operands])
@@ -294,7 +311,19 @@ class Builder:
         if start == 0 and step == 1 and extent == node.shape[dim]:
             return node
         shape = (*node.shape[:dim], extent, *node.shape[dim + 1 :])
+        if node.kind == "expand" and node.inputs[0].shape[dim] == 1:
+            return self.expand(node.inputs[0], shape)
         return self.make("slice", (node,), shape, node.dtype, dim=dim, start=start, step=step)
+
+    def settled(self, node: Node) -> Node:
+        """The tensor, or a copy of it where no strides say where its elements lie."""
+        if layout_of(node) is not None:
+            return node
+        return self.make("copy", (node,), node.shape, node.dtype)
+
+    def renewed(self, node: Node) -> Node:
+        """A copy that nobody else has, to be written into."""
+        return self.make("copy", (node,), node.shape, node.dtype, number=self._count)
 
     def reduce(self, how: str, node: Node, dims: Sequence[int]) -> Node:
         """The tensor without some dimensions, their elements combined."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import itertools
 import linecache
+import math
+import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -128,6 +130,8 @@ class _Assembly:
             "divide": divide,
             "refuse_index": _refuse_index,
             "laid_out": _laid_out,
+            "bits_of": _bits_of,
+            "math": math,
         }
         # The results of calls with several.
         self.items = [node for node in graph.nodes if node.kind == "item"]
@@ -181,6 +185,11 @@ class _Assembly:
     def size(self, extent: Extent) -> str:
         """A size, from the values of the symbols."""
         return str(extent) if isinstance(extent, int) else PythonPrinter().doprint(extent)
+
+    def _parameter(self, extent: Extent) -> str:
+        """A size as a kernel gets it: the bits of one that is not whole."""
+        size = self.size(extent)
+        return size if isinstance(extent, int) or extent.is_integer else f"bits_of({size})"
 
     def held(self, value: Any) -> str:
         """A name for a value that has no literal."""
@@ -309,6 +318,8 @@ class _Assembly:
 
     def _made(self, node: Node) -> str:
         """An expression for new memory of a tensor."""
+        if node.kind == "scatter":
+            return self._name(node.inputs[0])
         layout = layout_of(node)
         assert layout is not None
         shape, strides = self.shape(layout.shape), self.shape(layout.strides)
@@ -343,7 +354,7 @@ class _Assembly:
             self.line(f"flag = {flag}(0)")
         address = self.held(ctypes.addressof)
         values.append(f"{address}(flag)" if has_flag else "0")
-        values += [self.size(extent) for extent in rendered.parameters]
+        values += [self._parameter(extent) for extent in rendered.parameters]
         array = self.held(ctypes.c_int64 * len(values))
         threads = "get_num_threads()" if machine().is_parallel and num_parts != "1" else "1"
         self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
@@ -369,6 +380,12 @@ def _refuse_index() -> None:
     # What ATen raises where an index is out of range.
     message = "index out of range in self"
     raise IndexError(message)
+
+
+def _bits_of(value: float) -> int:
+    """A float64 as an int64."""
+    (bits,) = struct.unpack("q", struct.pack("d", value))
+    return int(bits)
 
 
 def _laid_out(tensor: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:

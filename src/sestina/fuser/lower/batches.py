@@ -24,10 +24,9 @@ class _Channels:
     def __init__(self, b: Builder, node: Node) -> None:
         self.builder, self.node = b, node
         self.dims = tuple(dim for dim in range(len(node.shape)) if dim != 1)
-        count = product(node.shape[dim] for dim in self.dims)
-        if not isinstance(count, int) or count == 0:
-            raise NotLowered(f"statistics over {count} elements of a channel")
-        self.count = count
+        self.count = product(node.shape[dim] for dim in self.dims)
+        if self.count == 0:
+            raise NotLowered("statistics of no elements")
         self.values = self.computed(node)
 
     def computed(self, node: Node) -> Expression:
@@ -62,7 +61,8 @@ def _batch_norm(b: Builder, node: Node, *parameters: Any) -> tuple[Node, ...]:
         return (result, *empty, mean_so_far, variance_so_far)
     result, mean, deviation, squares = _normalised(b, node, weight, bias, eps)
     channels = _Channels(b, node)
-    unbiased = squares * (1 / max(channels.count - 1, 1))
+    count = channels.count
+    unbiased = squares.over(max(count - 1, 1) if isinstance(count, int) else count - 1)
     updated = [
         b.convert((channels.computed(old) * (1 - momentum) + new * momentum).node, old.dtype)
         for old, new in ((mean_so_far, mean), (variance_so_far, unbiased))
@@ -86,10 +86,10 @@ def _normalised(
 ) -> tuple[Node, Expression, Expression, Expression]:
     """The result, and of each channel the mean, 1/√(variance + ε) and the sum of squares."""
     channels = _Channels(b, node)
-    mean = channels.sum(channels.values) * (1 / channels.count)
+    mean = channels.sum(channels.values).over(channels.count)
     centred = channels.values - channels.seen(mean.node)
     squares = channels.sum(centred * centred)
-    deviation = (squares * (1 / channels.count) + eps).rsqrt()
+    deviation = (squares.over(channels.count) + eps).rsqrt()
     result = channels.affine(centred * channels.seen(deviation.node), weight, bias)
     return result, mean, deviation, squares
 
@@ -120,7 +120,7 @@ def _batch_norm_backward(
     sums = channels.sum(g), channels.sum(g * normal)
     inner = g
     if is_training:
-        first, second = ((total * (1 / channels.count)).node for total in sums)
+        first, second = (total.over(channels.count).node for total in sums)
         inner = g - channels.seen(first) - normal * channels.seen(second)
     inner = inner * channels.seen(scale.node)
     dtype = node.dtype if weight is None else weight.dtype
@@ -143,7 +143,7 @@ def _group_norm(
     shape: Sequence[Extent] = (num, num_groups, num_channels // num_groups, places)
     values = b.reshape(b.convert(node, compute_dtype(node.dtype)), shape)
     count = product(shape[2:])
-    if not isinstance(count, int) or count == 0:
+    if count == 0 or not isinstance(num_channels, int):
         raise NotLowered(f"statistics over {count} elements of a group")
     x = Expression(b, values)
 
@@ -153,9 +153,9 @@ def _group_norm(
     def seen(value: Expression) -> Expression:
         return Expression(b, b.reshape(value.node, (num, num_groups, 1, 1)))
 
-    mean = over_groups(x) * (1 / count)
+    mean = over_groups(x).over(count)
     centred = x - seen(mean)
-    deviation = (over_groups(centred * centred) * (1 / count) + eps).rsqrt()
+    deviation = (over_groups(centred * centred).over(count) + eps).rsqrt()
     normal = b.reshape((centred * seen(deviation)).node, node.shape)
     return _Channels(b, node).affine(Expression(b, normal), weight, bias), mean.node, deviation.node
 
@@ -168,7 +168,7 @@ def _group_norm_backward(
     shape = (num, num_groups, num_channels // num_groups, places)
     dtype = compute_dtype(node.dtype)
     count = product(shape[2:])
-    if not isinstance(count, int) or count == 0:
+    if count == 0 or not isinstance(num_channels, int):
         raise NotLowered(f"statistics over {count} elements of a group")
 
     def grouped(one: Node) -> Expression:
@@ -185,8 +185,8 @@ def _group_norm_backward(
     scale = seen(deviation, of_group)
     normal = (x - seen(mean, of_group)) * scale
     given = g if weight is None else g * seen(weight, of_channel)
-    first = summed(given, (2, 3), of_group) * (1 / count)
-    second = summed(given * normal, (2, 3), of_group) * (1 / count)
+    first = summed(given, (2, 3), of_group).over(count)
+    second = summed(given * normal, (2, 3), of_group).over(count)
     inner = (given - first - normal * second) * scale
     channels = (num_channels,)
     kind = node.dtype if weight is None else weight.dtype

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
+import sympy
 import torch
 
+from sestina.fuser.ir.extents import Extent
 from sestina.fuser.ir.nodes import Builder, Node
 from sestina.fuser.ir.operations import compute_dtype
 
 __all__ = ["Expression", "NotLowered", "Number"]
 
-Number: TypeAlias = "int | float | bool"
+Number: TypeAlias = "int | float | bool | sympy.Expr"
 
 
 class NotLowered(Exception):  # noqa: N818 - a signal inside the room
@@ -38,8 +40,16 @@ class Expression:
         return self.node.dtype
 
     def number(self, value: Number) -> Expression:
-        """A number of this tensor's dtype."""
+        """A number of this tensor's dtype; one known at run time only is that of a size."""
+        if isinstance(value, sympy.Expr):
+            return Expression(self.builder, self.builder.size(value, self.dtype))
         return Expression(self.builder, self.builder.constant(value, self.dtype))
+
+    def over(self, count: Extent | float) -> Expression:
+        """Divided by a number of elements, which may be known at run time only; by none is NaN."""
+        if isinstance(count, (int, float)):
+            return self * (1 / count if count else math.nan)
+        return self * (1 / Expression(self.builder, self.builder.size(count, self.dtype)))
 
     def apply(self, name: str, *others: Expression | Number) -> Expression:
         """An elementwise operation on this tensor and others, or numbers."""

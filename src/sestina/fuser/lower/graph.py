@@ -19,14 +19,23 @@ from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of
 from sestina.fuser.ir.operations import STORED, compute_dtype
-from sestina.fuser.lower import batches, indexing, pointwise, randoms, reductions, views
+from sestina.fuser.lower import (
+    batches,
+    indexing,
+    parts,
+    pointwise,
+    randoms,
+    reductions,
+    scans,
+    views,
+)
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
 __all__ = ["LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
 
 # Their import fills the table.
-_FILLED_BY = (batches, indexing, pointwise, randoms, reductions, views)
+_FILLED_BY = (batches, indexing, parts, pointwise, randoms, reductions, scans, views)
 
 _ATEN = torch.ops.aten
 LEFT_TO_ATEN = frozenset(
@@ -36,8 +45,9 @@ LEFT_TO_ATEN = frozenset(
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),
-        *("cat", "stack", "constant_pad_nd", "slice_backward", "select_backward"),
-        *("slice_scatter", "select_scatter", "embedding_dense_backward"),
+        # Of many parts, along other dimensions than the last, and the like.
+        *("cat", "stack", "cumsum", "cumprod", "slice_scatter", "slice_backward"),
+        *("embedding_dense_backward", "index_add", "index_put", "_unsafe_index_put", "index"),
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
@@ -142,7 +152,7 @@ class _Walk:
 
     def _input(self, node: fx.Node) -> Any:
         value = _value_of(node)
-        if isinstance(value, torch.SymInt):
+        if isinstance(value, (torch.SymInt, torch.SymFloat)):
             expression = extent_of(value)
             self.symbols.setdefault(str(expression), len(self.inputs))
             self.inputs.append(None)
@@ -182,7 +192,9 @@ class _Walk:
             name = target._schema.name.removeprefix("aten::")
             if name not in LEFT_TO_ATEN:
                 self.reasons.setdefault(str(target), str(reason))
-            return self._opaque(node, target)
+        except Exception as error:  # noqa: BLE001 - a mistake here is to cost time, not the model
+            self.reasons.setdefault(str(target), f"its lowering failed, {error!r}")
+        return self._opaque(node, target)
 
     def _lowered(self, node: fx.Node, target: torch._ops.OpOverload[Any, Any]) -> Any:
         values = _value_of(node)
@@ -297,7 +309,7 @@ def _value_of(node: fx.Node) -> Any:
 
 def _number_of(node: fx.Node) -> Any:
     value = _value_of(node)
-    if isinstance(value, (int, torch.SymInt)) and not isinstance(value, bool):
+    if isinstance(value, (int, torch.SymInt, torch.SymFloat)) and not isinstance(value, bool):
         return extent_of(value)
     raise NotCaptured(f"{node.target} gives a {type(value).__name__}")
 
@@ -330,6 +342,6 @@ def _check(target: object, result: Node | None, value: torch.Tensor | None) -> N
     expected = extents_of(value.shape), value.dtype
     if (result.shape, result.dtype) != expected:
         raise NotLowered(f"{target} gave {result.shape} {result.dtype}, expected {expected}")
-    if not (result.is_view or result.is_opaque or result.kind == "copy"):
+    if not (result.is_view or result.is_opaque or result.kind in {"copy", "scatter"}):
         layout = _layout_of(value)
         result.layout = layout if layout.is_dense else Layout.contiguous(result.shape)

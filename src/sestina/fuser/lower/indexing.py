@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.nodes import Builder, Node
 from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered
@@ -30,7 +32,7 @@ def _take(b: Builder, source: Node, index: Node, dim: int) -> Node:
         return b.expand(inner, index.shape)
     if source.kind == "expand" and source.inputs[0].shape[dim] == 1:
         return b.expand(source.inputs[0], index.shape)
-    return b.make("take", (source, index), index.shape, source.dtype, dim=dim)
+    return b.make("take", (b.settled(source), index), index.shape, source.dtype, dim=dim)
 
 
 @lowering(_ATEN.embedding.default)
@@ -44,6 +46,100 @@ def _embedding(
 ) -> Node:
     del padding_idx, scale_grad_by_freq, sparse
     return _rows_of(b, weight, indices)
+
+
+@lowering(_ATEN.index_select.default)
+def _index_select(b: Builder, source: Node, dim: int, index: Node) -> Node:
+    if not source.shape or len(index.shape) != 1:
+        raise NotLowered(f"a choice by {index.shape} from {source.shape}")
+    dim %= len(source.shape)
+    return _take(b, source, _repeated(b, index, source.shape, dim), dim)
+
+
+@lowering(_ATEN.index.Tensor, _ATEN._unsafe_index.Tensor)
+def _index(b: Builder, source: Node, indices: Sequence[Node | None]) -> Node:
+    dim, index = _only(b, source, indices)
+    flat = b.reshape(index, (product(index.shape),))
+    chosen = _index_select(b, source, dim, flat)
+    return b.reshape(chosen, (*source.shape[:dim], *index.shape, *source.shape[dim + 1 :]))
+
+
+@lowering(_ATEN.index_add.default)
+def _index_add(
+    b: Builder, into: Node, dim: int, index: Node, values: Node, *, alpha: float = 1
+) -> Node:
+    if len(index.shape) != 1 or alpha != 1:
+        raise NotLowered(f"a sum by {index.shape}, times {alpha}")
+    return _added(b, into, dim % max(len(into.shape), 1), index, values)
+
+
+@lowering(_ATEN.index_put.default, _ATEN._unsafe_index_put.default)
+def _index_put(
+    b: Builder,
+    into: Node,
+    indices: Sequence[Node | None],
+    values: Node,
+    accumulate: bool = False,
+) -> Node:
+    if not accumulate:
+        raise NotLowered("elements replaced, the last one of several winning")
+    dim, index = _only(b, into, indices)
+    before, after = into.shape[:dim], into.shape[dim + 1 :]
+    values = b.expand(values, (*before, *index.shape, *after))
+    count = product(index.shape)
+    flat = b.reshape(values, (*before, count, *after))
+    return _added(b, into, dim, b.reshape(index, (count,)), flat)
+
+
+@lowering(_ATEN.embedding_dense_backward.default)
+def _embedding_backward(
+    b: Builder,
+    gradient: Node,
+    indices: Node,
+    num_weights: Extent,
+    padding_idx: int,
+    scale_grad_by_freq: bool,
+) -> Node:
+    if scale_grad_by_freq:
+        raise NotLowered("gradients divided by how often a row is used")
+    width, count = gradient.shape[-1], product(indices.shape)
+    index = b.reshape(indices, (count,))
+    values = b.reshape(gradient, (count, width))
+    if padding_idx >= 0:
+        seen = Expression(b, b.reshape(index, (count, 1))) != padding_idx
+        values = seen.where(Expression(b, values), 0).node
+    zeros = b.expand(b.constant(0, gradient.dtype), (num_weights, width))
+    return _added(b, zeros, 0, index, values)
+
+
+def _only(b: Builder, source: Node, indices: Sequence[Node | None]) -> tuple[int, Node]:
+    """The one dimension that is indexed, and by what, counted from the start."""
+    given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
+    if len(given) != 1 or given[0][1].dtype is torch.bool:
+        raise NotLowered("several indices, or a mask")
+    ((dim, index),) = given
+    extent = source.shape[dim]
+    if not isinstance(extent, int):
+        raise NotLowered(f"indices from the end of a dimension of {extent}")
+    place = Expression(b, b.convert(index, torch.int64))
+    return dim, (place < 0).where(place + extent, place).node
+
+
+def _repeated(b: Builder, index: Node, shape: Sequence[Extent], dim: int) -> Node:
+    """A vector of indices along one dimension, the same along all others."""
+    (count,) = index.shape
+    along = b.reshape(index, [count if at == dim else 1 for at in range(len(shape))])
+    return b.expand(along, (*shape[:dim], count, *shape[dim + 1 :]))
+
+
+def _added(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Node:
+    """Values added to slices of a tensor, in their order, several to one slice."""
+    if not into.dtype.is_floating_point or dim >= len(into.shape) - 1:
+        raise NotLowered(f"sums of {into.dtype} at places in dimension {dim} of {into.shape}")
+    dtype = compute_dtype(into.dtype)
+    places = _repeated(b, b.convert(index, torch.int64), into.shape, dim)
+    operands = (b.renewed(b.convert(into, dtype)), places, b.convert(values, dtype))
+    return b.convert(b.make("scatter", operands, into.shape, dtype, dim=dim), into.dtype)
 
 
 def _rows_of(b: Builder, source: Node, indices: Node) -> Node:

@@ -39,11 +39,8 @@ def _reduce(
     return b.reshape(result, _kept(node.shape, gone)) if keepdim else result
 
 
-def _count(node: Node, dims: int | Sequence[int] | None) -> int:
-    count = product(node.shape[dim] for dim in _dims(node, dims))
-    if not isinstance(count, int):
-        raise NotLowered(f"a mean over {count} elements, a number known at run time only")
-    return count
+def _count(node: Node, dims: int | Sequence[int] | None) -> Extent:
+    return product(node.shape[dim] for dim in _dims(node, dims))
 
 
 class _Rows:
@@ -60,7 +57,7 @@ class _Rows:
 
     def mean(self, values: Expression) -> Expression:
         """The mean over the dimensions."""
-        return self.reduce("sum", values) * (1 / self.count if self.count else math.nan)
+        return self.reduce("sum", values).over(self.count)
 
     def centred(self, values: Expression) -> tuple[Expression, Expression, Expression]:
         """The mean, the values less it, and the sum of the squares of those."""
@@ -100,9 +97,7 @@ def _mean(
     result = dtype or node.dtype
     values = b.convert(node, compute_dtype(result))
     total = _reduce(b, "sum", values, dims, keepdim=keepdim)
-    count = _count(node, dims)
-    factor = 1 / count if count else math.nan
-    return b.convert((Expression(b, total) * factor).node, result)
+    return b.convert(Expression(b, total).over(_count(node, dims)).node, result)
 
 
 @lowering(_ATEN.amax.default)
@@ -196,15 +191,16 @@ def _var_mean(
     keepdim: bool = False,
 ) -> tuple[Node, Node]:
     rows = _Rows(b, node, dims)
-    left = rows.count - (1 if correction is None else correction)
-    if left <= 0 or not rows.dims:
+    taken = 1 if correction is None else correction
+    left = rows.count - (int(taken) if taken == int(taken) else taken)
+    if not rows.dims or (isinstance(rows.count, int) and left <= 0):
         raise NotLowered(f"a variance of {rows.count} elements")
     mean, _, squares = rows.centred(_computed(b, node))
     shape = node.shape if keepdim else [e for d, e in enumerate(node.shape) if d not in rows.dims]
     shape = _kept(shape, rows.dims) if keepdim else shape
     variance, mean = (
         Expression(b, b.reshape(b.convert(value.node, node.dtype), shape))
-        for value in (squares * (1 / left), mean)
+        for value in (squares.over(left), mean)
     )
     return variance.node, mean.node
 
@@ -276,7 +272,7 @@ def _layer_norm(
     dims = range(len(node.shape) - len(shape), len(node.shape))
     rows, values = _Rows(b, node, list(dims)), _computed(b, node)
     mean, centred, squares = rows.centred(values)
-    deviation = (squares * (1 / rows.count if rows.count else math.nan) + eps).rsqrt()
+    deviation = (squares.over(rows.count) + eps).rsqrt()
     result = _affine(b, centred * deviation, weight, bias, shape)
     return b.convert(result.node, node.dtype), mean.node, deviation.node
 

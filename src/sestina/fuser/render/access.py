@@ -9,7 +9,7 @@ import torch
 
 from sestina.fuser.ir.extents import Extent
 from sestina.fuser.ir.nodes import Node
-from sestina.fuser.render.values import convert, item_type
+from sestina.fuser.render.values import convert, item_type, operate
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.loops import Loop
 from sestina.fuser.schedule.steps import Place
@@ -86,6 +86,31 @@ class Memory:
             return load_vector(self.w, pointer, dtype, cursor.mask)
         return _gather(self.w, self._spread(pointer, dtype, stride), dtype, cursor.mask)
 
+    def load_if(
+        self, place: Place, dtype: torch.dtype, inside: Value, indices: Mapping[Loop, str]
+    ) -> Value:
+        """One element where a condition holds, and anything where it does not."""
+        w = self.w
+        pointer = self.address(place, dtype, self.offset(place, indices, None))
+        nowhere = w.alloca(item_type(dtype), hint="nowhere")
+        return load_one(w, w.raw(f"select {inside}, ptr {pointer}, ptr {nowhere}"), dtype)
+
+    def load_columns_if(
+        self, place: Place, dtype: torch.dtype, inside: Value, cursor: Cursor
+    ) -> Value:
+        """The elements of a vector's columns where a condition holds."""
+        w = self.w
+        stride = self.vector.stride(place)
+        if stride == 0 and not inside.is_vector:
+            return w.splat(self.load_if(place, dtype, inside, cursor.indices))
+        mask = w.splat(inside).name
+        if cursor.mask is not None:
+            mask = w.raw(f"and <{LANES} x i1> {mask}, {cursor.mask}")
+        pointer = self.address(place, dtype, self.offset(place, cursor.indices, cursor.column))
+        if stride == 1:
+            return load_vector(w, pointer, dtype, mask)
+        return _gather(w, self._spread(pointer, dtype, stride), dtype, mask)
+
     def store(self, place: Place, value: Value, indices: Mapping[Loop, str]) -> None:
         """Writes one element."""
         pointer = self.address(place, value.dtype, self.offset(place, indices, None))
@@ -109,6 +134,24 @@ class Memory:
         else:
             pointers = self._spread(pointer, value.dtype, stride)
             _scatter(self.w, pointers, value, cursor.mask)
+
+    def add_columns(self, place: Place, value: Value, offset: str, cursor: Cursor) -> None:
+        """Adds to the elements of a vector's columns, an offset further on."""
+        w, dtype = self.w, value.dtype
+        start = self.address(place, dtype, self.offset(place, cursor.indices, cursor.column))
+        pointer = w.raw(f"getelementptr {item_type(dtype)}, ptr {start}, i64 {offset}")
+        stride = self.vector.stride(place)
+        if not self.vector.axes:
+            one = w.emit(f"extractelement {value}, i64 0", dtype, vector=False)
+            total = operate(w, "add", [load_one(w, pointer, dtype), one], dtype)
+            w.line(f"store {total}, ptr {pointer}")
+        elif stride == 1:
+            old = load_vector(w, pointer, dtype, cursor.mask)
+            store_vector(w, pointer, operate(w, "add", [old, value], dtype), cursor.mask)
+        else:
+            pointers = self._spread(pointer, dtype, stride)
+            old = _gather(w, pointers, dtype, cursor.mask)
+            _scatter(w, pointers, operate(w, "add", [old, value], dtype), cursor.mask)
 
     def take(self, place: Place, dtype: torch.dtype, index: Value, offset: str) -> Value:
         """One element at an index that was computed; the offset is that of index 0."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
+
 from sestina.fuser.ir.extents import Extent, contiguous_strides
 from sestina.fuser.ir.nodes import Node, base_of, layout_of
 from sestina.fuser.schedule.steps import Place, Step
@@ -32,6 +34,8 @@ class _Flattening:
         """The step that leaves a node's elements in memory."""
         dims = self.domain.dims[node]
         place = self._place(node, dims)
+        if node.kind == "scatter":
+            return self._scattered(node, place)
         if node.kind == "reduce" and not self._is_inner(node):
             value = self.value(node.inputs[0], self.domain.operands[node])
             attributes = {"how": node.attributes["how"], "place": place}
@@ -56,9 +60,16 @@ class _Flattening:
             return self.value(node.inputs[0], self.domain.seen(node, dims))
         if node.kind == "reduce":
             return self._reduced(node)
-        make = {"take": self._take, "constant": _constant}.get(node.kind, self._elementwise)
-        make = self._numbered if node.kind in {"iota", "uniform"} else make
-        return make(node, dims)
+        make = {
+            "take": self._take,
+            "inset": self._inset,
+            "scan": self._scan,
+            "constant": _constant,
+            "size": _constant,
+            "iota": self._numbered,
+            "uniform": self._numbered,
+        }
+        return make.get(node.kind, self._elementwise)(node, dims)
 
     def _elementwise(self, node: Node, dims: Dims) -> Step:
         operands = tuple(
@@ -95,16 +106,50 @@ class _Flattening:
         axes = frozenset(place.strides) | found.axes
         return Step("take", (found,), node.dtype, axes, attributes, found.level)
 
+    def _inset(self, node: Node, dims: Dims) -> Step:
+        source, around = node.inputs
+        dim, start = node.attributes["dim"], node.attributes["start"]
+        place = self._place(source, dims)
+        index = self._index(dims, dim)
+        outside = self.value(around, dims if around.shape else ())
+        layout = layout_of(source)
+        assert layout is not None, "a source that lies in memory has strides"
+        place = Place(place.base, place.offset - start * layout.strides[dim], place.strides)
+        attributes = {"place": place, "start": start, "extent": source.shape[dim]}
+        axes = frozenset(place.strides) | index.axes | outside.axes
+        return Step("inset", (index, outside), node.dtype, axes, attributes, outside.level)
+
+    def _scan(self, node: Node, dims: Dims) -> Step:
+        value = self.value(node.inputs[0], dims)
+        axes = value.axes | frozenset(self.domain.resolve(dims[node.attributes["dim"]]))
+        attributes = {"how": node.attributes["how"]}
+        return Step("scan", (value,), node.dtype, axes, attributes, value.level)
+
+    def _scattered(self, node: Node, place: Place) -> Step:
+        _, index, values = node.inputs
+        dims = self.domain.operands[node]
+        layout = layout_of(node)
+        assert layout is not None, "what is written to lies in memory"
+        dim = node.attributes["dim"]
+        attributes = {"place": place, "stride": layout.strides[dim], "extent": node.shape[dim]}
+        operands = (self.value(values, dims), self.value(index, dims))
+        axes = frozenset(self.domain.operand_axes(node))
+        level = max(operand.level for operand in operands)
+        return Step("scatter", operands, node.dtype, axes, attributes, level)
+
+    def _index(self, dims: Dims, dim: int) -> Step:
+        strides = [int(at == dim) for at in range(len(dims))]
+        place = Place(None, 0, self._strides(dims, strides))
+        return Step("index", (), torch.int64, frozenset(place.strides), {"place": place})
+
     def _numbered(self, node: Node, dims: Dims) -> Step:
         """An element's index in one dimension, or the random number of its place among all."""
-        operands = tuple(self.value(seed, ()) for seed in node.inputs)
-        strides: Iterable[Extent] = contiguous_strides(node.shape)
         if node.kind == "iota":
-            strides = [int(dim == node.attributes["dim"]) for dim in range(len(dims))]
-        place = Place(None, 0, self._strides(dims, strides))
-        attributes = {"place": place, "stream": node.attributes.get("stream", 0)}
-        kind = "index" if node.kind == "iota" else "uniform"
-        return Step(kind, operands, node.dtype, frozenset(place.strides), attributes)
+            return self._index(dims, node.attributes["dim"])
+        operands = tuple(self.value(seed, ()) for seed in node.inputs)
+        place = Place(None, 0, self._strides(dims, contiguous_strides(node.shape)))
+        attributes = {"place": place, "stream": node.attributes["stream"]}
+        return Step("uniform", operands, node.dtype, frozenset(place.strides), attributes)
 
     def _place(self, node: Node, dims: Dims) -> Place:
         """The addresses of a tensor that lies in memory, or is to."""
@@ -125,4 +170,4 @@ class _Flattening:
 
 
 def _constant(node: Node, _dims: Dims) -> Step:
-    return Step("constant", (), node.dtype, frozenset(), dict(node.attributes))
+    return Step(node.kind, (), node.dtype, frozenset(), dict(node.attributes))

@@ -62,7 +62,8 @@ class Kernel:
     @property
     def is_one_row(self) -> bool:
         """Whether all is one row, whose sums are used in it: nothing of it can be done apart."""
-        return not self.loops.rows and any(one.reductions for one in self.passes)
+        is_whole = any(step.kind in {"reduce", "scan"} for step in steps_of(self.roots))
+        return not self.loops.rows and is_whole
 
     @property
     def num_columns(self) -> Extent:
@@ -97,7 +98,7 @@ def schedule(group: Group, stored: Iterable[Node]) -> Kernel:
 
 
 def _passes_over(root: Step, columns: set[Axis], loops: Loops) -> bool:
-    (value,) = root.operands
+    value = root.operands[0]
     return bool((value.axes | root.axes) & columns) or not loops.rows
 
 
@@ -132,7 +133,7 @@ def _kept(
     kept: list[Step] = []
     available: set[Step] = set()
     for reductions, roots in goals:
-        stack: list[Step] = [*(step.operands[0] for step in (*reductions, *roots))]
+        stack = [operand for step in (*reductions, *roots) for operand in step.operands]
         seen: set[Step] = set()
         while stack:
             step = stack.pop()
@@ -168,5 +169,5 @@ def _cost(step: Step, columns: set[Axis], kept: Collection[Step]) -> int:
     if step in kept:
         return _READ
     own = OPERATIONS[step.kind].cost if step.kind in OPERATIONS else _READ
-    own = {"uniform": 20, "take": 8}.get(step.kind, own)
+    own = {"uniform": 20, "take": 8, "inset": 8, "scan": 12}.get(step.kind, own)
     return own + sum(_cost(operand, columns, kept) for operand in step.operands)

@@ -60,8 +60,11 @@ def arrange(roots: Sequence[Step], roles: Roles) -> Loops:
     """The loops for the steps under some roots."""
     steps = steps_of(roots)
     places = [step.place for step in steps if "place" in step.attributes]
-    has_sums = any(step.kind in {"reduce", "total"} for step in steps)
+    has_sums = any(step.kind in {"reduce", "total", "scan"} for step in steps)
     rows, columns = _ordered(roles.rows, places), _ordered(roles.columns, places)
+    if any(step.kind == "scatter" for step in steps):
+        # Places may be the same for several rows, so these run one after another.
+        return Loops((), tuple(_run_together(rows, places)), Loop(tuple(columns)))
     if not has_sums:
         *outer, vector = _run_together(_ordered([*rows, *columns], places), places) or [Loop(())]
         if not outer or (_few(outer) and is_known(vector.extent) and vector.extent >= _FLAT):

@@ -4,13 +4,17 @@
 |---|---|---|
 | `load` | – | `place` |
 | `constant` | – | `value` |
+| `size` | – | `extent` |
 | `index` | – | `place` without a base: the element is its own address |
 | `uniform` | the seed | `place` without a base: the element's number; `stream` |
 | `take` | the index | `place`, `stride` of the index, `extent` that it stays below |
+| `inset` | the index, the value around | `place` of index 0, `start`, `extent` |
+| `scan` | the value | `how`; over the columns of a row so far |
 | a name of `OPERATIONS` | values | – |
 | `reduce` | the value | `how`; over the columns of a row |
 | `total` | the value | `how`, `place`; over all rows, or over rows and columns |
 | `store` | the value | `place` |
+| `scatter` | the value, the index | `place` of index 0, `stride`, `extent`; adds |
 """
 
 from __future__ import annotations

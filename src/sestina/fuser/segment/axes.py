@@ -47,7 +47,7 @@ def is_free(node: Node) -> bool:
     stack = [node]
     while stack:
         here = stack.pop()
-        if here.kind in {"constant", "iota"}:
+        if here.kind in {"constant", "size", "iota"}:
             continue
         if here.kind == "uniform" and here.inputs[0].is_opaque:
             continue
@@ -62,7 +62,7 @@ class Domain:
 
     def __init__(self) -> None:
         self.dims: dict[Node, Dims] = {}
-        # Of a reduction's operand, as that reduction sees it.
+        # Of the operand of a reduction or scatter, as that one sees it.
         self.operands: dict[Node, Dims] = {}
         # Of tensors in memory, as their first reader sees them.
         self.read: dict[Node, Dims] = {}
@@ -88,17 +88,21 @@ class Domain:
         Raises:
             Refusal: where its operands' loops are not its own; roll back then.
         """
-        self.dims[node] = dims = tuple(map(self._fresh, node.shape))
+        dims = tuple(map(self._fresh, node.shape))
+        if node.kind == "scatter":
+            dim = node.attributes["dim"]
+            dims = (*dims[:dim], (), *dims[dim + 1 :])
+        self.dims[node] = dims
         self._journal.append((self.dims, node, None))
         used = self._used(node, dims)
         for position, operand in enumerate(node.inputs):
-            if node.kind == "take" and position == 0:
-                if base_of(operand) in self.dims:
-                    raise Refusal("it is read at computed places before it is complete")
-            else:
+            base = base_of(operand)
+            if base in self.dims and ((node.is_lookup and position == 0) or base.kind == "scatter"):
+                raise Refusal("it is read at other places before it is complete")
+            if not (node.is_lookup and position == 0):
                 self.bind(operand, used)
         self._check()
-        for operand in node.inputs[node.kind == "take" :]:
+        for operand in node.inputs[node.is_lookup :]:
             if base_of(operand) not in self.dims and not is_free(operand):
                 self._read_alike(operand, used)
 
@@ -182,21 +186,25 @@ class Domain:
 
     def _used(self, node: Node, dims: Dims) -> Dims:
         """The dimensions that a node's operands have where its own are these."""
-        if node.kind != "reduce":
+        if node.kind == "scatter":
+            dim = node.attributes["dim"]
+            full = (*dims[:dim], self._fresh(node.inputs[-1].shape[dim]), *dims[dim + 1 :])
+        elif node.kind == "reduce":
+            kept = iter(dims)
+            full = tuple(
+                self._fresh(extent) if dim in node.attributes["dims"] else next(kept)
+                for dim, extent in enumerate(node.inputs[0].shape)
+            )
+        else:
             return dims
-        (operand,) = node.inputs
-        kept = iter(dims)
-        full = tuple(
-            self._fresh(extent) if dim in node.attributes["dims"] else next(kept)
-            for dim, extent in enumerate(operand.shape)
-        )
         self.operands[node] = full
         self._journal.append((self.operands, node, None))
         return full
 
-    def operand_axes(self, reduction: Node) -> Run:
-        """All axes that a reduction runs over, those that it leaves included."""
-        return self.resolve(axis for run in self.operands[reduction] for axis in run)
+    def operand_axes(self, node: Node) -> Run:
+        """All axes that a node runs over, those that it leaves included."""
+        dims = self.operands.get(node, self.dims[node])
+        return self.resolve(axis for run in dims for axis in run)
 
     def _fresh(self, extent: Extent) -> Run:
         if extent == 1:
@@ -242,6 +250,6 @@ class Domain:
 
     def _check(self) -> None:
         for node in self.dims:
-            axes = self.operand_axes(node) if node in self.operands else self.axes_of(node)
+            axes = self.operand_axes(node)
             if len(set(axes)) != len(axes):
                 raise Refusal(f"{node.kind} of {node.shape} would run along its own diagonal")

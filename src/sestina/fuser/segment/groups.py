@@ -80,9 +80,13 @@ class _Plan:
         self.roots |= {base_of(value) for _, value in graph.effects}
         self.needed = set(self.roots)
         for node in everything:
-            if node.kind in {"aten", "take"}:
+            if node.kind == "aten" or node.is_lookup:
                 operands = node.inputs if node.kind == "aten" else node.inputs[:1]
                 self.needed |= {base_of(operand) for operand in operands}
+            if node.kind == "scatter":
+                self.needed.add(node)
+            if node.kind == "slice":
+                self.needed |= {base_of(node)} if is_free(base_of(node)) else set()
         # Where a view of a free node is asked for, the free node has to be there.
         self.nodes = [node for node in everything if self._runs(node)]
         self.group_of: dict[Node, Group] = {}

@@ -38,13 +38,22 @@ def decide(domain: Domain, nodes: Collection[Node]) -> Roles:
     reductions = [node for node in nodes if node.kind == "reduce"]
     inner = [node for node in reductions if _is_consumed(node, nodes)]
     everything = _all_axes(domain, nodes)
-    if inner:
+    scans = [node for node in nodes if node.kind == "scan"]
+    scatters = [node for node in nodes if node.kind == "scatter"]
+    if scatters and (reductions or scans):
+        raise Refusal("what is added at computed places is not summed besides")
+    if scans:
+        candidates = [set(_scanned(domain, node)) for node in scans[:1]]
+    elif inner:
         columns = _reduced(domain, inner[0])
         if (fast := fastest(inner[0].inputs[0], domain.operands[inner[0]], domain)) not in columns:
             raise Refusal(f"{fast} is no loop of the sums, so reading them would be slow")
         candidates = [columns]
     elif reductions:
         candidates = [choice for node in reductions for choice in _choices(domain, node)]
+    elif scatters:
+        fast = fastest(scatters[0], domain.dims[scatters[0]], domain)
+        candidates = [{fast} if fast is not None else set()]
     else:
         largest = max(nodes, key=lambda node: len(domain.axes_of(node)))
         fast = fastest(largest, domain.dims[largest], domain)
@@ -98,13 +107,17 @@ def _check(
         size = product(axis.extent for axis in columns)
         if not isinstance(size, int) or size > _MAX_ROW:
             raise Refusal("a sum of everything is complete when its kernel has ended")
+    for node in nodes:
+        if node.kind == "scan" and set(_scanned(domain, node)) != columns:
+            raise Refusal("scans along different loops")
+        if node.kind == "scatter" and _reduced(domain, node) & columns:
+            raise Refusal("lanes of a vector would be added at one place")
     for node in reductions:
         if node in inner and _reduced(domain, node) != columns:
             raise Refusal("sums over different loops are used in one kernel")
         _check_sum(domain, node, rows, columns)
     for node in nodes:
-        axes = set(domain.operand_axes(node) if node.kind == "reduce" else domain.axes_of(node))
-        if not axes >= rows:
+        if not set(domain.operand_axes(node)) >= rows:
             raise Refusal(f"{node.kind} of {node.shape} would be computed in each row again")
 
 
@@ -116,6 +129,13 @@ def _check_sum(domain: Domain, node: Node, rows: set[Axis], columns: set[Axis]) 
         raise Refusal("a sum over rows of what doesn't depend on the row")
     if reduced == rows and operand - rows not in (columns, set()):
         raise Refusal("a sum over rows of some of the columns")
+
+
+def _scanned(domain: Domain, node: Node) -> Run:
+    run = domain.resolve(domain.dims[node][node.attributes["dim"]])
+    if len(run) > 1:
+        raise Refusal("a scan along several loops")
+    return run
 
 
 def _reduced(domain: Domain, node: Node) -> set[Axis]:
@@ -131,6 +151,6 @@ def _is_consumed(node: Node, nodes: Collection[Node]) -> bool:
 def _all_axes(domain: Domain, nodes: Collection[Node]) -> Run:
     """Every axis once, as the tensor with most of them has them in order."""
     runs = [domain.axes_of(node) for node in nodes]
-    runs += [domain.operand_axes(node) for node in nodes if node.kind == "reduce"]
+    runs += [domain.operand_axes(node) for node in nodes if node in domain.operands]
     runs.sort(key=len, reverse=True)
     return tuple(dict.fromkeys(axis for run in runs for axis in run))
