@@ -24,6 +24,7 @@ from sestina.fuser.lower import (
     indexing,
     parts,
     pointwise,
+    pooling,
     randoms,
     reductions,
     scans,
@@ -35,7 +36,17 @@ from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 __all__ = ["LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
 
 # Their import fills the table.
-_FILLED_BY = (batches, indexing, parts, pointwise, randoms, reductions, scans, views)
+_FILLED_BY = (
+    batches,
+    indexing,
+    parts,
+    pointwise,
+    pooling,
+    randoms,
+    reductions,
+    scans,
+    views,
+)
 
 _ATEN = torch.ops.aten
 LEFT_TO_ATEN = frozenset(

@@ -13,7 +13,7 @@ from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
-__all__: list[str] = []
+__all__ = ["pad"]
 
 _ATEN = torch.ops.aten
 # Of more parts copying one after another is better: each part costs a comparison for each element.
@@ -96,7 +96,8 @@ def _stack(b: Builder, tensors: Sequence[Node], dim: int = 0) -> Node:
 
 
 @lowering(_ATEN.constant_pad_nd.default)
-def _pad(b: Builder, node: Node, widths: Sequence[Extent], value: float = 0) -> Node:
+def pad(b: Builder, node: Node, widths: Sequence[Extent], value: float = 0) -> Node:
+    """A tensor with so many numbers before and after each dimension, the last one first."""
     for index in range(0, len(widths), 2):
         before, after = widths[index], widths[index + 1]
         if not (isinstance(before, int) and isinstance(after, int)):
