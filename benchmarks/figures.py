@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from benchmarks.workers import Sample
 
 __all__ = [
+    "SUBJECTS",
     "Clock",
+    "Geomean",
     "Measured",
     "Pairs",
     "Ratio",
@@ -23,6 +26,14 @@ __all__ = [
 ]
 
 Clock = Literal["process", "wall"]
+Figure = Literal["ours", "ratio", "ratio_low", "ratio_high"]
+SUBJECTS: Mapping[Figure, str] = {
+    "ours": "",
+    "ratio": "ratio ",
+    "ratio_low": "lower ratio ",
+    "ratio_high": "upper ratio ",
+}
+"""What tables call a figure that a target is of."""
 _BOOTSTRAP_ROUNDS = 2000
 
 
@@ -47,11 +58,11 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What must hold of `of`: our median, the ratio, or the ratio's lower bound."""
+    """What must hold of `of`: our median, the ratio, or a bound of it."""
 
     sense: Literal["<=", ">="]
     value: float
-    of: Literal["ours", "ratio", "ratio_low"] = "ours"
+    of: Figure = "ours"
 
     def is_met(self, ours: Measured, ratio: Ratio | None) -> bool:
         """Whether the figures reach the target; a target of a ratio needs a peer."""
@@ -60,16 +71,17 @@ class Target:
             if ratio is None:
                 msg = f"the target is of {self.of!r} but the row has no peer; measure pairs"
                 raise ValueError(msg)
-            figure = ratio.median if self.of == "ratio" else ratio.low
+            bounds = {"ratio": ratio.median, "ratio_low": ratio.low, "ratio_high": ratio.high}
+            figure = bounds[self.of]
         return figure <= self.value if self.sense == "<=" else figure >= self.value
 
 
-def at_most(value: float, *, of: Literal["ours", "ratio", "ratio_low"] = "ours") -> Target:
+def at_most(value: float, *, of: Figure = "ours") -> Target:
     """The target that a figure is `value` or less."""
     return Target(sense="<=", value=value, of=of)
 
 
-def at_least(value: float, *, of: Literal["ours", "ratio", "ratio_low"] = "ours") -> Target:
+def at_least(value: float, *, of: Figure = "ours") -> Target:
     """The target that a figure is `value` or more."""
     return Target(sense=">=", value=value, of=of)
 
@@ -118,8 +130,51 @@ class Pairs:
 
     def figures(self) -> tuple[Measured, Measured | None, Ratio | None]:
         """What the row states: ours, the peer's, and the ratio of the medians with its bounds."""
-        ours, peer = _seconds(self.ours, self.clock), _seconds(self.peer, self.clock)
+        ours, peer = self.seconds
         return _measured(ours), _measured(peer), _bootstrap_ratio(ours, peer)
+
+    @property
+    def seconds(self) -> tuple[list[float], list[float]]:
+        """Ours and the peer's by the row's clock."""
+        return _seconds(self.ours, self.clock), _seconds(self.peer, self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Geomean:
+    """The geometric mean over cases, each measured beside one peer or several.
+
+    Of several peers a case counts the one that we are least ahead of, in each resampling anew.
+    """
+
+    cases: tuple[tuple[Pairs, ...], ...]
+
+    @property
+    def clock(self) -> Clock:
+        """That of the pairs."""
+        return self.cases[0][0].clock
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Ours."""
+        return self.cases[0][0].versions
+
+    @property
+    def peer_versions(self) -> Mapping[str, str]:
+        """The peers'."""
+        return self.cases[0][0].peer_versions
+
+    def figures(self) -> tuple[Measured, Measured | None, Ratio | None]:
+        """What the row states: means of medians and of quartiles, and the ratio with its bounds."""
+        chosen = [min((pairs.figures() for pairs in case), key=_ratio_of) for case in self.cases]
+        generator = random.Random(0)
+        seconds = [[pairs.seconds for pairs in case] for case in self.cases]
+        ratios = sorted(
+            _mean(min(_resampled(*pairs, generator) for pairs in case) for case in seconds)
+            for _ in range(_BOOTSTRAP_ROUNDS)
+        )
+        ratio = _bounded(_mean(map(_ratio_of, chosen)), ratios)
+        ours, peers = zip(*((ours, peer) for ours, peer, _ in chosen if peer), strict=True)
+        return _mean_measured(ours), _mean_measured(peers), ratio
 
 
 def _seconds(samples: Sequence[Sample], clock: Clock) -> list[float]:
@@ -139,14 +194,37 @@ def _measured(seconds: Sequence[float]) -> Measured:
 
 def _bootstrap_ratio(ours: Sequence[float], peer: Sequence[float]) -> Ratio:
     generator = random.Random(0)
+    ratios = sorted(_resampled(ours, peer, generator) for _ in range(_BOOTSTRAP_ROUNDS))
+    return _bounded(statistics.median(peer) / statistics.median(ours), ratios)
+
+
+def _resampled(ours: Sequence[float], peer: Sequence[float], generator: random.Random) -> float:
+    """The ratio of the medians of as many pairs, drawn with repetition."""
     pairs = list(zip(ours, peer, strict=True))
-    ratios = []
-    for _ in range(_BOOTSTRAP_ROUNDS):
-        mine, theirs = zip(*generator.choices(pairs, k=len(pairs)), strict=True)
-        ratios.append(statistics.median(theirs) / statistics.median(mine))
-    ratios.sort()
-    return Ratio(
-        median=statistics.median(peer) / statistics.median(ours),
-        low=ratios[round(0.025 * (len(ratios) - 1))],
-        high=ratios[round(0.975 * (len(ratios) - 1))],
+    mine, theirs = zip(*generator.choices(pairs, k=len(pairs)), strict=True)
+    return statistics.median(theirs) / statistics.median(mine)
+
+
+def _bounded(value: float, ratios: Sequence[float]) -> Ratio:
+    """A ratio with the bounds that hold 95 % of these between them."""
+    last = len(ratios) - 1
+    return Ratio(median=value, low=ratios[round(0.025 * last)], high=ratios[round(0.975 * last)])
+
+
+def _ratio_of(figures: tuple[Measured, Measured | None, Ratio | None]) -> float:
+    ratio = figures[2]
+    assert ratio is not None, "pairs have a ratio"
+    return ratio.median
+
+
+def _mean(values: Iterable[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def _mean_measured(figures: Sequence[Measured]) -> Measured:
+    return Measured(
+        median=_mean(one.median for one in figures),
+        spread=(_mean(one.spread[0] for one in figures), _mean(one.spread[1] for one in figures)),
+        unit=figures[0].unit,
+        runs=sum(one.runs for one in figures),
     )

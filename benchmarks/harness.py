@@ -59,7 +59,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import (
+    SUBJECTS,
     Clock,
+    Geomean,
     Measured,
     Pairs,
     Ratio,
@@ -72,6 +74,7 @@ from benchmarks.figures import (
 from benchmarks.workers import ROOT, Sample, Worker, bench_python, versions
 
 __all__ = [
+    "Geomean",
     "Measured",
     "Pairs",
     "Ratio",
@@ -186,7 +189,7 @@ class Report:
         *,
         what: str,
         workload: Mapping[str, Any],
-        measured: Value | Runs | Pairs,
+        measured: Value | Runs | Pairs | Geomean,
         target: Target | None = None,
         limit: float | None = None,
         notes: Mapping[str, Any] | None = None,
@@ -196,7 +199,7 @@ class Report:
         Args:
             what: the quantity, in the words of the list of targets.
             workload: sizes, dtype, seed: what someone needs to repeat it.
-            measured: timings, or a `Value`.
+            measured: timings, a mean of such, or a `Value`.
             target: what it must reach; None for context rows.
             limit: the floor that the machine or theory sets, in the unit of `ours`.
             notes: anything else that the reader of the row needs, as JSON.
@@ -314,11 +317,10 @@ def main(bench: Callable[[Report], None], arguments: Sequence[str] | None = None
 
 
 def _target_text(target: Mapping[str, Any]) -> str:
-    subject = {"ours": "", "ratio": "ratio ", "ratio_low": "lower ratio "}[target["of"]]
-    return f"{subject}{target['sense']} {target['value']:g}"
+    return f"{SUBJECTS[target['of']]}{target['sense']} {target['value']:g}"
 
 
-def _row_versions(measured: Value | Runs | Pairs) -> dict[str, dict[str, str]]:
+def _row_versions(measured: Value | Runs | Pairs | Geomean) -> dict[str, dict[str, str]]:
     if isinstance(measured, Value):
         return {"ours": versions()}
     if isinstance(measured, Runs):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import SUBJECTS
 from benchmarks.workers import ROOT
 
 __all__ = ["figures", "latest", "write"]
@@ -49,12 +50,11 @@ def write(page: Path = PAGE) -> None:
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     ours, ratio, target = row["ours"], row["ratio"], row["target"]
-    subject = {"ours": "", "ratio": "ratio ", "ratio_low": "lower ratio "}
     gpus = row["hardware"].get("gpus") or []
     return (
         row["what"].replace("|", "\\|"),
         f"{ours['median']:.3g} {ours['unit']}".strip(),
-        f"{subject[target['of']]}{target['sense']} {target['value']:g}" if target else "",
+        f"{SUBJECTS[target['of']]}{target['sense']} {target['value']:g}" if target else "",
         {True: "yes", False: "**no**", None: ""}[row["met"]],
         f"{ratio['median']:.3g} ({ratio['low']:.3g}–{ratio['high']:.3g})" if ratio else "",
         gpus[0] if gpus else f"{row['hardware']['cores']} cores",

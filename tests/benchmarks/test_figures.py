@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from benchmarks.figures import Pairs, Runs, Value, at_least, at_most
+from benchmarks.figures import Geomean, Pairs, Runs, Value, at_least, at_most
 from benchmarks.workers import Sample
 
 
@@ -50,6 +50,7 @@ def test_a_single_run_has_its_value_as_spread():
         (at_most(0.99), False),
         (at_least(2.0, of="ratio"), True),
         (at_least(2.1, of="ratio_low"), False),
+        (at_least(2.0, of="ratio_high"), True),
     ],
 )
 def test_a_target_is_of_ours_or_of_the_ratio(target, met):
@@ -61,3 +62,23 @@ def test_a_target_of_a_ratio_without_a_peer_is_refused():
     ours, _, ratio = Value(1.0).figures()
     with pytest.raises(ValueError, match="has no peer"):
         at_least(2.0, of="ratio").is_met(ours, ratio)
+
+
+def pairs_of(factor):
+    return Pairs(ours=samples(OURS), peer=samples([factor * s for s in OURS]), clock="process")
+
+
+def test_a_geometric_mean_is_of_cases_and_its_ratio_that_of_the_means():
+    ours, peer, ratio = Geomean(((pairs_of(2.0),), (pairs_of(8.0),))).figures()
+    assert peer is not None
+    assert ratio is not None
+    assert ratio.median == pytest.approx(4.0)
+    assert (ratio.low, ratio.high) == pytest.approx((4.0, 4.0))
+    assert peer.median / ours.median == pytest.approx(4.0)
+    assert ours.runs == 2 * len(OURS)
+
+
+def test_of_several_peers_a_geometric_mean_counts_the_fastest():
+    ratio = Geomean(((pairs_of(3.0), pairs_of(2.0)), (pairs_of(2.0), pairs_of(9.0)))).figures()[2]
+    assert ratio is not None
+    assert ratio.median == pytest.approx(2.0)
