@@ -202,7 +202,8 @@ def _resampled(ours: Sequence[float], peer: Sequence[float], generator: random.R
     """The ratio of the medians of as many pairs, drawn with repetition."""
     pairs = list(zip(ours, peer, strict=True))
     mine, theirs = zip(*generator.choices(pairs, k=len(pairs)), strict=True)
-    return statistics.median(theirs) / statistics.median(mine)
+    ratio: float = statistics.median(theirs) / statistics.median(mine)
+    return ratio
 
 
 def _bounded(value: float, ratios: Sequence[float]) -> Ratio:

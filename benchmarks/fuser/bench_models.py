@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from benchmarks.fuser.models import MODELS, built
 from benchmarks.fuser.ways import PEERS, made
-from benchmarks.harness import Report, Worker, alternate, at_least, main
+from benchmarks.harness import Geomean, Pairs, Report, Worker, alternate, at_least, main
 
 STEP = "benchmarks.fuser.bench_models:step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is alike in all steps of a bench."""
+
+    name: str
+    """As the rows call it."""
+    targets: Mapping[str, float]
+    """For each peer, how many times as long it is to take, as a geometric mean of the models."""
+    threads: int = 1
+    """Of more than one the clock is the wall's."""
+    autocast: bool = False
+    """Whether products of matrices are bfloat16's."""
+    precision: str = "highest"
+    """Of products of float32 matrices, as `torch.set_float32_matmul_precision` calls it."""
+
+    def workload(self, model: str) -> dict[str, Any]:
+        """What both workers of a row get."""
+        return {
+            "model": model,
+            "threads": self.threads,
+            "autocast": self.autocast,
+            "precision": self.precision,
+        }
+
+
+FLOAT32 = Setting(name="float32", targets={"eager": 1.7, "inductor": 1.7})
 
 
 def step(workload: Mapping[str, Any]) -> Callable[[], None]:
     """Loss, gradients and update."""
     torch.set_num_threads(workload["threads"])
+    torch.set_float32_matmul_precision(workload["precision"])
     warnings.simplefilter("ignore")
     model, batch = built(workload["model"])
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -34,28 +64,40 @@ def step(workload: Mapping[str, Any]) -> Callable[[], None]:
     return run
 
 
-def compare(report: Report, *, autocast: bool) -> None:
-    """A row for each model and peer."""
-    dtype = "bfloat16 autocast" if autocast else "float32"
+def compare(report: Report, setting: Setting) -> None:
+    """A row for each model and peer, and one for each peer over all models."""
+    found: dict[str, list[tuple[Pairs, ...]]] = {peer: [] for peer in PEERS}
     for model in MODELS:
         for peer in PEERS:
-            workload = {"model": model, "threads": 1, "autocast": autocast}
-            with (
-                Worker(STEP, workload | {"how": "sestina"}) as ours,
-                Worker(STEP, workload | {"how": peer}) as theirs,
-            ):
-                measured = alternate(ours, theirs)
+            measured = _pairs(setting, model, peer)
+            found[peer].append((measured,))
             report.row(
-                what=f"training step of {model}, {dtype}, beside {peer}",
-                workload=workload | {"peer": peer},
+                what=f"training step of {model}, {setting.name}, beside {peer}",
+                workload=setting.workload(model) | {"peer": peer},
                 measured=measured,
-                target=at_least(0.98, of="ratio"),
+                target=at_least(0.98, of="ratio_high"),
             )
+    for peer, target in setting.targets.items():
+        report.row(
+            what=f"training steps of all models, {setting.name}, beside {peer}: geometric mean",
+            workload=setting.workload(", ".join(MODELS)) | {"peer": peer},
+            measured=Geomean(tuple(found[peer])),
+            target=at_least(target, of="ratio"),
+        )
+
+
+def _pairs(setting: Setting, model: str, peer: str) -> Pairs:
+    workload, cores = setting.workload(model), setting.threads
+    with (
+        Worker(STEP, workload | {"how": "sestina"}, num_cores=cores) as ours,
+        Worker(STEP, workload | {"how": peer}, num_cores=cores) as theirs,
+    ):
+        return alternate(ours, theirs, clock="process" if cores == 1 else "wall")
 
 
 def bench(report: Report) -> None:
     """In float32."""
-    compare(report, autocast=False)
+    compare(report, FLOAT32)
 
 
 if __name__ == "__main__":
