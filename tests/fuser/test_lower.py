@@ -44,6 +44,7 @@ UNARY = {
     "cube": lambda x: x**3,
     "root by power": lambda x: x.abs() ** 0.5,
     "power": lambda x: (x.abs() + 0.1) ** 1.7,
+    "power of a number": lambda x: 1.7**x,
     "threshold": lambda x: functional.threshold(x, 0.1, 20.0),
     "not a number": lambda x: (x / x.floor()).isnan(),
     "logical": lambda x: torch.logical_or(x > 0, torch.logical_not(x < -1)),

@@ -141,10 +141,11 @@ def _pow_number(x: Expression, exponent: Number) -> Expression:
 
 
 @elementwise(_ATEN.pow.Tensor_Tensor, _ATEN.pow.Scalar)
-def _pow(x: Expression, exponent: Expression) -> Expression:
-    if not x.dtype.is_floating_point:
+def _pow(x: Expression | Number, exponent: Expression) -> Expression:
+    base = x if isinstance(x, Expression) else exponent.number(x)
+    if not base.dtype.is_floating_point:
         raise NotLowered("powers of whole numbers")
-    return x.apply("pow", exponent)
+    return base.apply("pow", exponent)
 
 
 @elementwise(_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode)
