@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmarks.fuser.models import MODELS, built
 from benchmarks.fuser.ways import PEERS, made
@@ -44,8 +45,8 @@ class Setting:
 FLOAT32 = Setting(name="float32", targets={"eager": 1.7, "inductor": 1.7})
 
 
-def step(workload: Mapping[str, Any]) -> Callable[[], None]:
-    """Loss, gradients and update."""
+def trained(workload: Mapping[str, Any]) -> tuple[nn.Module, Callable[[], None]]:
+    """A model, and what makes a step: loss, gradients and update."""
     torch.set_num_threads(workload["threads"])
     torch.set_float32_matmul_precision(workload["precision"])
     warnings.simplefilter("ignore")
@@ -60,6 +61,12 @@ def step(workload: Mapping[str, Any]) -> Callable[[], None]:
         optimizer.step()
         optimizer.zero_grad()
 
+    return model, run
+
+
+def step(workload: Mapping[str, Any]) -> Callable[[], None]:
+    """One step of training."""
+    _, run = trained(workload)
     run()
     return run
 

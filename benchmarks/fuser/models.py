@@ -1,4 +1,4 @@
-"""Small models of transformers, random weights: what a training step costs on one core."""
+"""Small models of transformers, random weights: what a step or a prediction costs on one core."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import transformers
 from torch import nn
 
-__all__ = ["MODELS", "built"]
+__all__ = ["MODELS", "VISION", "built", "seeing"]
 
 # Typed for each model by itself; as they are used here that says nothing.
 _hub: Any = transformers
@@ -74,12 +74,20 @@ def _convnext() -> tuple[nn.Module, dict[str, Any]]:
     return _hub.ConvNextForImageClassification(config), _images()
 
 
+def _vit() -> tuple[nn.Module, dict[str, Any]]:
+    config = _hub.ViTConfig(
+        **_SIZES, intermediate_size=1024, image_size=112, patch_size=16, num_labels=100
+    )
+    return _hub.ViTForImageClassification(config), _images()
+
+
 def _images() -> dict[str, Any]:
     labels = torch.randint(0, 100, (_BATCH,))
     return {"pixel_values": torch.randn(_BATCH, 3, 112, 112), "labels": labels}
 
 
 MODELS = {"BERT": _bert, "GPT-2": _gpt2, "T5": _t5, "ResNet": _resnet, "ConvNeXt": _convnext}
+VISION = {"ResNet": _resnet, "ConvNeXt": _convnext, "ViT": _vit}
 
 
 def built(name: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -88,3 +96,11 @@ def built(name: str) -> tuple[nn.Module, dict[str, Any]]:
     model, batch = MODELS[name]()
     model.train()
     return model, batch
+
+
+def seeing(name: str) -> tuple[nn.Module, torch.Tensor]:
+    """A model of images that is to predict, and a batch of them."""
+    torch.manual_seed(0)
+    model, batch = VISION[name]()
+    model.eval()
+    return model, batch["pixel_values"]
