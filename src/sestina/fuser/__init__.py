@@ -19,6 +19,7 @@ with naming_extra("fuser"):
     from sestina.fuser.capture.backend import backend
     from sestina.fuser.capture.direct import fuse, memory_efficient_fusion
     from sestina.fuser.capture.fallbacks import FallbackWarning
+    from sestina.fuser.capture.guards import recompile_reasons
     from sestina.fuser.memory import held_bytes, release_memory
     from sestina.fuser.options import FuserOptions
     from sestina.fuser.report import Report, explain
@@ -32,5 +33,6 @@ __all__ = [
     "fuse",
     "held_bytes",
     "memory_efficient_fusion",
+    "recompile_reasons",
     "release_memory",
 ]
