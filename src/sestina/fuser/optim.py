@@ -296,15 +296,15 @@ class _Kernel:
             arguments.extend(in_order(addresses))
             arguments.append(0)
         array = (ctypes.c_int64 * len(arguments))(*arguments)
-        place, step = ctypes.addressof(array), width * ctypes.sizeof(ctypes.c_int64)
+        step = width * ctypes.sizeof(ctypes.c_int64)
         items: list[int] = []
         for index, tensors in enumerate(sets):
             count = tensors[0].numel()
             for start in range(0, count, _CHUNK):
-                items += [place + index * step, start, min(start + _CHUNK, count), 0]
+                items += [index * step, start, min(start + _CHUNK, count), 0]
         table = (ctypes.c_int64 * len(items))(*items)
         threads = torch.get_num_threads() if machine().is_parallel else 1
-        self.function(ctypes.addressof(table), len(items) // 4, threads)
+        self.function(array, table, len(items) // 4, threads)
 
 
 @dataclass(frozen=True, slots=True)

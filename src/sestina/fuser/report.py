@@ -176,8 +176,8 @@ def report_of(found: list[Compiled], seconds: dict[str, float] | None = None) ->
     kernels, calls = [], []
     for number, one in enumerate(found):
         kernels += [
-            _kernel_report(f"{number}.k{index}", rendered, seconds)
-            for index, rendered in enumerate(one.program.kernels)
+            _kernel_report(f"{number}.k{index}", launched, seconds)
+            for index, launched in enumerate(one.program.kernels)
         ]
         calls += _call_reports(number, one, seconds)
         for _, reason in one.program.segments.refusals:
@@ -226,7 +226,10 @@ def _note(times: dict[str, list[float]], number: int, name: str, seconds: float)
     times[f"{number}.{name}"].append(seconds)
 
 
-def _kernel_report(name: str, rendered: Rendered, seconds: dict[str, float]) -> KernelReport:
+def _kernel_report(
+    name: str, launched: tuple[Rendered, ...], seconds: dict[str, float]
+) -> KernelReport:
+    rendered = launched[0]
     kernel = rendered.kernel
     operations = [step.kind for step in steps_of(kernel.roots) if step.kind not in _NO_OPERATIONS]
     operations += ["copy"] * (not operations)
@@ -236,10 +239,16 @@ def _kernel_report(name: str, rendered: Rendered, seconds: dict[str, float]) -> 
         num_operations=len(operations),
         rows=f"{kernel.loops.num_rows} × {kernel.num_columns}",
         passes=max(1, len(kernel.passes)),
-        bytes_moved=_bytes_moved(rendered),
+        bytes_moved=_bytes_of(launched),
         seconds=seconds.get(name),
         source=rendered.source,
     )
+
+
+def _bytes_of(launched: tuple[Rendered, ...]) -> int | None:
+    sizes = [_bytes_moved(rendered) for rendered in launched]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _bytes_moved(rendered: Rendered) -> int | None:

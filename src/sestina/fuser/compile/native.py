@@ -25,12 +25,12 @@ import torch
 from sestina.fuser.compile.cache import Cache, default_folder
 from sestina.fuser.render.entry import RUNTIME
 
-__all__ = ["Machine", "compiled", "compiled_table", "kernel_cache", "machine"]
+__all__ = ["Machine", "code_key", "compiled", "compiled_table", "kernel_cache", "machine"]
 
 _logger = logging.getLogger(__name__)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 _RUN = (*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_int32)
-_RUN_TABLE = (*[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_int32)
+_RUN_TABLE = (*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,11 @@ def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
 
 
 def compiled_table(source: str) -> Callable[..., None]:
-    """The same kernel as a function of a table of work: its address, its items, the threads.
+    """The same kernel for several sets of arguments, as a function of a table of work.
 
-    An item is four i64: the address of the array of arguments, first row, last row and part.
+    It takes the address of an array of arguments, that of the table, how many items this has, and
+    the threads. An item is four i64: where in the array its arguments begin, in bytes, first row,
+    last row and part.
     """
     kernel = _native(source, has_finish=False)
     called = functools.partial(_runtime().run_table, kernel.rows)
@@ -128,7 +130,7 @@ _known: WeakValueDictionary[str, _Native] = WeakValueDictionary()
 
 
 def _native(source: str, *, has_finish: bool) -> _Native:
-    key = _key(source)
+    key = code_key(source)
     kernel = _known.get(key)
     if kernel is None:
         names = ("rows", "finish") if has_finish else ("rows",)
@@ -139,7 +141,7 @@ def _native(source: str, *, has_finish: bool) -> _Native:
 
 
 def _object_code(source: str) -> bytes:
-    key = _key(source)
+    key = code_key(source)
     code = kernel_cache().get(key)
     if code is None:
         code = _generated_code(source)
@@ -147,7 +149,7 @@ def _object_code(source: str) -> bytes:
     return code
 
 
-def _key(source: str) -> str:
+def code_key(source: str) -> str:
     """A digest of all that the code of a source depends on; comments say which graph it is of."""
     this = machine()
     lines = [line for line in source.splitlines() if not line.lstrip().startswith(";")]

@@ -19,16 +19,18 @@ import sympy
 import torch
 from torch.utils._sympy.printers import PythonPrinter
 
-from sestina.fuser.compile.native import compiled, machine
+from sestina.fuser.compile.native import code_key, compiled, compiled_table, machine
 from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.launch.division import divide
+from sestina.fuser.launch.order import launches
+from sestina.fuser.launch.placing import in_place
 from sestina.fuser.memory import empty
 from sestina.fuser.render.kernel import Rendered, render
 from sestina.fuser.render.totals import partial_dtype
-from sestina.fuser.schedule.kernel import schedule
+from sestina.fuser.schedule.kernel import Kernel, schedule
 from sestina.fuser.segment.groups import Group, Segments, segment
 
 __all__ = ["Program", "assemble"]
@@ -36,6 +38,8 @@ __all__ = ["Program", "assemble"]
 _ATEN = torch.ops.aten
 # The group that reads an argument last, where none does.
 _UNUSED = -1
+# New memory of kernels that are launched before their turn, with others that are alike.
+_SMALL_BYTES = 1 << 16
 # Calls that can write into memory that is there, so that large results come from the pool.
 _INTO = {
     _ATEN.bmm.default: _ATEN.bmm.out,
@@ -48,7 +52,8 @@ class Program:
 
     Attributes:
         source: the Python that runs.
-        kernels: what was generated, in order.
+        kernels: what was generated, in the order of launches; several that are alike, for tensors
+            of their own, have one.
         segments: the plan.
     """
 
@@ -56,7 +61,7 @@ class Program:
         self,
         source: str,
         names: dict[str, Any],
-        kernels: list[Rendered],
+        kernels: list[tuple[Rendered, ...]],
         segments: Segments,
     ) -> None:
         self.source = source
@@ -121,7 +126,14 @@ class _Assembly:
     def __init__(self, graph: Graph, segments: Segments) -> None:
         self.graph, self.segments = graph, segments
         self.lines: list[str] = []
-        self.kernels: list[Rendered] = []
+        self.kernels: list[tuple[Rendered, ...]] = []
+        self.rendered = {
+            group: render(schedule(group, segments.stored), machine().features)
+            for group in segments.groups
+            if not group.is_opaque
+        }
+        self.in_place = in_place(graph, segments, self.rendered)
+        self.launches = launches(segments.groups, self._alike())
         self.names: dict[str, Any] = {
             "torch": torch,
             "as_strided": torch.as_strided,
@@ -147,14 +159,15 @@ class _Assembly:
         for symbol, index in self.graph.symbols.items():
             if symbol.isidentifier():
                 self.line(f"{symbol} = a{index}")
-        for index, group in enumerate(self.segments.groups):
-            if group.is_opaque:
-                self._call(group.nodes[0])
+        for index, groups in enumerate(self.launches):
+            if groups[0].is_opaque:
+                self._call(groups[0].nodes[0])
             else:
-                self._kernel(group)
+                self._kernel(groups)
             self._drop(index)
         for target, value in self.graph.effects:
-            self.line(f"{self.tensor(target)}.copy_({self.tensor(value)})")
+            if self.in_place.get(value) is not target:
+                self.line(f"{self.tensor(target)}.copy_({self.tensor(value)})")
         results = ", ".join(self._result(*pair) for pair in self._outputs())
         self.line(f"return [{results}]")
         source = "\n".join(["def run(args):", *self.lines, ""])
@@ -235,8 +248,8 @@ class _Assembly:
         """For each tensor that the program makes and does not give, the last group to read it."""
         # Arguments, too: what was kept for the backward pass goes as soon as it has been used.
         last = {node: _UNUSED for node in self.graph.inputs if node is not None}
-        for index, group in enumerate(self.segments.groups):
-            for node in group.nodes:
+        for index, groups in enumerate(self.launches):
+            for node in (node for group in groups for node in group.nodes):
                 if node in self.segments.stored or node.kind == "aten":
                     last[node] = index
                 for operand in node.inputs:
@@ -301,37 +314,73 @@ class _Assembly:
     def _items_of(self, node: Node) -> list[Node]:
         return [item for item in self.items if item.inputs[0] is node]
 
-    def _kernel(self, group: Group) -> None:
+    def _alike(self) -> dict[Group, str]:
+        """For each kernel that can share its launch with others, its code."""
+        found = {}
+        for group, rendered in self.rendered.items():
+            fresh = [node for node in self._stored_in(group) if node not in self.in_place]
+            size = sum(node.num_elements * node.dtype.itemsize for node in fresh)
+            if isinstance(size, int) and size <= _SMALL_BYTES and _is_plain(rendered):
+                found[group] = code_key(rendered.source)
+        return found
+
+    def _stored_in(self, group: Group) -> list[Node]:
+        return [node for node in group.nodes if node in self.segments.stored]
+
+    def _kernel(self, groups: list[Group]) -> None:
+        """One kernel, for one set of tensors or for several."""
         name = f"k{len(self.kernels)}"
-        stored = self.segments.stored
-        rendered = render(schedule(group, stored), machine().features)
-        self.kernels.append(rendered)
-        kernel = rendered.kernel
+        several = tuple(self.rendered[group] for group in groups)
+        self.kernels.append(several)
+        kinds = dict.fromkeys(node.kind for node in groups[0].nodes)
+        times = f", {len(groups)} times" if len(groups) > 1 else ""
+        self.line(f"# {', '.join(kinds)}{times}")
+        for node in (node for group in groups for node in self._stored_in(group)):
+            self.line(f"{node.name} = {self._made(node)}")
+        if len(several) > 1:
+            self.names[name] = compiled_table(several[0].source)
+            self._tabled(name, several)
+            return
+        (rendered,) = several
         self.names[name] = compiled(rendered.source, has_finish=bool(rendered.totals))
-        self.line("# " + ", ".join(dict.fromkeys(node.kind for node in group.nodes)))
-        for node in group.nodes:
-            if node in stored:
-                self.line(f"{node.name} = {self._made(node)}")
-        count = kernel.loops.num_rows if kernel.loops.rows else kernel.loops.vector.extent
-        width = product([kernel.num_columns, kernel.loops.num_rows])
-        self._divided(name, rendered, count, width)
+        self._divided(name, rendered)
+
+    def _tabled(self, name: str, several: tuple[Rendered, ...]) -> None:
+        """A call for several sets of tensors: what is to be done for each is known beforehand."""
+        values: list[str] = []
+        items: list[int] = []
+        for rendered in several:
+            place = len(values) * ctypes.sizeof(ctypes.c_int64)
+            count, width = _extents(rendered.kernel)
+            assert isinstance(count, int)
+            assert isinstance(width, int)
+            chunk, parts = divide(count, width // max(count, 1), **_division(rendered.kernel))
+            for part in range(parts):
+                items += [place, part * chunk, min((part + 1) * chunk, count), part]
+            values += [f"{self._name(base)}.data_ptr()" for base in rendered.bases]
+            values.append("0")  # no flag
+        array = self.held(ctypes.c_int64 * len(values))
+        work = self.held((ctypes.c_int64 * len(items))(*items))
+        num_items = len(items) // 4
+        is_parallel = machine().is_parallel and num_items > len(several)
+        threads = "get_num_threads()" if is_parallel else "1"
+        self.line(f"{name}({array}({', '.join(values)}), {work}, {num_items}, {threads})")
 
     def _made(self, node: Node) -> str:
         """An expression for new memory of a tensor."""
         if node.kind == "scatter":
             return self._name(node.inputs[0])
+        if node in self.in_place:
+            return self._name(self.in_place[node])
         layout = layout_of(node)
         assert layout is not None
         shape, strides = self.shape(layout.shape), self.shape(layout.strides)
         return f"empty({shape}, {strides}, {node.dtype})"
 
-    def _divided(self, name: str, rendered: Rendered, count: Extent, size: Extent) -> None:
-        kernel = rendered.kernel
-        options = {
-            "has_rows": bool(kernel.loops.rows),
-            "has_totals": bool(kernel.totals),
-            "is_one_row": kernel.is_one_row,
-        }
+    def _divided(self, name: str, rendered: Rendered) -> None:
+        """A call for one set of tensors, in parts."""
+        kernel, options = rendered.kernel, _division(rendered.kernel)
+        count, size = _extents(kernel)
         if isinstance(count, int) and isinstance(size, int):
             chunk, parts = divide(count, size // max(count, 1), **options)
             division = f"{count}, {chunk}, {parts}"
@@ -348,18 +397,44 @@ class _Assembly:
             dtype = partial_dtype(root, kernel)
             self.line(f"{partial} = torch.empty(({num_parts}) * ({width}), dtype={dtype})")
         values += [f"{partial}.data_ptr()" for partial in partials]
-        has_flag = "ptr %flag," in rendered.source
-        if has_flag:
+        if _has_flag(rendered):
             flag = self.held(ctypes.c_int32)
             self.line(f"flag = {flag}(0)")
         address = self.held(ctypes.addressof)
-        values.append(f"{address}(flag)" if has_flag else "0")
+        values.append(f"{address}(flag)" if _has_flag(rendered) else "0")
         values += [self._parameter(extent) for extent in rendered.parameters]
         array = self.held(ctypes.c_int64 * len(values))
         threads = "get_num_threads()" if machine().is_parallel and num_parts != "1" else "1"
         self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
-        if has_flag:
+        if _has_flag(rendered):
             self.line("if flag.value: refuse_index()")
+
+
+def _has_flag(rendered: Rendered) -> bool:
+    return "ptr %flag," in rendered.source
+
+
+def _division(kernel: Kernel) -> dict[str, bool]:
+    """What decides on how a kernel is divided, besides sizes."""
+    return {
+        "has_rows": bool(kernel.loops.rows),
+        "has_totals": bool(kernel.totals),
+        "is_one_row": kernel.is_one_row,
+    }
+
+
+def _extents(kernel: Kernel) -> tuple[Extent, Extent]:
+    """What is divided, and how many elements that is."""
+    loops = kernel.loops
+    count = loops.num_rows if loops.rows else loops.vector.extent
+    return count, product([kernel.num_columns, loops.num_rows])
+
+
+def _is_plain(rendered: Rendered) -> bool:
+    """Whether its sizes are known, and it has nothing to do or to say when it ends."""
+    is_static = all(isinstance(extent, int) for extent in _extents(rendered.kernel))
+    has_more = rendered.totals or rendered.parameters or _has_flag(rendered)
+    return is_static and not has_more
 
 
 _numbers = itertools.count()

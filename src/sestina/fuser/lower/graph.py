@@ -7,7 +7,7 @@ they differ, or a dtype or device is not one for kernels, ATen computes the call
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from sestina.fuser.lower import (
     views,
 )
 from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
 __all__ = ["LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
@@ -214,8 +215,15 @@ class _Walk:
         for value in (v for v in (*tensors, *operands) if isinstance(v, torch.Tensor)):
             if value.dtype not in STORED or value.device.type != "cpu" or value.is_sparse:
                 raise NotLowered(f"a tensor of {value.dtype} on {value.device}")
+        made: Any
         if target in ELEMENTWISE:
             made = self._elementwise(node, ELEMENTWISE[target])
+        elif (entry := elementwise_of(target)) is not None:
+            calls = single_calls(target, *self._arguments(node))
+            made = [
+                self._applied(entry, *call, value)
+                for call, value in zip(calls, tensors, strict=True)
+            ]
         elif target in LOWERINGS:
             args, kwargs = self._arguments(node)
             made = LOWERINGS[target](self.builder, *args, **kwargs)
@@ -255,13 +263,24 @@ class _Walk:
 
     def _elementwise(self, node: fx.Node, entry: Elementwise) -> Node:
         value = _value_of(node)
-        dtype = compute_dtype(value.dtype)
-        args, kwargs = self._arguments(node)
+        dtype = None
         if entry.is_predicate:
             given = [a if not isinstance(a, fx.Node) else _value_of(a) for a in node.args]
             numbers = [a for a in given if isinstance(a, (torch.Tensor, int, float))]
             kind = ELEMENTWISE_TYPE_PROMOTION_KIND.DEFAULT
             dtype, _ = elementwise_dtypes(*numbers, type_promotion_kind=kind)
+        return self._applied(entry, *self._arguments(node), value, dtype)
+
+    def _applied(
+        self,
+        entry: Elementwise,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        value: torch.Tensor,
+        dtype: torch.dtype | None = None,
+    ) -> Node:
+        """A formula on operands of one dtype: the result's own, if no other is given."""
+        dtype = dtype or compute_dtype(value.dtype)
         shape = extents_of(value.shape)
 
         def operand(position: int, argument: Any) -> Any:

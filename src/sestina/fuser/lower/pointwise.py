@@ -142,9 +142,9 @@ def _pow_number(x: Expression, exponent: Number) -> Expression:
 
 @elementwise(_ATEN.pow.Tensor_Tensor, _ATEN.pow.Scalar)
 def _pow(x: Expression | Number, exponent: Expression) -> Expression:
-    base = x if isinstance(x, Expression) else exponent.number(x)
-    if not base.dtype.is_floating_point:
+    if not exponent.dtype.is_floating_point:
         raise NotLowered("powers of whole numbers")
+    base = x if isinstance(x, Expression) else exponent.number(x)
     return base.apply("pow", exponent)
 
 
@@ -269,6 +269,13 @@ def _lerp(x: Expression, y: Expression, weight: Expression | Number) -> Expressi
     if isinstance(weight, Expression):
         return (weight.abs() < 0.5).where(near, far)
     return near if abs(weight) < 0.5 else far
+
+
+if hasattr(torch.ops.prims, "fma"):  # not in the first versions
+
+    @elementwise(torch.ops.prims.fma.default)
+    def _fma(a: Expression, b: Expression | Number, c: Expression | Number) -> Expression:
+        return a * b + c
 
 
 @elementwise(_ATEN.softplus.default)

@@ -172,6 +172,11 @@ def _to_copy(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **othe
     return Expression(b, node).convert(dtype).node
 
 
+@lowering(torch.ops.prims.convert_element_type.default)
+def _convert_element_type(b: Builder, node: Node, dtype: torch.dtype) -> Node:
+    return Expression(b, node).convert(dtype).node
+
+
 @lowering(_ATEN.full.default)
 def _full(
     b: Builder, shape: Sequence[Extent], value: float, *, dtype: torch.dtype, **_: Any

@@ -91,15 +91,18 @@ done:
   ret void
 }
 
-; A table of work: the arguments, first and last row and part of each item.
-%item = type { ptr, i64, i64, i64 }
-%table = type { ptr, ptr, i64 } ; rows, items, their number
+; A table of work: where in the arguments those of each item begin, in bytes, first and last row and
+; part.
+%item = type { i64, i64, i64, i64 }
+%table = type { ptr, ptr, i64, ptr } ; rows, items, their number, arguments
 
 define internal void @items(ptr %data, i64 %first, i64 %last) {
 entry:
   %rows = load ptr, ptr %data
   %1 = getelementptr %table, ptr %data, i32 0, i32 1
   %items = load ptr, ptr %1
+  %slot = getelementptr %table, ptr %data, i32 0, i32 3
+  %all = load ptr, ptr %slot
   br label %head
 head:
   %index = phi i64 [ %first, %entry ], [ %next, %body ]
@@ -107,7 +110,8 @@ head:
   br i1 %going, label %body, label %tail
 body:
   %item = getelementptr %item, ptr %items, i64 %index
-  %args = load ptr, ptr %item
+  %place = load i64, ptr %item
+  %args = getelementptr i8, ptr %all, i64 %place
   %2 = getelementptr %item, ptr %item, i32 0, i32 1
   %begin = load i64, ptr %2
   %3 = getelementptr %item, ptr %item, i32 0, i32 2
@@ -137,7 +141,7 @@ entry:
   ret void
 }
 
-define void @run_table(ptr %rows, ptr %items, i64 %count, i32 %n) {
+define void @run_table(ptr %rows, ptr %args, ptr %items, i64 %count, i32 %n) {
 entry:
   %data = alloca %table
   store ptr %rows, ptr %data
@@ -145,6 +149,8 @@ entry:
   store ptr %items, ptr %1
   %2 = getelementptr %table, ptr %data, i32 0, i32 2
   store i64 %count, ptr %2
+  %3 = getelementptr %table, ptr %data, i32 0, i32 3
+  store ptr %args, ptr %3
   %is_serial = icmp sle i32 %n, 1
   br i1 %is_serial, label %serial, label %parallel
 serial:
