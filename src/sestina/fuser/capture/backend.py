@@ -13,6 +13,7 @@ from functorch.compile import make_boxed_func, min_cut_rematerialization_partiti
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 
+from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.randomness import make_regenerable
@@ -22,7 +23,11 @@ from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
 from sestina.fuser.options import FuserOptions
 
-__all__ = ["Compiled", "backend", "compilers", "listening"]
+__all__ = ["MODES", "Compiled", "backend", "compilers", "listening"]
+
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+"""Those of `torch.compile`. They ask TorchInductor for CUDA graphs and for measured choices; here
+there are no CUDA graphs, and what is measured, products of matrices, is measured in every mode."""
 
 
 @dataclass(slots=True)
@@ -67,16 +72,22 @@ def backend(
     Args:
         captured: the graph.
         example_inputs: its arguments, or stand-ins of their shapes.
-        mode: of `torch.compile`; every one gives the same kernels.
+        mode: of `torch.compile`: one of `MODES`, which all give the same kernels.
         options: fields of `FuserOptions`.
 
     Returns:
         A function of the graph's arguments.
 
     Raises:
-        OptionError: for an option that there is none of.
+        OptionError: for a mode or an option that there is none of.
     """
-    del mode
+    if mode is not None and mode not in MODES:
+        raise OptionError(
+            "mode",
+            mode,
+            expected=f"one of {', '.join(MODES)}",
+            remedy="leave it out: every mode gives the same kernels",
+        )
     chosen = options_from_mapping(FuserOptions, dict(options or {}))
     return aot_autograd(**compilers(chosen))(captured, example_inputs)
 
@@ -124,8 +135,8 @@ def _compiled(
     start = time.perf_counter()
     try:
         program = assemble(lowered.graph)
-    except Exception as error:  # noqa: BLE001 - a mistake here is to cost time, not the model
-        tell_graph(f"compiling it failed, {error!r}", strict=options.strict)
+    except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result
+        tell_graph(f"no kernels for it, {type(error).__name__}: {error}", strict=options.strict)
         return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
     run: Callable[..., Any] = program.run
     if _listeners:

@@ -19,7 +19,13 @@ import sympy
 import torch
 from torch.utils._sympy.printers import PythonPrinter
 
-from sestina.fuser.compile.native import code_key, compiled, compiled_table, machine
+from sestina.fuser.compile.native import (
+    code_key,
+    compiled,
+    compiled_table,
+    machine,
+    num_threads,
+)
 from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
@@ -138,7 +144,7 @@ class _Assembly:
             "torch": torch,
             "as_strided": torch.as_strided,
             "empty": empty,
-            "get_num_threads": torch.get_num_threads,
+            "num_threads": num_threads,
             "divide": divide,
             "refuse_index": _refuse_index,
             "laid_out": _laid_out,
@@ -386,7 +392,7 @@ class _Assembly:
             division = f"{count}, {chunk}, {parts}"
             num_parts = str(parts)
         else:
-            width = f"({self.size(size)}) // {self.size(count)}"
+            width = f"({self.size(size)}) // max({self.size(count)}, 1)"
             arguments = ", ".join(f"{key}={value}" for key, value in options.items())
             self.line(f"chunk, parts = divide({self.size(count)}, {width}, {arguments})")
             division, num_parts = f"{self.size(count)}, chunk, parts", "parts"
@@ -404,7 +410,7 @@ class _Assembly:
         values.append(f"{address}(flag)" if _has_flag(rendered) else "0")
         values += [self._parameter(extent) for extent in rendered.parameters]
         array = self.held(ctypes.c_int64 * len(values))
-        threads = "get_num_threads()" if machine().is_parallel and num_parts != "1" else "1"
+        threads = "num_threads()" if num_parts != "1" else "1"
         self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
         if _has_flag(rendered):
             self.line("if flag.value: refuse_index()")

@@ -178,6 +178,18 @@ class Expression:
         """The largest whole number that is no larger."""
         return self.apply("floor") if self.dtype.is_floating_point else self
 
+    def at_least(self, low: Expression | Number) -> Expression:
+        """The larger of this and a bound; of two zeros it is this, as in ATen, so −0 stays."""
+        if isinstance(low, Expression) or low != low:  # noqa: PLR0124 - not a number
+            return self.maximum(low)
+        return (self < low).where(low, self)
+
+    def at_most(self, high: Expression | Number) -> Expression:
+        """The smaller of this and a bound; likewise."""
+        if isinstance(high, Expression) or high != high:  # noqa: PLR0124 - not a number
+            return self.minimum(high)
+        return (self > high).where(high, self)
+
     def maximum(self, other: Expression | Number) -> Expression:
         """The larger of two; NaN where either is."""
         return self.apply("maximum", other)

@@ -34,7 +34,7 @@ from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
-__all__ = ["LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
+__all__ = ["BROKEN", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
 
 # Their import fills the table.
 _FILLED_BY = (
@@ -63,6 +63,8 @@ LEFT_TO_ATEN = frozenset(
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
+BROKEN = "its lowering failed"
+"""How the reason begins where an operation is left to ATen by a mistake of this compiler."""
 
 
 class NotCaptured(Exception):  # noqa: N818 - a signal inside the room
@@ -130,7 +132,7 @@ class _Walk:
             self._write(target, value)
             self.values[node] = value
         elif not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
-            self.values[node] = _number_of(node)
+            self.values[node] = self._number(node)
         else:
             self.values[node] = self._called(node)
 
@@ -178,6 +180,17 @@ class _Walk:
         self.inputs.append(made)
         return made
 
+    def _number(self, node: fx.Node) -> Extent:
+        value = _value_of(node)
+        is_number = isinstance(value, (int, torch.SymInt, torch.SymFloat))
+        if not is_number or isinstance(value, bool):
+            raise NotCaptured(f"{node.target} gives a {type(value).__name__}")
+        number = extent_of(value)
+        symbols = () if isinstance(number, int) else number.free_symbols
+        if any(str(symbol) not in self.symbols for symbol in symbols):
+            raise NotCaptured(f"the number {number} depends on the data")
+        return number
+
     def _given(self, kind: str, value: torch.Tensor, **attributes: Any) -> Node:
         if value.layout is not torch.strided or value.device.type != "cpu":
             raise NotCaptured(f"a tensor of layout {value.layout} on {value.device}")
@@ -204,8 +217,8 @@ class _Walk:
             name = target._schema.name.removeprefix("aten::")
             if name not in LEFT_TO_ATEN:
                 self.reasons.setdefault(str(target), str(reason))
-        except Exception as error:  # noqa: BLE001 - a mistake here is to cost time, not the model
-            self.reasons.setdefault(str(target), f"its lowering failed, {error!r}")
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs its operation the kernel
+            self.reasons[str(target)] = f"{BROKEN}, {type(error).__name__}: {error}"
         return self._opaque(node, target)
 
     def _lowered(self, node: fx.Node, target: torch._ops.OpOverload[Any, Any]) -> Any:
@@ -264,6 +277,8 @@ class _Walk:
     def _elementwise(self, node: fx.Node, entry: Elementwise) -> Node:
         value = _value_of(node)
         dtype = None
+        if entry.rounds_within and compute_dtype(value.dtype) is not value.dtype:
+            raise NotLowered(f"it rounds to {value.dtype} on the way to its result")
         if entry.is_predicate:
             given = [a if not isinstance(a, fx.Node) else _value_of(a) for a in node.args]
             numbers = [a for a in given if isinstance(a, (torch.Tensor, int, float))]
@@ -293,7 +308,8 @@ class _Walk:
         operands = [operand(*pair) for pair in enumerate(args)]
         if any(isinstance(argument, torch.dtype) for argument in args):
             raise NotLowered("a dtype among the operands")
-        made = entry.formula(*operands, **kwargs)
+        options = {name: operand(-1, argument) for name, argument in kwargs.items()}
+        made = entry.formula(*operands, **options)
         return self.builder.expand(self.builder.convert(made.node, value.dtype), shape)
 
     def _opaque(self, node: fx.Node, target: Callable[..., Any]) -> Any:
@@ -335,13 +351,6 @@ class _Walk:
 
 def _value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
-
-
-def _number_of(node: fx.Node) -> Any:
-    value = _value_of(node)
-    if isinstance(value, (int, torch.SymInt, torch.SymFloat)) and not isinstance(value, bool):
-        return extent_of(value)
-    raise NotCaptured(f"{node.target} gives a {type(value).__name__}")
 
 
 def _layout_of(value: torch.Tensor) -> Layout:

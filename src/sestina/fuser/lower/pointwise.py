@@ -26,7 +26,7 @@ def _smaller(x: Expression, y: Expression) -> Expression:
 _FORMULAS: dict[Any, Any] = {
     _ATEN.abs.default: lambda x: x.abs() if x.dtype is not torch.bool else x,
     _ATEN.neg.default: lambda x: -x,
-    _ATEN.relu.default: lambda x: x.maximum(0),
+    _ATEN.relu.default: lambda x: x.at_least(0),
     _ATEN.square.default: lambda x: x * x,
     _ATEN.bitwise_not.default: lambda x: ~x,
     _ATEN.bitwise_and.Tensor: lambda x, y: x & y,
@@ -142,13 +142,13 @@ def _pow_number(x: Expression, exponent: Number) -> Expression:
 
 @elementwise(_ATEN.pow.Tensor_Tensor, _ATEN.pow.Scalar)
 def _pow(x: Expression | Number, exponent: Expression) -> Expression:
-    if not exponent.dtype.is_floating_point:
-        raise NotLowered("powers of whole numbers")
     base = x if isinstance(x, Expression) else exponent.number(x)
+    if not base.dtype.is_floating_point:
+        raise NotLowered("powers of whole numbers")
     return base.apply("pow", exponent)
 
 
-@elementwise(_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode)
+@elementwise(_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode, rounds_within=True)
 def _div_mode(x: Expression, y: Expression, *, rounding_mode: str | None = None) -> Expression:
     if not x.dtype.is_floating_point:
         raise NotLowered("division of whole numbers, which fails where a divisor is 0")
@@ -174,23 +174,23 @@ def _masked_fill(x: Expression, mask: Expression, value: Expression | Number) ->
 def _clamp(
     x: Expression, low: Expression | Number | None = None, high: Expression | Number | None = None
 ) -> Expression:
-    x = x if low is None else x.maximum(low)
-    return x if high is None else x.minimum(high)
+    x = x if low is None else x.at_least(low)
+    return x if high is None else x.at_most(high)
 
 
 @elementwise(_ATEN.clamp_min.default, _ATEN.clamp_min.Tensor)
 def _clamp_min(x: Expression, low: Expression | Number) -> Expression:
-    return x.maximum(low)
+    return x.at_least(low)
 
 
 @elementwise(_ATEN.clamp_max.default, _ATEN.clamp_max.Tensor)
 def _clamp_max(x: Expression, high: Expression | Number) -> Expression:
-    return x.minimum(high)
+    return x.at_most(high)
 
 
 @elementwise(_ATEN.hardtanh.default)
 def _hardtanh(x: Expression, low: Number = -1, high: Number = 1) -> Expression:
-    return x.maximum(low).minimum(high)
+    return x.at_least(low).at_most(high)
 
 
 @elementwise(_ATEN.leaky_relu.default)
@@ -323,9 +323,9 @@ def _log_sigmoid_backward(g: Expression, x: Expression, _buffer: Expression) -> 
 
 @elementwise(_ATEN.hardsigmoid.default)
 def _hardsigmoid(x: Expression) -> Expression:
-    return (x + 3).maximum(0).minimum(6) / 6
+    return (x + 3).at_least(0).at_most(6) / 6
 
 
 @elementwise(_ATEN.hardswish.default)
 def _hardswish(x: Expression) -> Expression:
-    return x * (x + 3).maximum(0).minimum(6) / 6
+    return x * (x + 3).at_least(0).at_most(6) / 6

@@ -25,11 +25,14 @@ class Elementwise:
         is_predicate: whether the result is bool, so that operands are promoted among themselves
             and not to the result's dtype.
         masks: positions of arguments that stay bool.
+        rounds_within: whether ATen rounds half precisions on the way to the result in a manner
+            that shows: these it computes itself.
     """
 
     formula: Callable[..., Any]
     is_predicate: bool = False
     masks: tuple[int, ...] = ()
+    rounds_within: bool = False
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,12 +52,16 @@ def lowering(*targets: OpOverload[Any, Any]) -> Callable[[Function], Function]:
 
 
 def elementwise(
-    *targets: OpOverload[Any, Any], is_predicate: bool = False, masks: tuple[int, ...] = ()
+    *targets: OpOverload[Any, Any],
+    is_predicate: bool = False,
+    masks: tuple[int, ...] = (),
+    rounds_within: bool = False,
 ) -> Callable[[Function], Function]:
     """Enters a function as the formula of these operations."""
 
     def enter(function: Function) -> Function:
-        ELEMENTWISE.update(dict.fromkeys(targets, Elementwise(function, is_predicate, masks)))
+        entry = Elementwise(function, is_predicate, masks, rounds_within)
+        ELEMENTWISE.update(dict.fromkeys(targets, entry))
         return function
 
     return enter

@@ -172,8 +172,10 @@ def _tanh(w: Writer, x: Value) -> Value:
     one = _number(w, x, 1.0)
     power = _exp(w, w.binary("fadd", size, size))
     far = w.binary("fdiv", _number(w, x, 2.0), w.binary("fadd", power, one))
-    far = w.call("copysign", w.binary("fsub", one, far), x)
-    return w.select(w.compare("lt", size, _number(w, x, 0.625)), near, far)
+    far = w.binary("fsub", one, far)
+    # The polynomial makes +0 of −0.
+    made = w.select(w.compare("lt", size, _number(w, x, 0.625)), near, far)
+    return w.call("copysign", made, x)
 
 
 def _erf(w: Writer, x: Value) -> Value:
