@@ -9,6 +9,7 @@ it. What lies idle is bounded, and `release_memory` gives all of it back.
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Sequence
 
@@ -112,6 +113,12 @@ def _fresh(size: int) -> torch.UntypedStorage:
 
 
 _POOL = Pool(capacity_bytes=min(4 << 30, usable_memory_bytes() // 4))
+# Held while forking, so that a child never finds it taken by a thread that it doesn't have.
+os.register_at_fork(
+    before=_POOL._lock.acquire,
+    after_in_parent=_POOL._lock.release,
+    after_in_child=_POOL._lock.release,
+)
 
 
 def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sestina.core.errors import DtypeError, InvalidValueError
-from sestina.fuser.compile.native import compiled_table, machine
+from sestina.fuser.compile.native import compiled_table, machine, num_threads
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Graph, Node
 from sestina.fuser.ir.operations import STORED, compute_dtype
@@ -303,8 +303,7 @@ class _Kernel:
             for start in range(0, count, _CHUNK):
                 items += [index * step, start, min(start + _CHUNK, count), 0]
         table = (ctypes.c_int64 * len(items))(*items)
-        threads = torch.get_num_threads() if machine().is_parallel else 1
-        self.function(array, table, len(items) // 4, threads)
+        self.function(array, table, len(items) // 4, num_threads())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ import functools
 import hashlib
 import itertools
 import logging
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,15 @@ import torch
 from sestina.fuser.compile.cache import Cache, default_folder
 from sestina.fuser.render.entry import RUNTIME
 
-__all__ = ["Machine", "code_key", "compiled", "compiled_table", "kernel_cache", "machine"]
+__all__ = [
+    "Machine",
+    "code_key",
+    "compiled",
+    "compiled_table",
+    "kernel_cache",
+    "machine",
+    "num_threads",
+]
 
 _logger = logging.getLogger(__name__)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
@@ -61,6 +71,15 @@ def machine() -> Machine:
     features = llvm.get_host_cpu_features()
     names = frozenset(name for name, is_there in features.items() if is_there)
     return Machine(llvm.get_host_cpu_name(), names, _openmp())
+
+
+def num_threads() -> int:
+    """Threads that a kernel may use now: those of PyTorch, but one in a process that was forked.
+
+    The threads of OpenMP's pool do not live on in a child, and who waits for them waits forever.
+    """
+    is_serial = _is_child or not machine().is_parallel
+    return 1 if is_serial else torch.get_num_threads()
 
 
 def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
@@ -113,7 +132,8 @@ class _Runtime:
 
 @functools.cache
 def _runtime() -> _Runtime:
-    tracker = _linked(_object_code(RUNTIME), ("run", "run_table"))
+    with _lock:
+        tracker = _linked(_object_code(RUNTIME), ("run", "run_table"))
     run: Any = ctypes.CFUNCTYPE(None, *_RUN)(tracker["run"])
     run_table: Any = ctypes.CFUNCTYPE(None, *_RUN_TABLE)(tracker["run_table"])
     return _Runtime(run, run_table, tracker)
@@ -127,17 +147,31 @@ def kernel_cache() -> Cache:
 
 # Layers of a model are alike, and so are their kernels: each is compiled and linked once.
 _known: WeakValueDictionary[str, _Native] = WeakValueDictionary()
+# LLVM's target machine and linker are for one thread at a time.
+_lock = threading.RLock()
+_is_child = False
+
+
+def _in_child() -> None:
+    global _is_child  # noqa: PLW0603 - a fact about the process
+    _is_child = True
+    _lock.release()
+
+
+# Held while forking, so that a child never finds it taken by a thread that it doesn't have.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
 
 
 def _native(source: str, *, has_finish: bool) -> _Native:
     key = code_key(source)
-    kernel = _known.get(key)
-    if kernel is None:
-        names = ("rows", "finish") if has_finish else ("rows",)
-        tracker = _linked(_object_code(source), names)
-        finish = tracker["finish"] if has_finish else 0
-        kernel = _known[key] = _Native(tracker["rows"], finish, tracker)
-    return kernel
+    with _lock:
+        kernel = _known.get(key)
+        if kernel is None:
+            names = ("rows", "finish") if has_finish else ("rows",)
+            tracker = _linked(_object_code(source), names)
+            finish = tracker["finish"] if has_finish else 0
+            kernel = _known[key] = _Native(tracker["rows"], finish, tracker)
+        return kernel
 
 
 def _object_code(source: str) -> bytes:
