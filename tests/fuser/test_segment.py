@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from sestina.fuser.ir.nodes import Builder
-from sestina.fuser.segment.axes import Domain, Refusal, is_free
+from sestina.fuser.segment.axes import Domain, Refusal
 from sestina.fuser.segment.groups import segment
 from tests.fuser.captured import lowered
 
@@ -81,9 +81,9 @@ def test_sums_over_different_loops_are_kernels_of_their_own():
 def test_what_is_made_of_numbers_belongs_to_each_of_its_users():
     b = Builder()
     places = b.make("iota", (), (4,), torch.int64, dim=0)
-    assert is_free(b.apply("add", places, b.constant(1, torch.int64)))
+    assert b.apply("add", places, b.constant(1, torch.int64)).is_free
     given = b.make("input", (), (4,), torch.int64, index=0)
-    assert not is_free(b.apply("add", places, given))
+    assert not b.apply("add", places, given).is_free
 
 
 def node_of(b, *shape):

@@ -62,6 +62,7 @@ class Node:
     Attributes:
         number: in the order of capture, which effects and random numbers keep.
         layout: where its elements lie, or are to lie if they have to lie anywhere.
+        is_free: whether it reads nothing but numbers, so that each kernel may make it for itself.
     """
 
     kind: str
@@ -71,6 +72,16 @@ class Node:
     attributes: dict[str, Any] = field(default_factory=dict)
     number: int = 0
     layout: Layout | None = None
+    is_free: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Of what it is made tells whether it is free; asked often, so told once."""
+        if self.kind == "uniform":
+            self.is_free = self.inputs[0].is_opaque
+        else:
+            is_simple = self.is_elementwise or (self.is_view and self.kind != "slice")
+            made = is_simple and all(operand.is_free for operand in self.inputs)
+            self.is_free = self.kind in {"constant", "size", "iota"} or made
 
     @property
     def name(self) -> str:

@@ -14,7 +14,6 @@ from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
 from sestina.fuser.schedule.steps import Step
-from sestina.fuser.segment.axes import is_free
 from sestina.fuser.segment.groups import Group, Segments
 
 __all__ = ["in_place"]
@@ -52,7 +51,7 @@ def _readers(groups: Iterable[Group]) -> dict[Node, set[Group]]:
             base = base_of(stack.pop())
             if base.kind == "input":
                 found.setdefault(base, set()).add(group)
-            elif is_free(base):
+            elif base.is_free:
                 stack.extend(base.inputs)
     return found
 

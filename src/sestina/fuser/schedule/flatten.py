@@ -9,7 +9,7 @@ import torch
 from sestina.fuser.ir.extents import Extent, contiguous_strides
 from sestina.fuser.ir.nodes import Node, base_of, layout_of
 from sestina.fuser.schedule.steps import Place, Step
-from sestina.fuser.segment.axes import Axis, Dims, Domain, is_free
+from sestina.fuser.segment.axes import Axis, Dims, Domain
 from sestina.fuser.segment.groups import Group
 
 __all__ = ["flatten"]
@@ -53,7 +53,7 @@ class _Flattening:
         return self.made[key]
 
     def _made(self, node: Node, dims: Dims) -> Step:
-        if base_of(node) not in self.members and not is_free(node):
+        if base_of(node) not in self.members and not node.is_free:
             place = self._place(node, dims)
             return Step("load", (), node.dtype, frozenset(place.strides), {"place": place})
         if node.is_view:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from sestina.fuser.ir.extents import Extent, divided, product
 from sestina.fuser.ir.nodes import Node, base_of, layout_of
 
-__all__ = ["Axis", "Dims", "Domain", "Refusal", "Run", "is_free"]
+__all__ = ["Axis", "Dims", "Domain", "Refusal", "Run"]
 
 
 class Refusal(Exception):  # noqa: N818 - a signal inside the room
@@ -40,21 +40,6 @@ class Axis:
 
 Run: TypeAlias = tuple[Axis, ...]
 Dims: TypeAlias = tuple[Run, ...]
-
-
-def is_free(node: Node) -> bool:
-    """Whether a node reads nothing but numbers, so that each kernel may make it for itself."""
-    stack = [node]
-    while stack:
-        here = stack.pop()
-        if here.kind in {"constant", "size", "iota"}:
-            continue
-        if here.kind == "uniform" and here.inputs[0].is_opaque:
-            continue
-        if not (here.is_elementwise or here.is_view) or here.kind == "slice":
-            return False
-        stack.extend(here.inputs)
-    return True
 
 
 class Domain:
@@ -103,7 +88,7 @@ class Domain:
                 self.bind(operand, used)
         self._check()
         for operand in node.inputs[node.is_lookup :]:
-            if base_of(operand) not in self.dims and not is_free(operand):
+            if base_of(operand) not in self.dims and not operand.is_free:
                 self._read_alike(operand, used)
 
     def _read_alike(self, operand: Node, dims: Dims) -> None:
@@ -126,9 +111,9 @@ class Domain:
             for mine, other in zip(self.dims[operand], dims, strict=True):
                 self.unify(mine, other)
         elif operand.is_view:
-            if base_of(operand) in self.dims or is_free(operand) or layout_of(operand) is None:
+            if base_of(operand) in self.dims or operand.is_free or layout_of(operand) is None:
                 self.bind(operand.inputs[0], self.seen(operand, dims))
-        elif operand.is_elementwise and is_free(operand):
+        elif operand.is_elementwise and operand.is_free:
             for inner in operand.inputs:
                 self.bind(inner, dims if inner.shape else ())
 
@@ -149,8 +134,11 @@ class Domain:
 
     def resolve(self, axes: Iterable[Axis]) -> Run:
         """The axes that these are by now."""
+        given = tuple(axes)
+        if all(axis.same is None and axis.parts is None for axis in given):
+            return given
         found: list[Axis] = []
-        stack = list(axes)[::-1]
+        stack = list(given)[::-1]
         while stack:
             axis = stack.pop()
             while axis.same is not None:

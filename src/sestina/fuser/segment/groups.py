@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sestina.fuser.ir.nodes import Graph, Node, base_of
-from sestina.fuser.segment.axes import Domain, Refusal, is_free
+from sestina.fuser.segment.axes import Domain, Refusal
 from sestina.fuser.segment.roles import Roles, decide
 
 __all__ = ["Group", "Segments", "segment"]
@@ -86,7 +86,7 @@ class _Plan:
             if node.kind == "scatter":
                 self.needed.add(node)
             if node.kind == "slice":
-                self.needed |= {base_of(node)} if is_free(base_of(node)) else set()
+                self.needed |= {base_of(node)} if base_of(node).is_free else set()
         # Where a view of a free node is asked for, the free node has to be there.
         self.nodes = [node for node in everything if self._runs(node)]
         self.group_of: dict[Node, Group] = {}
@@ -96,7 +96,7 @@ class _Plan:
     def _runs(self, node: Node) -> bool:
         if node.kind in {"input", "held", "item"} or node.is_view:
             return False
-        return node in self.needed or not is_free(node)
+        return node in self.needed or not node.is_free
 
     def place(self, node: Node) -> None:
         """Puts a node into the youngest kernel that it fits, or a new one."""
@@ -238,7 +238,7 @@ class _Plan:
         return [
             base
             for base in dict.fromkeys(bases)
-            if self.group_of.get(base) is not group and not is_free(base) and base.shape
+            if self.group_of.get(base) is not group and not base.is_free and base.shape
         ]
 
     def _link(self, group: Group, sources: Iterable[Group]) -> None:
