@@ -17,10 +17,12 @@ from benchmarks.fuser.cases import CASES
 from benchmarks.fuser.models import MODELS
 from benchmarks.fuser.ways import made
 from benchmarks.harness import Report, Worker, at_most, main, repeat
+from sestina.fuser import gemm
 
 CASE = "benchmarks.fuser.bench_determinism:case"
 MODEL = "benchmarks.fuser.bench_determinism:model"
 STEPS = 2
+ROUTES = "oneDNN multiplies what lies by"
 
 
 def case(workload: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
@@ -40,14 +42,14 @@ def case(workload: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
 
 
 def model(workload: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
-    """The gradients of a few steps of training."""
+    """The gradients of a few steps of training, and which library multiplied matrices."""
     chosen, run_step = trained(workload)
     gradients: dict[str, Tensor] = {}
     for name, param in chosen.named_parameters():
         param.register_post_accumulate_grad_hook(functools.partial(_keep, gradients, name))
 
     def run() -> dict[str, str]:
-        found = {}
+        found = {ROUTES: ", ".join(_routed(workload["threads"]))}
         for number in range(1, STEPS + 1):
             run_step()
             found |= _digests({f"step {number}: {name}": g for name, g in gradients.items()})
@@ -71,16 +73,21 @@ def bench(report: Report) -> None:
     )
     for name in MODELS:
         workload = TWO_THREADS.workload(name)
-        found, eager = (
-            _differing(*(_digested(MODEL, workload | {"how": how}) for _ in range(2)))
+        ours, eager = (
+            [_digested(MODEL, workload | {"how": how}) for _ in range(2)]
             for how in ("sestina", "eager")
         )
+        found = _differing(*ours)
         report.row(
             what=f"gradients of {name} that differ from run to run",
             workload=workload | {"steps": STEPS},
             measured=Value(len(found)),
             target=at_most(0),
-            notes={"which": found, "of eager": eager},
+            notes={
+                "which": found,
+                "of eager": _differing(*eager),
+                ROUTES: [run[ROUTES] for run in ours],
+            },
         )
 
 
@@ -105,7 +112,11 @@ def _digested(target: str, workload: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
     assert first.keys() == second.keys()
-    return [name for name in first if first[name] != second[name]]
+    return [name for name in first if first[name] != second[name] and name != ROUTES]
+
+
+def _routed(threads: int) -> list[str]:
+    return [" and ".join(ways) for ways, is_routed in gemm.routes(threads).items() if is_routed]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def block(x: Tensor, *params: Tensor) -> Tensor:
     seen = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2])
     x = x + functional.dropout(seen.transpose(1, 2).reshape(batch, length, WIDTH) @ out, 0.1)
     hidden = functional.gelu(functional.layer_norm(x, (WIDTH,), w, b) @ wide)
-    return x + functional.dropout(hidden @ narrow, 0.1)
+    result: Tensor = x + functional.dropout(hidden @ narrow, 0.1)
+    return result
 
 
 def shapes(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -108,7 +109,8 @@ def bench(report: Report) -> None:
 
 
 def _param(*shape: int) -> Tensor:
-    return (torch.randn(*shape) / shape[0] ** 0.5).requires_grad_()
+    scale: float = shape[0] ** -0.5
+    return (torch.randn(*shape) * scale).requires_grad_()
 
 
 def _copied(function: Any) -> Any:
