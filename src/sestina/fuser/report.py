@@ -1,33 +1,33 @@
 """What the compiler made of a function: which kernels, of what, why they end, what they cost.
 
-The bytes of a kernel are those of the elements that it reads and writes, each once; its prediction
-is that many bytes at the speed of copying memory on this machine, the roofline of what is memory
-bound. Times are of one call after others, so that caches are warm and memory is there.
+The bytes of a kernel are those of the elements that it reads and writes, each once. How long it is
+to take is predicted from them and from what it computes; see `sestina.fuser.prediction`. Times are
+of calls after others, so that caches are warm and memory is there.
 """
 
 from __future__ import annotations
 
 import functools
-import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from sestina.core.text import table
 from sestina.fuser.capture.backend import Compiled, backend, listening
-from sestina.fuser.ir.extents import product
+from sestina.fuser.capture.guards import recompile_reasons
+from sestina.fuser.costs import call_cost
 from sestina.fuser.ir.nodes import Node
+from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.render.kernel import Rendered
+from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
 
-__all__ = ["CallReport", "KernelReport", "Report", "copy_bandwidth", "explain", "report_of"]
+__all__ = ["CallReport", "KernelReport", "Report", "explain", "report_of"]
 
-_CALLS = 5
-_COPY_BYTES = 64 << 20
+_CALLS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +51,28 @@ class KernelReport:
     source: str = field(repr=False)
     """The generated LLVM IR."""
 
+    memory_seconds: float | None
+    """What moving its bytes takes at the speed of memory where so many fit: the roofline."""
+    arithmetic_seconds: float | None
+    """What computing takes with all that is read at hand."""
+    origin: str
+    """Where its code is from: compiled, disk, or memory, of a kernel alike."""
+    predicted_seconds: float | None
+    """Of a call: the longer of both, what it doesn't hide of the other, and the call itself."""
+
     @property
-    def predicted_seconds(self) -> float | None:
-        """What moving its bytes takes at the speed of copying memory."""
-        return None if self.bytes_moved is None else self.bytes_moved / copy_bandwidth()
+    def predicted_share(self) -> float | None:
+        """The share of the memory's speed that is to be expected: 1 where that is the limit."""
+        if self.memory_seconds is None or not self.predicted_seconds:
+            return None
+        return self.memory_seconds / self.predicted_seconds
 
     @property
     def share(self) -> float | None:
-        """The predicted time as a part of the measured one: 1 is the memory's speed."""
-        if self.predicted_seconds is None or not self.seconds:
+        """The share of the memory's speed that was measured."""
+        if self.memory_seconds is None or not self.seconds:
             return None
-        return self.predicted_seconds / self.seconds
+        return self.memory_seconds / self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +98,8 @@ class Report:
     graphs: tuple[str, ...]
     """The IR of each graph."""
     compile_seconds: float
+    recompiles: tuple[str, ...] | None
+    """Why the same call would be captured anew; empty if it wouldn't, None if that wasn't asked."""
 
     def __str__(self) -> str:
         kernels = [
@@ -97,8 +110,10 @@ class Report:
                 kernel.rows,
                 kernel.passes,
                 _scaled(kernel.bytes_moved, 1e-6),
+                _scaled(kernel.predicted_seconds, 1e6),
                 _scaled(kernel.seconds, 1e6),
-                "" if kernel.share is None else f"{kernel.share:.0%}",
+                _percent(kernel.predicted_share),
+                _percent(kernel.share),
             )
             for kernel in self.kernels
         ]
@@ -109,13 +124,23 @@ class Report:
         parts = [
             f"{len(self.graphs)} graphs, {len(self.kernels)} kernels, "
             f"{sum(call.count for call in self.calls)} calls of ATen, compiled in "
-            f"{self.compile_seconds:.2f} s",
+            f"{self.compile_seconds:.2f} s; {self._code()}",
             table(kernels, _KERNEL_HEADERS),
             table(calls, ("ATen computes", "graph", "calls", "µs", "why")),
         ]
         if self.apart:
             parts.append(table(self.apart, ("why nodes were kept apart", "times")))
+        if self.recompiles is not None:
+            answer = "; ".join(self.recompiles) or "no"
+            parts.append(f"would the same call be compiled anew: {answer}")
         return "\n\n".join(parts)
+
+    def _code(self) -> str:
+        counts = Counter(kernel.origin for kernel in self.kernels)
+        return (
+            f"code of {counts['compiled']} kernels is new, of {counts['disk']} from disk, "
+            f"of {counts['memory']} that of kernels alike"
+        )
 
 
 _NO_OPERATIONS = frozenset({"load", "store", "constant", "index"})
@@ -126,8 +151,10 @@ _KERNEL_HEADERS = (
     "rows × columns",
     "passes",
     "MB",
+    "µs expected",
     "µs",
-    "of copy",
+    "of memory's speed expected",
+    "measured",
 )
 
 
@@ -161,23 +188,32 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
         one.program.run = one.program.timed(functools.partial(_note, times, number))
     for _ in range(_CALLS):
         _call(compiled, args, kwargs)
-    return report_of(found, {name: median(seconds) for name, seconds in times.items()})
+    # The shortest: whatever else the machine does only adds to a call.
+    least = {name: min(seconds) for name, seconds in times.items()}
+    return report_of(found, least, recompiles=recompile_reasons(compiled, *args, **kwargs))
 
 
-def report_of(found: list[Compiled], seconds: dict[str, float] | None = None) -> Report:
+def report_of(
+    found: list[Compiled],
+    seconds: dict[str, float] | None = None,
+    *,
+    recompiles: tuple[str, ...] | None = None,
+) -> Report:
     """The report of graphs that were compiled.
 
     Args:
         found: what a listener was told.
         seconds: of kernels and calls, by graph and name as `0.k3`, if they were measured.
+        recompiles: what `recompile_reasons` says of the call, if it was asked.
     """
     seconds = seconds or {}
     apart: dict[str, int] = defaultdict(int)
     kernels, calls = [], []
+    footprints = _footprints(found)
     for number, one in enumerate(found):
         kernels += [
-            _kernel_report(f"{number}.k{index}", launched, seconds)
-            for index, launched in enumerate(one.program.kernels)
+            _kernel_report(f"{number}.k{index}", *made, footprints, seconds)
+            for index, made in enumerate(zip(one.program.kernels, one.program.origins, strict=True))
         ]
         calls += _call_reports(number, one, seconds)
         for _, reason in one.program.segments.refusals:
@@ -188,20 +224,8 @@ def report_of(found: list[Compiled], seconds: dict[str, float] | None = None) ->
         apart=tuple(sorted(apart.items(), key=lambda pair: -pair[1])),
         graphs=tuple(str(one.graph) for one in found),
         compile_seconds=sum(one.seconds for one in found),
+        recompiles=recompiles,
     )
-
-
-@functools.cache
-def copy_bandwidth() -> float:
-    """Bytes a second, read and written, that copying 64 MiB moves with PyTorch's threads."""
-    source = torch.zeros(_COPY_BYTES, dtype=torch.uint8)
-    target = torch.zeros_like(source)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        target.copy_(source)
-        times.append(time.perf_counter() - start)
-    return 2 * _COPY_BYTES / min(times)
 
 
 def _call(compiled: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -227,48 +251,81 @@ def _note(times: dict[str, list[float]], number: int, name: str, seconds: float)
 
 
 def _kernel_report(
-    name: str, launched: tuple[Rendered, ...], seconds: dict[str, float]
+    name: str,
+    launched: tuple[Rendered, ...],
+    origin: str,
+    footprints: Mapping[Kernel, dict[Node, int]],
+    seconds: dict[str, float],
 ) -> KernelReport:
     rendered = launched[0]
     kernel = rendered.kernel
     operations = [step.kind for step in steps_of(kernel.roots) if step.kind not in _NO_OPERATIONS]
     operations += ["copy"] * (not operations)
+    times = f" × {len(launched)} tensors" if len(launched) > 1 else ""
+    expected = [predict(one.kernel, footprints.get(one.kernel, {})) for one in launched]
+    known = [one for one in expected if one is not None]
+    is_known = len(known) == len(expected)
     return KernelReport(
         name=name,
         operations=tuple(dict.fromkeys(operations)),
         num_operations=len(operations),
-        rows=f"{kernel.loops.num_rows} × {kernel.num_columns}",
+        rows=f"{kernel.loops.num_rows} × {kernel.num_columns}{times}",
         passes=max(1, len(kernel.passes)),
-        bytes_moved=_bytes_of(launched),
+        bytes_moved=_bytes_moved([one.kernel for one in launched]),
         seconds=seconds.get(name),
         source=rendered.source,
+        memory_seconds=sum(one.memory for one in known) if is_known else None,
+        arithmetic_seconds=sum(one.arithmetic for one in known) if is_known else None,
+        predicted_seconds=call_cost() + sum(one.seconds for one in known) if is_known else None,
+        origin=origin,
     )
 
 
-def _bytes_of(launched: tuple[Rendered, ...]) -> int | None:
-    sizes = [_bytes_moved(rendered) for rendered in launched]
-    known = [size for size in sizes if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _bytes_moved(rendered: Rendered) -> int | None:
-    """Of each place that is read or written, once."""
+def _bytes_moved(kernels: Iterable[Kernel]) -> int | None:
     total = 0
-    seen: set[tuple[Node, frozenset[Any]]] = set()
-    for step in steps_of(rendered.kernel.roots):
-        if step.kind not in {"load", "store", "total", "take"}:
-            continue
-        place = step.place
-        assert place.base is not None
-        axes = step.axes if step.kind == "take" else frozenset(place.strides)
-        key = (place.base, frozenset(axes))
-        count = product(axis.extent for axis in axes)
-        if not isinstance(count, int):
+    for kernel in kernels:
+        moved = traffic(kernel)
+        if moved is None:
             return None
-        if key not in seen:
-            seen.add(key)
-            total += count * place.base.dtype.itemsize
+        total += sum(size for part in moved for size in part.values())
     return total
+
+
+def _footprints(found: Iterable[Compiled]) -> dict[Kernel, dict[Node, int]]:
+    """For each tensor of each kernel, what has been moved since it was used.
+
+    Within a graph that is what the kernels between move; from call to call, all tensors.
+    """
+    graphs = []
+    for each in found:
+        kernels = [one.kernel for launched in each.program.kernels for one in launched]
+        parts = {kernel: traffic(kernel) for kernel in kernels}
+        graphs.append(
+            {kernel: read | written for kernel, (read, written) in _without_none(parts).items()}
+        )
+    wholes = [
+        {b: size for sizes in graph.values() for b, size in sizes.items()} for graph in graphs
+    ]
+    everything = sum(sum(whole.values()) for whole in wholes)
+    footprints: dict[Kernel, dict[Node, int]] = {}
+    for graph in graphs:
+        moved = 0
+        last: dict[Node, int] = {}
+        for kernel, sizes in graph.items():
+            before = moved
+            moved += sum(sizes.values())
+            footprints[kernel] = {
+                base: min(everything, moved - last.get(base, moved - everything)) for base in sizes
+            }
+            last |= dict.fromkeys(sizes, before)
+    return footprints
+
+
+_Value = TypeVar("_Value")
+
+
+def _without_none(values: Mapping[Kernel, _Value | None]) -> dict[Kernel, _Value]:
+    return {kernel: value for kernel, value in values.items() if value is not None}
 
 
 def _call_reports(number: int, one: Compiled, seconds: dict[str, float]) -> list[CallReport]:
@@ -295,6 +352,10 @@ def _call_reports(number: int, one: Compiled, seconds: dict[str, float]) -> list
 
 def _scaled(value: float | None, factor: float) -> str:
     return "" if value is None else f"{value * factor:.3g}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _shortened(text: str, length: int = 44) -> str:

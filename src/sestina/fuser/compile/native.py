@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 import llvmlite
@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _logger = logging.getLogger(__name__)
+# Where a kernel's code is from: made now, kept on disk, or of a kernel alike in this process.
+Origin: TypeAlias = Literal["compiled", "disk", "memory"]
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 _RUN = (*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_int32)
 _RUN_TABLE = (*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int32)
@@ -91,11 +93,12 @@ def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
 
     Returns:
         A function of the array's address, the count, the chunk, the number of parts and that of
-        threads. The kernel's code lives as long as it does.
+        threads. The kernel's code lives as long as it does. Its `origin` says where that is from.
     """
-    kernel = _native(source, has_finish=has_finish)
+    kernel, origin = _native(source, has_finish=has_finish)
     called = functools.partial(_runtime().run, kernel.rows, kernel.finish)
     called.kernel = kernel  # type: ignore[attr-defined]  # to live as long
+    called.origin = origin  # type: ignore[attr-defined]
     return called
 
 
@@ -106,9 +109,10 @@ def compiled_table(source: str) -> Callable[..., None]:
     the threads. An item is four i64: where in the array its arguments begin, in bytes, first row,
     last row and part.
     """
-    kernel = _native(source, has_finish=False)
+    kernel, origin = _native(source, has_finish=False)
     called = functools.partial(_runtime().run_table, kernel.rows)
     called.kernel = kernel  # type: ignore[attr-defined]
+    called.origin = origin  # type: ignore[attr-defined]
     return called
 
 
@@ -133,7 +137,8 @@ class _Runtime:
 @functools.cache
 def _runtime() -> _Runtime:
     with _lock:
-        tracker = _linked(_object_code(RUNTIME, code_key(RUNTIME)), ("run", "run_table"))
+        code, _ = _object_code(RUNTIME, code_key(RUNTIME))
+        tracker = _linked(code, ("run", "run_table"))
     run: Any = ctypes.CFUNCTYPE(None, *_RUN)(tracker["run"])
     run_table: Any = ctypes.CFUNCTYPE(None, *_RUN_TABLE)(tracker["run_table"])
     return _Runtime(run, run_table, tracker)
@@ -162,24 +167,27 @@ def _in_child() -> None:
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
 
 
-def _native(source: str, *, has_finish: bool) -> _Native:
+def _native(source: str, *, has_finish: bool) -> tuple[_Native, Origin]:
     key = code_key(source)
     with _lock:
         kernel = _known.get(key)
+        origin: Origin = "memory"
         if kernel is None:
             names = ("rows", "finish") if has_finish else ("rows",)
-            tracker = _linked(_object_code(source, key), names)
+            code, origin = _object_code(source, key)
+            tracker = _linked(code, names)
             finish = tracker["finish"] if has_finish else 0
             kernel = _known[key] = _Native(tracker["rows"], finish, tracker)
-        return kernel
+        return kernel, origin
 
 
-def _object_code(source: str, key: str) -> bytes:
+def _object_code(source: str, key: str) -> tuple[bytes, Origin]:
     code = kernel_cache().get(key)
-    if code is None:
-        code = _generated_code(source)
-        kernel_cache().put(key, code)
-    return code
+    if code is not None:
+        return code, "disk"
+    code = _generated_code(source)
+    kernel_cache().put(key, code)
+    return code, "compiled"
 
 
 def code_key(source: str) -> str:

@@ -76,6 +76,11 @@ class Program:
         self._names = names
         self.run: Callable[[list[Any]], list[Any]] = _executed(source, names)
 
+    @property
+    def origins(self) -> list[str]:
+        """Where the code of each kernel is from: compiled, disk, or memory."""
+        return [self._names[f"k{index}"].origin for index in range(len(self.kernels))]
+
     def timed(self, tell: Callable[[str, float], None]) -> Callable[[list[Any]], list[Any]]:
         """The function that runs the graph and tells how long each kernel and call of ATen took.
 
