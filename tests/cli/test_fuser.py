@@ -5,8 +5,10 @@ import json
 import pytest
 import torch
 
-from sestina.cli.fuser import caching
+from sestina.cli.fuser import benching, caching
 from sestina.cli.main import main
+from sestina.fuser import comparison
+from sestina.fuser.cases import Case
 from sestina.fuser.compile.cache import Cache
 
 SCRIPT = """
@@ -85,3 +87,30 @@ def test_kept_kernels_are_listed_and_cleared(capsys, tmp_path, monkeypatch):
     assert main(["fuser", "cache", "clear"]) == 0
     assert "removed 1 kernels" in capsys.readouterr().out
     assert cache.kernels() == []
+
+
+@pytest.fixture
+def _tiny_cases(monkeypatch):
+    tiny = Case(lambda x: torch.softmax(x, -1), lambda: [torch.randn(8, 16, requires_grad=True)])
+    for module in (benching, comparison):
+        monkeypatch.setattr(module, "CASES", {"tiny softmax": tiny})
+
+
+@pytest.mark.usefixtures("_tiny_cases")
+def test_cases_are_timed_by_a_part_of_their_name(capsys):
+    assert main(["fuser", "bench", "Softmax", "--rounds", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "tiny softmax" in out
+    assert "times eager" in out
+    assert "inductor" not in out
+    assert main(["fuser", "bench", "softmax", "--rounds", "3", "--json"]) == 0
+    eager, ours = json.loads(capsys.readouterr().out)
+    assert (eager["way"], ours["way"]) == ("eager", "sestina")
+    assert eager["gain"] == 1
+    assert ours["wall"] > 0
+
+
+@pytest.mark.usefixtures("_tiny_cases")
+def test_a_case_that_there_is_not_is_an_error_with_the_names(capsys):
+    assert main(["fuser", "bench", "nothing"]) == 1
+    assert "tiny softmax" in capsys.readouterr().err

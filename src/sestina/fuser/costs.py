@@ -34,7 +34,7 @@ __all__ = [
     "transfer_cost",
 ]
 
-_VERSION = 4
+_VERSION = 5
 # Elements of the small kernels, and how often the thing is done in them.
 _SIZE, _FEW, _MANY = 2048, 2, 10
 _ROWS, _COLUMNS = 64, 64
@@ -204,7 +204,7 @@ def _measured_exposed() -> float:
         moved = b.apply("add", source, b.constant(number / 1024, source.dtype))
         made = b.apply("add", made, b.apply("exp", moved))
     computing = each * count + 2 * transfer_cost(torch.float32) * size
-    both = _least_of(Graph([source], [made], [None]), size, repeats=1, calls=5)
+    both = _least_of(Graph([source], [made], [None]), size, repeats=1, calls=15)
     longer, shorter = max(moving, computing), min(moving, computing)
     return min(1.0, max(0.0, (both - longer) / shorter))
 
@@ -237,7 +237,7 @@ def _measured_copy(size: int) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return size / _least(lambda: target.copy_(source), 5 + (1 << 26) // size)
+        return size / _least(lambda: target.copy_(source), 20 + (1 << 28) // size)
     finally:
         torch.set_num_threads(threads)
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from sestina.cli.book import Chapter
 from sestina.core.progress import tracked
 from sestina.fuser import explain, fuse
+from sestina.fuser.cases import Transformer
 from sestina.fuser.optim import AdamW
 from sestina.fuser.report import Report
 
@@ -31,42 +31,8 @@ _LENGTH, _BATCH = 128, 8
 _STEPS = 20
 
 
-class _Layer(nn.Module):
-    """Attention and a feed-forward network, each after a normalisation and added to its input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.LayerNorm(_WIDTH), nn.LayerNorm(_WIDTH)
-        self.mixed, self.out = nn.Linear(_WIDTH, 3 * _WIDTH), nn.Linear(_WIDTH, _WIDTH)
-        self.wide, self.narrow = nn.Linear(_WIDTH, 4 * _WIDTH), nn.Linear(4 * _WIDTH, _WIDTH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        heads = self.mixed(self.first(x)).view(batch, length, 3, _HEADS, width // _HEADS)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        seen = self.out(seen.transpose(1, 2).reshape(batch, length, width))
-        x = x + functional.dropout(seen, 0.1)
-        wide = functional.gelu(self.wide(self.second(x)))
-        return x + functional.dropout(self.narrow(wide), 0.1)
-
-
-class _Transformer(nn.Module):
-    """Guesses the next token; gives the loss."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens = nn.Embedding(_VOCABULARY, _WIDTH)
-        self.places = nn.Parameter(torch.randn(_LENGTH, _WIDTH) * 0.02)
-        self.layers = nn.ModuleList([_Layer() for _ in range(_LAYERS)])
-        self.norm, self.head = nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, _VOCABULARY)
-
-    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        x = self.tokens(tokens) + self.places
-        for layer in self.layers:
-            x = layer(x)
-        scores = self.head(self.norm(x))
-        return functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+def _transformer() -> Transformer:
+    return Transformer(_VOCABULARY, _WIDTH, _LENGTH, heads=_HEADS, layers=_LAYERS)
 
 
 def run(book: Chapter) -> None:
@@ -83,7 +49,7 @@ def run(book: Chapter) -> None:
 def _run(book: Chapter, steps: int) -> None:
     sequence = torch.randint(0, _VOCABULARY, (_BATCH, _LENGTH // 2)).repeat(1, 3)
     tokens, targets = sequence[:, :_LENGTH], sequence[:, 1 : _LENGTH + 1]
-    model = _Transformer()
+    model = _transformer()
     book.text(
         f"A transformer of {_LAYERS} layers, {_WIDTH} wide, learns sequences of {_LENGTH} tokens, "
         f"{_BATCH} at a time, with dropout. torch.compile(model, backend='sestina') plans its "
@@ -92,7 +58,10 @@ def _run(book: Chapter, steps: int) -> None:
     book.say("compiling")
     report = explain(model, tokens, targets)
     _show_kernels(book, report)
-    ours, eager = _Transformer(), _Transformer()
+    ours, eager = (
+        _transformer(),
+        _transformer(),
+    )
     ours.load_state_dict(model.state_dict())
     eager.load_state_dict(model.state_dict())
     fused = fuse(ours)
@@ -154,7 +123,7 @@ def _show_kernels(book: Chapter, report: Report) -> None:
     ]
     book.table(
         rows,
-        ["pass", "computes", "rows × columns", "passes", "µs", "of the speed of copying"],
+        ["pass", "computes", "rows × columns", "passes", "µs", "of memory's speed"],
         caption="The six longest kernels of a training step, one thread",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sestina.cli.fuser.benching import bench_command
 from sestina.cli.fuser.caching import cache_commands
 from sestina.cli.fuser.explaining import explain_command
 
@@ -19,4 +20,5 @@ def commands() -> None:
 
 
 commands.add_command(explain_command)
+commands.add_command(bench_command)
 commands.add_command(cache_commands)
