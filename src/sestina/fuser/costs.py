@@ -34,11 +34,13 @@ __all__ = [
     "transfer_cost",
 ]
 
-_VERSION = 5
+_VERSION = 7
 # Elements of the small kernels, and how often the thing is done in them.
 _SIZE, _FEW, _MANY = 2048, 2, 10
 _ROWS, _COLUMNS = 64, 64
-_CALLS, _REPEATS = 40, 16
+# Of so many calls that each last so long the shortest counts: as long as kernels of models do, for
+# what lasts but a moment may find the core undisturbed where they would not.
+_CALLS, _CALL_SECONDS = 10, 3e-4
 # The stretches of memory that copying is measured over: each cache of the usual sizes, and beyond.
 _FOOTPRINTS = (1 << 18, 1 << 21, 1 << 24, 1 << 27)
 # What takes an instruction or two, and what LLVM leaves out where it is done twice in a row.
@@ -188,7 +190,7 @@ def _measured_call() -> float:
     def call() -> None:
         run(array(*(tensor.data_ptr() for tensor in tensors), 0), work, 1, 1)
 
-    return _least(call, _CALLS)
+    return _least(call, _CALLS * 10)
 
 
 def _measured_exposed() -> float:
@@ -204,7 +206,7 @@ def _measured_exposed() -> float:
         moved = b.apply("add", source, b.constant(number / 1024, source.dtype))
         made = b.apply("add", made, b.apply("exp", moved))
     computing = each * count + 2 * transfer_cost(torch.float32) * size
-    both = _least_of(Graph([source], [made], [None]), size, repeats=1, calls=15)
+    both = _seconds(Graph([source], [made], [None]), size)
     longer, shorter = max(moving, computing), min(moving, computing)
     return min(1.0, max(0.0, (both - longer) / shorter))
 
@@ -237,23 +239,23 @@ def _measured_copy(size: int) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return size / _least(lambda: target.copy_(source), 20 + (1 << 28) // size)
+        return size / _least(lambda: target.copy_(source), max(_CALLS, (1 << 25) // size))
     finally:
         torch.set_num_threads(threads)
 
 
 def _seconds(graph: Graph, count: int) -> float:
     """What the only kernel of a graph takes, in one thread."""
-    return _least_of(graph, count, repeats=_REPEATS, calls=_CALLS)
-
-
-def _least_of(graph: Graph, count: int, *, repeats: int, calls: int) -> float:
     run, tensors, flag = _made(graph)
     values = [*(tensor.data_ptr() for tensor in tensors), ctypes.addressof(flag)]
     arguments = (ctypes.c_int64 * len(values))(*values)
-    # Often in one call, which costs as much as a small kernel.
-    work = (ctypes.c_int64 * (4 * repeats))(*[0, 0, count, 0] * repeats)
-    return _least(lambda: run(arguments, work, repeats, 1), calls) / repeats
+
+    def least(repeats: int, calls: int) -> float:
+        # Often in one call, which costs as much as a small kernel.
+        work = (ctypes.c_int64 * (4 * repeats))(*[0, 0, count, 0] * repeats)
+        return _least(lambda: run(arguments, work, repeats, 1), calls) / repeats
+
+    return least(max(1, round(_CALL_SECONDS / least(8, 2))), _CALLS)
 
 
 def _made(graph: Graph) -> tuple[Callable[..., None], list[torch.Tensor], ctypes.c_int32]:
@@ -272,11 +274,11 @@ def _made(graph: Graph) -> tuple[Callable[..., None], list[torch.Tensor], ctypes
 
 
 def _least(call: Callable[[], object], count: int) -> float:
-    """The shortest of some calls: whatever else the machine does only adds to it."""
+    """The CPU time of the shortest of some calls: what else the machine does only adds to it."""
     call()
     times = []
     for _ in range(count):
-        start = time.perf_counter()
+        start = time.thread_time()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return min(times)
