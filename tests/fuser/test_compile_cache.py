@@ -1,7 +1,13 @@
+import errno
+import json
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
+from sestina.fuser.compile import cache as caching
 from sestina.fuser.compile.cache import Cache, default_folder
 
 
@@ -80,3 +86,121 @@ def test_kernels_can_be_listed_and_cleared(cache):
 def test_the_users_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "sestina" / "fuser"
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT], ids=errno.errorcode.get
+)
+def test_a_disk_that_takes_nothing_is_said_once(cache, caplog, monkeypatch, code):
+    def full(path, data):
+        raise OSError(code, os.strerror(code), str(path))
+
+    cache.put("a" * 64, b"code")
+    monkeypatch.setattr(caching, "atomic_write_bytes", full)
+    for key in "bc":
+        cache.put(key * 64, b"code")
+        assert cache.get(key * 64) is None
+    assert caplog.text.count("not kept") == 1
+    assert os.strerror(code) in caplog.text
+    assert cache.get("a" * 64) == b"code"
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_passed_over(cache, monkeypatch):
+    cache.put("a" * 64, b"code")
+    path = next(cache.folder.iterdir())
+    path.write_bytes(b"x")
+
+    def refused(self, missing_ok=False):
+        raise PermissionError(errno.EACCES, "no", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "unlink", refused)
+        assert cache.get("a" * 64) is None
+    cache.put("a" * 64, b"code")
+    assert cache.get("a" * 64) == b"code"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_not_used(cache, caplog):
+    cache.put("a" * 64, b"code")
+    os.chown(cache.folder, 12345, 12345)
+    assert cache.get("a" * 64) is None
+    assert caplog.text.count("not kept") == 1
+
+
+def test_what_a_killed_process_was_writing_is_no_kernel_and_goes(cache):
+    cache.put("a" * 64, b"code")
+    old, new = (cache.folder / f".{'b' * 64}.kernel.{name}.partial" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half of it")
+    os.utime(old, (1000, 1000))
+    assert [kernel.name for kernel in cache.kernels()] == ["a" * 64]
+    cache.put("c" * 64, b"code")
+    assert not old.exists()
+    assert new.exists()  # its process may be alive
+
+
+def test_a_process_that_is_killed_while_it_writes_harms_nobody(tmp_path):
+    folder = tmp_path / "kernels"
+    code = (
+        "import sys; from pathlib import Path; from sestina.fuser.compile.cache import Cache\n"
+        "cache, number = Cache(Path(sys.argv[1])), 0\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    cache.put(f'{number % 4:064d}', bytes([number % 4]) * 100_000)\n"
+        "    number += 1\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.kill()
+    process.communicate()
+    cache = Cache(folder)
+    assert cache.kernels()
+    for kernel in cache.kernels():
+        assert cache.get(kernel.name) == bytes([int(kernel.name)]) * 100_000
+
+
+TRAINED = """
+import json, sys, torch
+from pathlib import Path
+from sestina.fuser import fuse
+from sestina.fuser.compile import native
+from sestina.fuser.compile.cache import Cache
+
+cache, made = Cache(Path(sys.argv[1])), []
+native.kernel_cache = lambda: cache
+generated = native._generated_code
+native._generated_code = lambda source: made.append(source) or generated(source)
+x = torch.linspace(-3, 3, 600).reshape(20, 30).requires_grad_()
+result = fuse(lambda x: torch.nn.functional.gelu(x.softmax(-1) * 9).pow(2).sum())(x)
+result.backward()
+print(json.dumps([len(made), float(result.detach()), x.grad.sum(0).tolist()]))
+"""
+
+
+def trained(folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAINED, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def said(process):
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    return json.loads(output)
+
+
+def test_processes_that_compile_at_once_share_a_cache(tmp_path):
+    folder = tmp_path / "kernels"
+    first, second = (said(process) for process in [trained(folder), trained(folder)])
+    assert first[1:] == second[1:]
+    cached = Cache(folder).kernels()
+    for kernel, damage in zip(cached, [b"", b"cut off", bytes(90)], strict=False):
+        (folder / f"{kernel.name}.kernel").write_bytes(damage)
+    third = said(trained(folder))
+    assert third[1:] == first[1:]
+    assert third[0] == min(3, len(cached))  # what was damaged, and nothing else
+    assert [kernel.name for kernel in Cache(folder).kernels() if kernel.size_bytes < 100] == []

@@ -9,10 +9,12 @@ longest unused go when they are too many.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,8 @@ CAPACITY_BYTES = 256 << 20
 """Of all files; what is beyond goes, the longest unused first."""
 _MAGIC = b"sestina-kernel-1\n"
 _SUFFIX = ".kernel"
+# What a process leaves that is killed while it writes; none takes as long as that.
+_PARTIAL, _PARTIAL_LIFE_S = ".*.partial", 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Cache:
         code = data[head:]
         if data[:head] != _MAGIC + hashlib.sha256(code).digest():
             _logger.warning("%s is damaged and is compiled anew", path)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
             return None
         try:
             os.utime(path)
@@ -107,12 +112,21 @@ class Cache:
         kernels = self.kernels()
         for kernel in kernels:
             self._path(kernel.name).unlink(missing_ok=True)
+        self._sweep()
         return len(kernels)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_SUFFIX}"
 
+    def _sweep(self) -> None:
+        """Removes what processes have left that were killed while they wrote."""
+        for path in self.folder.glob(_PARTIAL) if self._is_ours() else ():
+            with contextlib.suppress(OSError):  # another process has removed it
+                if time.time() - path.stat().st_mtime > _PARTIAL_LIFE_S:
+                    path.unlink()
+
     def _trim(self) -> None:
+        self._sweep()
         total = 0
         for kernel in self.kernels():
             total += kernel.size_bytes
