@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from sestina.fuser import costs
+from sestina.fuser import costs, measured
 
 
 @pytest.fixture(autouse=True)
 def _nothing_measured(monkeypatch):
-    monkeypatch.setattr(costs, "_in_memory", {})
+    monkeypatch.setattr(measured, "_in_memory", {})
     monkeypatch.setattr(costs, "_CALLS", 3)
 
 
@@ -28,15 +28,15 @@ def test_halves_cost_their_conversion():
 
 def test_a_cost_is_measured_once_and_kept_on_disk(monkeypatch):
     first = costs.transfer_cost(torch.float32)
-    monkeypatch.setattr(costs, "_in_memory", {})
+    monkeypatch.setattr(measured, "_in_memory", {})
     monkeypatch.setattr(costs, "_measured_transfer", lambda _dtype: pytest.fail("measured again"))
     assert costs.transfer_cost(torch.float32) == first
 
 
 def test_speeds_lie_between_those_measured(monkeypatch):
     speeds = dict(zip(costs._FOOTPRINTS, (4e9, 3e9, 2e9, 1e9), strict=True))
-    names = {f"memory {size}": speed for size, speed in speeds.items()}
-    monkeypatch.setattr(costs, "_in_memory", names)
+    names = {f"memory {size}, {costs._VERSION}": speed for size, speed in speeds.items()}
+    monkeypatch.setattr(measured, "_in_memory", names)
     assert costs.bandwidth(1) == 4e9
     assert costs.bandwidth(1 << 21) == 3e9
     assert 1e9 < costs.bandwidth(1 << 26) < 2e9

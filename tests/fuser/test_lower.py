@@ -29,6 +29,8 @@ UNARY = {
     "erf": torch.erf,
     "sigmoid": torch.sigmoid,
     "silu": functional.silu,
+    "exp2": torch.exp2,
+    "logsigmoid": functional.logsigmoid,
     "gelu": functional.gelu,
     "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "sign": torch.sign,

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import itertools
-import json
 import time
 from collections.abc import Callable
 
 import torch
 
-from sestina.fuser.compile.cache import Cache
-from sestina.fuser.compile.native import compiled_table, kernel_cache, machine
+from sestina.fuser.compile.native import compiled_table, machine
 from sestina.fuser.ir.nodes import Builder, Graph, Node
 from sestina.fuser.ir.operations import HALVES, OPERATIONS
+from sestina.fuser.measured import once
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -107,22 +105,8 @@ def bandwidth(footprint_bytes: int) -> float:
     return speeds[-1]
 
 
-_in_memory: dict[str, float] = {}
-
-
 def _known(name: str, measure: Callable[[], float]) -> float:
-    """A cost of this name, of memory or disk or measured now."""
-    if name not in _in_memory:
-        # A folder of its own: what is listed and cleared as kernels are kernels.
-        cache = Cache(kernel_cache().folder / "costs")
-        facts = (_VERSION, name, machine().cpu, sorted(machine().features))
-        key = hashlib.sha256(repr(facts).encode()).hexdigest()
-        kept = cache.get(key)
-        value = json.loads(kept) if kept is not None else measure()
-        if kept is None:
-            cache.put(key, json.dumps(value).encode())
-        _in_memory[name] = value
-    return _in_memory[name]
+    return float(once(f"{name}, {_VERSION}", measure))
 
 
 def _measured_operation(kind: str, dtype: torch.dtype) -> float:

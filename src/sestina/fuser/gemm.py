@@ -2,7 +2,7 @@
 
 For float32 PyTorch calls MKL where it has it. On CPUs of other makers than its own that is slower
 than oneDNN, which PyTorch has too. Both round alike: 2e-7 to 4e-7 of the result's norm. Which is
-faster is measured once in a process for each way that operands may lie, on matrices of 1024 × 512 ×
+faster is measured once on a machine for each way that operands may lie, on matrices of 1024 × 512 ×
 512, and holds for products that are not small.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sestina.fuser.measured import once
 from sestina.fuser.memory import empty
 
 __all__ = ["ROUTED", "addmm", "mm", "routes"]
@@ -24,7 +25,8 @@ _ATEN = torch.ops.aten
 # Below this many multiplications a call costs as much as what it computes.
 _MIN_PRODUCTS = 1 << 22
 _SIZES = (1024, 512, 512)
-_REPEATS = 3
+_WAYS = ("rows", "columns")
+_REPEATS = 5
 
 
 def mm(a: Tensor, b: Tensor) -> Tensor:
@@ -68,16 +70,21 @@ def routes(threads: int) -> dict[tuple[str, str], bool]:
     Args:
         threads: those of PyTorch, which the answer depends on.
     """
-    del threads
-    found = {}
+    ways = [(first, second) for first in _WAYS for second in _WAYS]
+    found = once(f"products, PyTorch {torch.__version__}, {threads} threads", _measured)
+    return dict(zip(ways, found, strict=True))
+
+
+def _measured() -> list[bool]:
+    found = []
     num, inner, columns = _SIZES
     generator = torch.Generator().manual_seed(0)
-    for first in ("rows", "columns"):
-        for second in ("rows", "columns"):
+    for first in _WAYS:
+        for second in _WAYS:
             a = torch.rand(_shaped(first, num, inner), generator=generator)
             b = torch.rand(_shaped(second, inner, columns), generator=generator)
             a, b = (m if way == "rows" else m.t() for m, way in ((a, first), (b, second)))
-            found[first, second] = _is_faster(a, b)
+            found.append(_is_faster(a, b))
     return found
 
 

@@ -7,12 +7,17 @@ from typing import Any
 
 import torch
 
+from sestina.fuser.ir.nodes import Builder, Node
+from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered, Number
-from sestina.fuser.lower.table import elementwise
+from sestina.fuser.lower.table import elementwise, lowering
 
 __all__: list[str] = []
 
 _ATEN = torch.ops.aten
+# log 2 as a number of few digits and what is left.
+_LN2_SINGLE = (0.693359375, -2.12194440054690583e-4)
+_LN2_DOUBLE = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
 
 
 def _larger(x: Expression, y: Expression) -> Expression:
@@ -38,7 +43,6 @@ _FORMULAS: dict[Any, Any] = {
     _ATEN.minimum.default: _smaller,
     _ATEN.floor.default: lambda x: x.floor(),
     _ATEN.exp.default: lambda x: x.exp(),
-    _ATEN.exp2.default: lambda x: (x * math.log(2)).exp(),
     _ATEN.expm1.default: lambda x: x.apply("expm1"),
     _ATEN.log.default: lambda x: x.log(),
     _ATEN.log2.default: lambda x: x.log() * (1 / math.log(2)),
@@ -314,6 +318,23 @@ def _hardsigmoid_backward(g: Expression, x: Expression) -> Expression:
 def _hardswish_backward(g: Expression, x: Expression) -> Expression:
     middle = (x <= 3).where(g * (x / 3 + 0.5), g)
     return (x < -3).where(0, middle)
+
+
+@elementwise(_ATEN.exp2.default)
+def _exp2(x: Expression) -> Expression:
+    # The whole part's share of the exponent is exact: log 2 is cut to the digits that leave room.
+    is_single = x.dtype is torch.float32
+    high, low = _LN2_SINGLE if is_single else _LN2_DOUBLE
+    x = x.at_least(-200.0 if is_single else -1100.0).at_most(128.0 if is_single else 1024.0)
+    whole = x.floor()
+    return (whole * high).exp() * ((x - whole) * math.log(2) + whole * low).exp()
+
+
+@lowering(_ATEN.log_sigmoid_forward.default)
+def _log_sigmoid(b: Builder, node: Node) -> tuple[Node, Node]:
+    x = Expression(b, b.convert(node, compute_dtype(node.dtype)))
+    power = (-x.abs()).exp()
+    return b.convert((x.at_most(0) - power.log1p()).node, node.dtype), power.node
 
 
 @elementwise(_ATEN.log_sigmoid_backward.default)
