@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -54,6 +55,12 @@ class Pool:
         made = torch.empty(0, dtype=dtype)
         with self._lock:
             return made.set_(self._storage(size), 0, shape, strides)
+
+    def has(self, storage: torch.UntypedStorage) -> bool:
+        """Whether a storage is one of these."""
+        with self._lock:
+            known = self._storages.get(storage.nbytes(), ())
+            return any(one._cdata == storage._cdata for one in known)
 
     def release(self) -> int:
         """Gives idle storages back; how many bytes they were."""
@@ -124,6 +131,25 @@ os.register_at_fork(
 def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A tensor of arbitrary elements, from the pool of this process."""
     return _POOL.empty(shape, strides, dtype)
+
+
+def taken(old: Tensor, shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A tensor in the memory of one that nobody but the caller has, or else in new memory.
+
+    Args:
+        old: of as many bytes, lying alike; the caller reads it no more once the new one is written.
+        shape: of the tensor.
+        strides: in elements.
+        dtype: of its elements.
+    """
+    storage = old.untyped_storage()
+    # The caller's name for it, this function's and the count's own; this name and the tensor.
+    count: int = old._use_count()  # type: ignore[attr-defined]  # what the stubs lack
+    is_alone = sys.getrefcount(old) <= 3 and count == 1 and not old.storage_offset()
+    others = torch._C._storage_Use_Count(storage._cdata) - 2
+    if not is_alone or others > _POOL.has(storage):
+        return empty(shape, strides, dtype)
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
 
 
 def held_bytes() -> int:

@@ -16,6 +16,7 @@ from torch._dynamo.backends.common import aot_autograd
 from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
+from sestina.fuser.capture.losses import split_log_softmax
 from sestina.fuser.capture.randomness import make_regenerable
 from sestina.fuser.capture.support import is_supported
 from sestina.fuser.ir.nodes import Graph
@@ -107,9 +108,10 @@ def compilers(options: FuserOptions) -> dict[str, Any]:
 def _partition(
     options: FuserOptions, joint: fx.GraphModule, joint_inputs: Any, **others: Any
 ) -> Any:
+    split_log_softmax(joint.graph)
     if options.dropout == "regenerate":
         make_regenerable(joint.graph)
-        joint.recompile()
+    joint.recompile()
     return min_cut_rematerialization_partition(joint, joint_inputs, **others)
 
 

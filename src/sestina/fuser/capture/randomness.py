@@ -14,6 +14,7 @@ import torch
 from torch import fx
 from torch.utils.checkpoint import CheckpointPolicy
 
+from sestina.fuser.capture.calls import call
 from sestina.fuser.random import UNIFORM
 
 __all__ = ["make_regenerable"]
@@ -28,7 +29,7 @@ def make_regenerable(graph: fx.Graph) -> bool:
         return False
     first = next(node for node in graph.nodes if node.op != "placeholder")
     with graph.inserting_before(first):
-        seed = _call(
+        seed = call(
             graph, _ATEN.randint.low, (-(2**63), 2**63 - 1, []), {"dtype": torch.int64}, drops[0]
         )
     seed.meta["recompute"] = CheckpointPolicy.MUST_SAVE
@@ -55,14 +56,14 @@ def _replace(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None
     assert isinstance(probability, float)
     value = source.meta["val"]
     sizes = _sizes(graph, source)
-    uniform = _call(graph, UNIFORM, (seed, sizes, stream), {}, node)
-    mask = _call(graph, _ATEN.ge.Scalar, (uniform, probability), {}, node)
+    uniform = call(graph, UNIFORM, (seed, sizes, stream), {}, node)
+    mask = call(graph, _ATEN.ge.Scalar, (uniform, probability), {}, node)
     for made in (uniform, mask):
         made.meta["recompute"] = CheckpointPolicy.MUST_RECOMPUTE
         made.meta["ac_graph_id"] = 0
-    wide = _call(graph, _ATEN._to_copy.default, (mask,), {"dtype": value.dtype}, node)
-    scaled = _call(graph, _ATEN.mul.Tensor, (source, 1 / (1 - probability)), {}, node)
-    kept = _call(graph, _ATEN.mul.Tensor, (scaled, wide), {}, node)
+    wide = call(graph, _ATEN._to_copy.default, (mask,), {"dtype": value.dtype}, node)
+    scaled = call(graph, _ATEN.mul.Tensor, (source, 1 / (1 - probability)), {}, node)
+    kept = call(graph, _ATEN.mul.Tensor, (scaled, wide), {}, node)
     for user in list(node.users):
         assert user.target is operator.getitem, user
         user.replace_all_uses_with(kept if user.args[1] == 0 else mask)
@@ -75,29 +76,6 @@ def _sizes(graph: fx.Graph, source: fx.Node) -> list[Any]:
     return [
         size
         if isinstance(size, int)
-        else _call(graph, _ATEN.sym_size.int, (source, dim), {}, source)
+        else call(graph, _ATEN.sym_size.int, (source, dim), {}, source)
         for dim, size in enumerate(shape)
     ]
-
-
-def _call(
-    graph: fx.Graph, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], like: fx.Node
-) -> fx.Node:
-    """A node with the shape of its result in its meta, and the place in the source of another."""
-    node = graph.call_function(target, args, kwargs)
-    values = fx.map_arg((args, kwargs), lambda argument: argument.meta["val"])
-    mode = _fake_mode(like)
-    with mode:
-        node.meta["val"] = target(*values[0], **values[1])
-    for name in ("stack_trace", "nn_module_stack"):
-        if name in like.meta:
-            node.meta[name] = like.meta[name]
-    return node
-
-
-def _fake_mode(like: fx.Node) -> Any:
-    for node in like.graph.nodes:
-        mode = getattr(node.meta.get("val"), "fake_mode", None)
-        if mode is not None:
-            return mode
-    return torch._subclasses.FakeTensorMode()

@@ -2,21 +2,23 @@
 
 An argument that the captured function writes to, as an optimizer does to its parameters, may be
 overwritten by the kernel that reads it last. What reads it before has to be the same kernel, at the
-place that is written, and not after it.
+place that is written, and not after it. So may a large tensor that a kernel reads last be
+overwritten by a result of that kernel, if nobody else has it, which is asked when it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from sestina.fuser.ir.nodes import Graph, Node, base_of, layout_of
+from sestina.fuser.memory import MIN_BYTES
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
 from sestina.fuser.schedule.steps import Step
 from sestina.fuser.segment.groups import Group, Segments
 
-__all__ = ["in_place"]
+__all__ = ["in_place", "reused"]
 
 
 def in_place(
@@ -62,26 +64,64 @@ def _lies_alike(target: Node, value: Node) -> bool:
     return same and target.dtype is value.dtype
 
 
+def reused(rendered: Rendered, dying: Container[Node], fresh: Iterable[Node]) -> dict[Node, Node]:
+    """For each new tensor that can be written where one lies that is read here last, that one.
+
+    Args:
+        rendered: the kernel.
+        dying: what nothing reads after it.
+        fresh: what it writes and needs memory for.
+    """
+    found: dict[Node, Node] = {}
+    for value in fresh:
+        size = value.num_elements * value.dtype.itemsize
+        if not isinstance(size, int) or size < MIN_BYTES or value.kind == "scatter":
+            continue
+        for target in rendered.bases:
+            is_taken = target not in dying or target in found.values()
+            if is_taken or not _lies_alike(target, value):
+                continue
+            if _reads_before_it_writes(rendered.kernel, target, value):
+                found[value] = target
+                break
+    return found
+
+
 def _reads_before_it_writes(kernel: Kernel, target: Node, value: Node) -> bool:
     """Whether each element is read, if at all, just before it is written."""
-    if len(kernel.passes) > 1:
+    if len([root for root in kernel.roots if root.place.base is value]) != 1:
         return False
-    stores = [root for root in kernel.roots if root.place.base is value]
-    if len(stores) != 1 or stores[0].kind != "store":
-        return False
-    (store,) = stores
     is_written = False
     read: set[Step] = set()
-    for root in kernel.roots:
-        mine = {step for step in steps_of([root]) if _is_of(step, target)}
-        if any(step.kind != "load" or not _same_place(step, store) for step in mine):
-            return False
-        # What an earlier root has read is at hand, and not read again.
-        if is_written and mine - read:
-            return False
-        is_written |= root is store
-        read |= mine
-    return True
+    kept: set[Step] = set()
+    store = None
+    for one in kernel.passes:
+        read = set()
+        for root in (*one.reductions, *one.roots):
+            mine = {step for step in _computed(root, kept) if _is_of(step, target)}
+            # What an earlier root of the pass has read is at hand, and not read again.
+            if is_written and mine - read:
+                return False
+            read |= mine
+            if root.kind == "store" and root.place.base is value:
+                is_written, store = True, root
+        kept |= set(one.keeps)
+    everywhere = [step for step in steps_of(kernel.roots) if _is_of(step, target)]
+    return store is not None and all(
+        step.kind == "load" and _same_place(step, store) for step in everywhere
+    )
+
+
+def _computed(root: Step, kept: Container[Step]) -> list[Step]:
+    """What a pass computes for a root: all but what an earlier one has kept."""
+    found: dict[Step, None] = {}
+    stack = list(root.operands)
+    while stack:
+        step = stack.pop()
+        if step not in found and step not in kept:
+            found[step] = None
+            stack.extend(step.operands)
+    return list(found)
 
 
 def _is_of(step: Step, target: Node) -> bool:

@@ -32,8 +32,8 @@ from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.launch.division import divide
 from sestina.fuser.launch.order import launches
-from sestina.fuser.launch.placing import in_place
-from sestina.fuser.memory import empty
+from sestina.fuser.launch.placing import in_place, reused
+from sestina.fuser.memory import empty, taken
 from sestina.fuser.render.kernel import Rendered, render
 from sestina.fuser.render.totals import partial_dtype
 from sestina.fuser.schedule.kernel import Kernel, schedule
@@ -150,6 +150,7 @@ class _Assembly:
             "torch": torch,
             "as_strided": torch.as_strided,
             "empty": empty,
+            "taken": taken,
             "num_threads": num_threads,
             "divide": divide,
             "refuse_index": _refuse_index,
@@ -175,7 +176,7 @@ class _Assembly:
             if groups[0].is_opaque:
                 self._call(groups[0].nodes[0])
             else:
-                self._kernel(groups)
+                self._kernel(groups, index)
             self._drop(index)
         for target, value in self.graph.effects:
             if self.in_place.get(value) is not target:
@@ -339,7 +340,7 @@ class _Assembly:
     def _stored_in(self, group: Group) -> list[Node]:
         return [node for node in group.nodes if node in self.segments.stored]
 
-    def _kernel(self, groups: list[Group]) -> None:
+    def _kernel(self, groups: list[Group], index: int) -> None:
         """One kernel, for one set of tensors or for several."""
         name = f"k{len(self.kernels)}"
         several = tuple(self.rendered[group] for group in groups)
@@ -347,8 +348,16 @@ class _Assembly:
         kinds = dict.fromkeys(node.kind for node in groups[0].nodes)
         times = f", {len(groups)} times" if len(groups) > 1 else ""
         self.line(f"# {', '.join(kinds)}{times}")
-        for node in (node for group in groups for node in self._stored_in(group)):
-            self.line(f"{node.name} = {self._made(node)}")
+        fresh = [node for group in groups for node in self._stored_in(group)]
+        old: dict[Node, Node] = {}
+        if len(groups) == 1:
+            dying = {node for node, last in self.last_use.items() if last == index}
+            old = reused(several[0], dying, [node for node in fresh if node not in self.in_place])
+        for node in fresh:
+            made = self._made(node)
+            if node in old:
+                made = f"taken({self._name(old[node])}, {made.removeprefix('empty(')}"
+            self.line(f"{node.name} = {made}")
         if len(several) > 1:
             self.names[name] = compiled_table(several[0].source)
             self._tabled(name, several)
@@ -375,7 +384,7 @@ class _Assembly:
         work = self.held((ctypes.c_int64 * len(items))(*items))
         num_items = len(items) // 4
         is_parallel = machine().is_parallel and num_items > len(several)
-        threads = "get_num_threads()" if is_parallel else "1"
+        threads = "num_threads()" if is_parallel else "1"
         self.line(f"{name}({array}({', '.join(values)}), {work}, {num_items}, {threads})")
 
     def _made(self, node: Node) -> str:
