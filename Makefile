@@ -10,6 +10,7 @@ ROOM ?=
 ONLY ?=
 DRY ?=
 FUZZ_SECONDS ?= 120
+FUZZ_SEEDS ?= 2000
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
 BIN := .venv/bin
@@ -66,7 +67,8 @@ sanitize: $(READY)  ## run the C++ tests under the address and undefined-behavio
 	$(BIN)/cmake --build build/sanitize --parallel $(JOBS)
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure --no-tests=error
 
-fuzz: $(READY)  ## throw hostile input at the readers for FUZZ_SECONDS
+fuzz: $(READY)  ## hostile input to the readers for FUZZ_SECONDS, FUZZ_SEEDS random graphs to the compiler
+	SESTINA_FUZZ_SEEDS=$(FUZZ_SEEDS) $(PYTEST) -q -m fuzz tests/fuser
 	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); while [ $$(date +%s) -lt $$end ]; do \
 	    SESTINA_HYPOTHESIS=fuzz $(PYTEST) -q -m fuzz tests || exit 1; done
 

@@ -4,7 +4,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from sestina.fuser.launch.program import assemble
-from sestina.fuser.lower.graph import lower
+from sestina.fuser.lower.graph import BROKEN, lower
 from sestina.fuser.reference import evaluate
 
 
@@ -15,7 +15,14 @@ def lowered(function, *arguments):
         return results_of(function, *tensors)
 
     captured = make_fx(torch.func.functionalize(listed), tracing_mode="fake")(*arguments)
-    return lower(captured)
+    made = lower(captured)
+    assert_no_mistakes(made)
+    return made
+
+
+def assert_no_mistakes(made):
+    """A lowering that failed is a mistake of the compiler, and no fallback by design."""
+    assert [reason for reason in made.reasons.values() if reason.startswith(BROKEN)] == []
 
 
 def program(function, *arguments, allow_aten=False):

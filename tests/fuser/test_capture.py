@@ -9,6 +9,7 @@ from torch.nn import functional
 from sestina.core.errors import NotFusedError, OptionError
 from sestina.fuser import FallbackWarning, fuse, memory_efficient_fusion
 from sestina.fuser.capture import fallbacks
+from sestina.fuser.capture.backend import MODES
 from sestina.fuser.random import uniforms
 
 
@@ -92,6 +93,27 @@ def test_the_backend_has_a_name_and_those_that_the_trainer_accepts():
     assert {"sestina", "nvprims_nvfuser", "aot_ts_nvfuser"} <= set(torch._dynamo.list_backends())
     made = torch.compile(lambda x: x * 2 + 1, backend="sestina", mode="default")
     assert torch.equal(made(torch.ones(4)), torch.full((4,), 3.0))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_gives_the_same_kernels(mode):
+    made = torch.compile(lambda x: x * 2 + 1, backend="sestina", mode=mode)
+    assert torch.equal(made(x), x * 2 + 1)
+
+
+WRONG = {
+    "a mode": ({"mode": "fast"}, "mode is 'fast', expected one of default, reduce-overhead, max-a"),
+    "a name": ({"options": {"strikt": True}}, "strict, dropout; did you mean 'strict'"),
+    "a choice": ({"options": {"dropout": "never"}}, "expected one of regenerate, eager"),
+    "a type": ({"options": {"strict": 3}}, "strict is 3, expected true or false"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_chosen_is_refused_with_what_can(name):
+    chosen, message = WRONG[name]
+    with pytest.raises(Exception, match=f"OptionError: .*{message}"):
+        torch.compile(lambda x: x * 2 + 1, backend="sestina", **chosen)(x)
 
 
 def test_what_is_left_to_aten_is_said_once():

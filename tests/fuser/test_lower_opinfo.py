@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from sestina.fuser.launch.program import assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
+from tests.fuser.captured import assert_no_mistakes
 
 pytest.importorskip("expecttest", reason="expecttest is not installed, which the database imports")
 from torch.testing._internal.common_methods_invocations import op_db
@@ -54,9 +55,11 @@ def captured(function, tensors):
     except Exception:  # noqa: BLE001 - tracing is PyTorch's: shapes that data tell fail in many ways
         return None
     try:
-        return lower(graph).graph
+        made = lower(graph)
     except NotCaptured:
         return None
+    assert_no_mistakes(made)
+    return made.graph
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -17,7 +17,7 @@ from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dty
 
 from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
-from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of
+from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.ir.operations import STORED, compute_dtype
 from sestina.fuser.lower import (
     batches,
@@ -63,6 +63,10 @@ LEFT_TO_ATEN = frozenset(
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
+# What these give depends on where their first operand lies.
+_BY_STRIDES = frozenset(
+    {_ATEN.as_strided.default, _ATEN.as_strided_copy.default, _ATEN.as_strided_scatter.default}
+)
 BROKEN = "its lowering failed"
 """How the reason begins where an operation is left to ATen by a mistake of this compiler."""
 
@@ -114,6 +118,8 @@ class _Walk:
         self.results: Sequence[fx.Node | None] = ()
         self.effects: list[tuple[Node, Node]] = []
         self.symbols: dict[str, int] = {}
+        # Where arguments begin in their memory.
+        self.starts: dict[Node, Extent] = {}
         self.reasons: dict[str, str] = {}
 
     def visit(self, node: fx.Node) -> None:
@@ -197,6 +203,7 @@ class _Walk:
         node = self.builder.make(kind, (), extents_of(value.shape), value.dtype, **attributes)
         # The offset is part of the pointer that the tensor has when it is called.
         node.layout = Layout(node.shape, extents_of(value.stride()))
+        self.starts[node] = extent_of(value.storage_offset())
         return node
 
     def _write(self, target: Any, value: Any) -> None:
@@ -317,7 +324,9 @@ class _Walk:
 
         def slot(argument: Any) -> Any:
             if isinstance(argument, fx.Node):
-                argument = self.values[argument]
+                value, argument = _value_of(argument), self.values[argument]
+                if target in _BY_STRIDES and not inputs and isinstance(argument, Node):
+                    argument = self._lying(argument, value)
             if isinstance(argument, Node):
                 inputs.append(argument)
                 return Slot(len(inputs) - 1)
@@ -342,6 +351,20 @@ class _Walk:
             self._item(made, index, value) if isinstance(value, torch.Tensor) else None
             for index, value in enumerate(values)
         ]
+
+    def _lying(self, node: Node, value: torch.Tensor) -> Node:
+        """A tensor that lies in its memory where PyTorch has it."""
+        layout, strides = layout_of(node), extents_of(value.stride())
+        offset = extent_of(value.storage_offset())
+        start = self.starts.get(base_of(node), 0)
+        if layout is not None and (layout.strides, layout.offset + start) == (strides, offset):
+            return node
+        wanted = Layout(node.shape, strides)
+        if offset != 0 or not wanted.is_dense:
+            raise NotCaptured(f"a view by strides of {node}, which lies elsewhere")
+        made = self.builder.make("copy", (node,), node.shape, node.dtype, layout=wanted)
+        made.layout = wanted
+        return made
 
     def _item(self, made: Node, index: int, value: torch.Tensor) -> Node:
         item = self.builder.make("item", (made,), extents_of(value.shape), value.dtype, index=index)

@@ -1,0 +1,95 @@
+"""Mixed precision: autocast with and without a gradient scaler, gradients accumulated."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sestina.fuser import fuse
+
+x = torch.randn(12, 40, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch._dynamo.reset()
+
+
+def layers():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(40, 64), nn.GELU(), nn.LayerNorm(64), nn.Linear(64, 8))
+
+
+def trained(compiled, dtype, *, overflows_at=None, scaler=None):
+    """The scale after each of five steps of two batches each, and the model's parameters."""
+    model = layers()
+    call = compiled(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)
+    scales, unchanged = [], []
+    for step in range(5):
+        before = copy.deepcopy(list(model.parameters()))
+        for batch in range(2):
+            given = (x + batch) * (1e30 if step == overflows_at else 1)
+            with torch.autocast("cpu", dtype=dtype):
+                loss = call(given).float().pow(2).mean() / 2
+            scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        scales.append(scaler.get_scale())
+        if all(map(torch.equal, before, model.parameters())):
+            unchanged.append(step)
+    return scales, unchanged, list(model.parameters())
+
+
+def scaler():
+    return torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=2)
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_goes_down_as_in_eager():
+    (scales, unchanged, mine), (expected, left_out, theirs) = (
+        trained(compiled, torch.float16, overflows_at=2, scaler=scaler())
+        for compiled in (fuse, lambda model: model)
+    )
+    assert scales == expected == [256.0, 512.0, 256.0, 256.0, 512.0]
+    assert unchanged == left_out == [2]
+    # A half has 11 bits: 5e-4, added up over ten batches of a rate of 0.1.
+    torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_gradients_accumulate_under_autocast(dtype):
+    (_, _, mine), (_, _, theirs) = (
+        trained(compiled, dtype) for compiled in (fuse, lambda model: model)
+    )
+    tolerance = 1e-2 if dtype is torch.bfloat16 else 2e-3
+    torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
+
+
+def test_clipping_sees_unscaled_gradients():
+    found = []
+    for compiled in (fuse, lambda model: model):
+        model, scaled = layers(), scaler()
+        call, optimizer = compiled(model), torch.optim.SGD(model.parameters(), lr=0.1)
+        with torch.autocast("cpu", dtype=torch.float16):
+            loss = call(x).float().pow(2).mean()
+        scaled.scale(loss).backward()
+        scaled.unscale_(optimizer)
+        found.append(float(nn.utils.clip_grad_norm_(model.parameters(), 0.01)))
+        scaled.step(optimizer)
+    assert found[0] == pytest.approx(found[1], rel=5e-3)
+
+
+def test_autocast_inside_a_function_ends_where_it_ends():
+    def function(x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            first = x @ x.t()
+            with torch.autocast("cpu", enabled=False):
+                second = x @ x.t() * 2
+        return first, second, x @ x.t()
+
+    for mine, theirs in zip(fuse(function)(x), function(x), strict=True):
+        assert mine.dtype is theirs.dtype
+        torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-2)
