@@ -235,3 +235,19 @@ def test_complex_numbers_and_quantised_tensors_stay_with_aten():
 def test_a_conversion_there_and_back_is_left_out():
     graph = lowered(lambda x: x.exp() * 2, filled(5, dtype=torch.bfloat16)).graph
     assert [node.kind for node in graph.nodes].count("convert") == 2
+
+
+def test_what_is_repeated_may_be_seen_in_a_shape_that_no_loops_share():
+    assert_as_eager(
+        lambda x, y: (x.sum(1, keepdim=True) / 2).expand(3, 130).mul(1.5).view(130, 3).t() * y,
+        filled(3, 130),
+        filled(3, 130, seed=1),
+    )
+
+
+def test_views_by_strides_see_what_lies_in_memory():
+    def function(x):
+        made = x.sum(1, keepdim=True).expand(4, 6).clone()
+        return made.as_strided((6,), (1,), 2) * 2, made[1:].as_strided((2, 3), (3, 1), 1) + 1
+
+    assert_as_eager(function, filled(4, 6), allow_aten=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from sestina.fuser.ir.extents import Extent, divided, is_known, product
-from sestina.fuser.ir.nodes import Builder, Node
+from sestina.fuser.ir.layouts import Layout
+from sestina.fuser.ir.nodes import Builder, Node, layout_of
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
@@ -30,7 +33,23 @@ def _view(b: Builder, node: Node, shape: Sequence[Extent]) -> Node:
         if missing is None:
             raise NotLowered(f"a view of {node.shape} as {tuple(shape)}")
         shape = [missing if extent == -1 else extent for extent in shape]
-    return b.reshape(node, shape)
+    made = b.reshape(node, shape)
+    if node.is_view and layout_of(made) is None and not _nests(node.shape, shape):
+        # Where repeating was put off, ATen has elements in memory that are none here; loops that
+        # can't be cut to fit both shapes need them.
+        layout = Layout.contiguous(node.shape)
+        copied = b.make("copy", (node,), node.shape, node.dtype, layout=layout)
+        copied.layout = layout
+        made = b.reshape(copied, shape)
+    return made
+
+
+def _nests(shape: Sequence[Extent], other: Sequence[Extent]) -> bool:
+    """Whether loops over both shapes can be cut into the same ones."""
+    ends = {*itertools.accumulate(shape, operator.mul), *itertools.accumulate(other, operator.mul)}
+    if not all(isinstance(end, int) for end in ends):
+        return True  # the planner will see
+    return all(b % max(a, 1) == 0 for a, b in itertools.pairwise(sorted(ends)))
 
 
 @lowering(_ATEN.expand.default)
