@@ -11,6 +11,14 @@ WIDTH = 1024
 ROWS = MIN_BYTES // 4 // WIDTH
 
 
+HOLDERS = [
+    lambda tensor: [tensor],
+    lambda tensor: tensor[0],
+    lambda tensor: tensor.detach(),
+    lambda tensor: tensor.untyped_storage(),
+]
+
+
 def matrix(seed=0):
     return torch.randn(ROWS, WIDTH, generator=torch.Generator().manual_seed(seed))
 
@@ -21,7 +29,7 @@ def test_memory_that_nobody_has_is_taken():
     assert taken(old, (ROWS, WIDTH), (WIDTH, 1), torch.float32).data_ptr() == place
 
 
-@pytest.mark.parametrize("held", [lambda t: [t], lambda t: t[0], lambda t: t.detach()])
+@pytest.mark.parametrize("held", HOLDERS)
 def test_memory_that_somebody_has_is_not(held):
     old = empty((ROWS, WIDTH), (WIDTH, 1), torch.float32)
     other = held(old)
@@ -79,9 +87,11 @@ def test_logarithms_of_probabilities_are_not_kept_beside_their_scores():
         packed.append(tensor.numel())
         return tensor
 
+    target = torch.arange(ROWS) % WIDTH
+
     def function(x, w):
         scores = x @ w
-        return functional.cross_entropy(scores, torch.arange(ROWS) % WIDTH), scores
+        return functional.cross_entropy(scores, target), scores
 
     x, w = matrix().requires_grad_(), torch.eye(WIDTH).requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

@@ -146,8 +146,10 @@ def taken(old: Tensor, shape: Sequence[int], strides: Sequence[int], dtype: torc
     # The caller's name for it, this function's and the count's own; this name and the tensor.
     count: int = old._use_count()  # type: ignore[attr-defined]  # what the stubs lack
     is_alone = sys.getrefcount(old) <= 3 and count == 1 and not old.storage_offset()
-    others = torch._C._storage_Use_Count(storage._cdata) - 2
-    if not is_alone or others > _POOL.has(storage):
+    # The tensor and the one object that stands for the storage in Python, which is the storage's
+    # own, and has this name, the count's and the pool's.
+    is_alone &= torch._C._storage_Use_Count(storage._cdata) == 2
+    if not is_alone or sys.getrefcount(storage) > 3 + _POOL.has(storage):
         return empty(shape, strides, dtype)
     return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
 
