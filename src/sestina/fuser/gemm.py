@@ -19,7 +19,16 @@ from torch import Tensor
 from sestina.fuser.measured import once
 from sestina.fuser.memory import empty
 
-__all__ = ["ROUTED", "addmm", "mm", "routes"]
+__all__ = [
+    "ACTIVATIONS",
+    "ADDMM_ACTIVATION",
+    "ROUTED",
+    "activated",
+    "addmm",
+    "is_routed",
+    "mm",
+    "routes",
+]
 
 _ATEN = torch.ops.aten
 # Below this many multiplications a call costs as much as what it computes.
@@ -31,24 +40,70 @@ _REPEATS = 5
 
 def mm(a: Tensor, b: Tensor) -> Tensor:
     """The product of two matrices."""
-    if _is_routed(a, b):
+    if is_routed(a, b):
         return _onednn(a, b, None)
     return torch.mm(a, b, out=empty((a.shape[0], b.shape[1]), (b.shape[1], 1), a.dtype))
 
 
 def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """The product of two matrices, plus a vector in each row."""
-    if bias.ndim == 1 and bias.dtype is a.dtype and _is_routed(a, b):
+    if bias.ndim == 1 and bias.dtype is a.dtype and is_routed(a, b):
         return _onednn(a, b, bias)
     made = empty((a.shape[0], b.shape[1]), (b.shape[1], 1), a.dtype)
     return torch.addmm(bias, a, b, out=made)
 
 
-ROUTED: dict[Any, Callable[..., Tensor]] = {_ATEN.mm.default: mm, _ATEN.addmm.default: addmm}
-"""ATen's operations that are done here instead."""
+def activated(bias: Tensor | None, a: Tensor, b: Tensor, name: str, algorithm: str) -> Tensor:
+    """A function of each element of a product, computed with it where that is faster.
+
+    Args:
+        bias: added to each row first, if given.
+        a: the first matrix.
+        b: the second one.
+        name: a key of `ACTIVATIONS`.
+        algorithm: of gelu, `none` or `tanh`.
+    """
+    if (bias is None or (bias.ndim == 1 and bias.dtype is a.dtype)) and is_routed(a, b):
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, name, [], algorithm)
+        return made
+    product = mm(a, b) if bias is None else addmm(bias, a, b)
+    return ACTIVATIONS[name](product, algorithm)
 
 
-def _is_routed(a: Tensor, b: Tensor) -> bool:
+ACTIVATIONS: dict[str, Callable[[Tensor, str], Tensor]] = {
+    "relu": lambda x, _: x.relu_(),
+    "tanh": lambda x, _: x.tanh_(),
+    "sigmoid": lambda x, _: x.sigmoid_(),
+    "swish": lambda x, _: torch.nn.functional.silu(x, inplace=True),
+    "gelu": lambda x, algorithm: torch.nn.functional.gelu(x, approximate=algorithm),
+}
+"""What oneDNN does on the way, by its names, and the same by PyTorch."""
+
+_activated = torch.library.custom_op(
+    "sestina::addmm_activation",
+    activated,
+    mutates_args=(),
+    schema="(Tensor? bias, Tensor a, Tensor b, str name, str algorithm) -> Tensor",
+)
+
+
+@_activated.register_fake
+def _(bias: Tensor | None, a: Tensor, b: Tensor, name: str, algorithm: str) -> Tensor:
+    del bias, name, algorithm
+    return a.new_empty(a.shape[0], b.shape[1])
+
+
+ADDMM_ACTIVATION = torch.ops.sestina.addmm_activation.default
+ROUTED: dict[Any, Callable[..., Tensor]] = {
+    _ATEN.mm.default: mm,
+    _ATEN.addmm.default: addmm,
+    ADDMM_ACTIVATION: activated,
+}
+"""Operations of PyTorch that are done here instead."""
+
+
+def is_routed(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN multiplies these matrices, or ones that lie so."""
     if a.dtype is not torch.float32 or a.shape[0] * a.shape[1] * b.shape[1] < _MIN_PRODUCTS:
         return False
     ways = _way(a), _way(b)

@@ -15,6 +15,7 @@ from torch._dynamo.backends.common import aot_autograd
 
 from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
+from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.losses import split_log_softmax
 from sestina.fuser.capture.randomness import make_regenerable
@@ -118,8 +119,10 @@ def _partition(
 def _compiled_inference(
     options: FuserOptions, captured: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Any:
-    if options.dropout == "regenerate" and make_regenerable(captured.graph):
-        captured.recompile()
+    if options.dropout == "regenerate":
+        make_regenerable(captured.graph)
+    move_into_products(captured.graph)
+    captured.recompile()
     return _compiled(options, captured, example_inputs)
 
 
