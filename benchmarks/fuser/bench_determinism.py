@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -116,7 +117,8 @@ def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]
 
 
 def _routed(threads: int) -> list[str]:
-    return [" and ".join(ways) for ways, is_routed in gemm.routes(threads).items() if is_routed]
+    ways = itertools.product(("rows", "columns"), repeat=2)
+    return [" and ".join(way) for way in ways if gemm.prefers_onednn(*way, threads)]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ ATen rounds many of them to 0, which would be the largest of its errors.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -131,7 +132,8 @@ def _report_products(report: Report) -> None:
             true = a.double() @ b.double()
             found.append(tuple(_relative(made, true) for made in (gemm.mm(a, b), a @ b)))
     mine, theirs = (max(errors) for errors in zip(*found, strict=True))
-    routed = [" and ".join(ways) for ways, is_routed in gemm.routes(1).items() if is_routed]
+    both = itertools.product(("rows", "columns"), repeat=2)
+    routed = [" and ".join(pair) for pair in both if gemm.prefers_onednn(*pair, 1)]
     report.row(
         what="error of products of matrices as routed, the largest relative one",
         workload={"rows, inner, columns": PRODUCTS, "dtype": "float32", "seed": 0},

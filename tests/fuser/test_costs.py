@@ -16,7 +16,7 @@ def test_what_takes_longer_costs_more():
     assert 0 < add < exp < power
 
 
-@pytest.mark.parametrize("kind", ["uniform", "take", "sqrt", "div", "tanh"])
+@pytest.mark.parametrize("kind", ["uniform", "take", "inset", "scan", "scatter", "sqrt", "div"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_every_step_has_a_cost(kind, dtype):
     assert costs.operation_cost(kind, dtype) >= 0

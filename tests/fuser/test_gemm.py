@@ -1,15 +1,16 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from sestina.fuser import gemm
+from sestina.fuser.capture.backend import listening
 
 
 @pytest.mark.parametrize("is_faster", [True, False], ids=["onednn", "aten"])
 @pytest.mark.parametrize("first", ["rows", "columns"])
 @pytest.mark.parametrize("second", ["rows", "columns", "gaps"])
 def test_products_are_as_exact_either_way(is_faster, first, second, monkeypatch):
-    ways = {(a, b): is_faster for a in ("rows", "columns") for b in ("rows", "columns")}
-    monkeypatch.setattr(gemm, "routes", lambda _threads: ways)
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: is_faster)
     a = torch.randn(300, 200) if first == "rows" else torch.randn(200, 300).t()
     b = torch.randn(200, 250) if second == "rows" else torch.randn(250, 200).t()
     if second == "gaps":
@@ -33,7 +34,50 @@ def test_small_products_other_dtypes_and_matrices_added_are_atens():
     assert half.dtype is torch.bfloat16
 
 
-def test_the_choice_is_made_for_each_way_that_operands_lie():
-    found = gemm.routes(torch.get_num_threads())
-    assert set(found) == {(a, b) for a in ("rows", "columns") for b in ("rows", "columns")}
-    assert gemm.routes(torch.get_num_threads()) is found
+def test_the_choice_is_made_once_for_each_way_that_operands_lie():
+    for first in ("rows", "columns"):
+        for second in ("rows", "columns"):
+            made = [gemm.prefers_onednn(first, second, torch.get_num_threads()) for _ in range(2)]
+            assert made[0] is made[1]
+
+
+ACTIVATIONS = {
+    "relu": functional.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "swish": functional.silu,
+    "gelu": functional.gelu,
+    "gelu by tanh": lambda x: functional.gelu(x, approximate="tanh"),
+}
+
+
+@pytest.mark.parametrize("is_faster", [True, False], ids=["onednn", "aten"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_products_are_theirs_either_way(name, is_faster, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: is_faster)
+    torch._dynamo.reset()
+    layer, found = torch.nn.Linear(256, 512), []
+
+    def function(x):
+        return ACTIVATIONS[name](layer(x)), ACTIVATIONS[name](x @ layer.weight.t())
+
+    x = torch.randn(2, 64, 256)
+    compiled = torch.compile(function, backend="sestina", options={"strict": True})
+    with torch.no_grad(), listening(found.append):
+        torch.testing.assert_close(compiled(x), function(x), rtol=1e-5, atol=1e-5)
+    assert str(found[0].graph).count("addmm_activation") == (2 if is_faster else 0)
+
+
+def test_what_is_wanted_before_its_activation_too_stays_a_product(monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    torch._dynamo.reset()
+    layer, found = torch.nn.Linear(256, 512), []
+
+    def function(x):
+        hidden = layer(x)
+        return hidden.relu(), hidden
+
+    compiled = torch.compile(function, backend="sestina")
+    with torch.no_grad(), listening(found.append):
+        compiled(torch.randn(128, 256))
+    assert "addmm_activation" not in str(found[0].graph)

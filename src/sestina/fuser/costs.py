@@ -46,7 +46,7 @@ _AS_ADD = frozenset(
     {
         *("eq", "ne", "lt", "le", "gt", "ge", "where", "maximum", "minimum"),
         *("and", "or", "xor", "not", "neg", "abs", "copysign", "floor", "ceil", "trunc", "round"),
-        *("index", "reduce", "total"),
+        *("index", "reduce", "total", "scatter"),
     }
 )
 
@@ -55,7 +55,7 @@ def operation_cost(kind: str, dtype: torch.dtype) -> float:
     """Seconds that a step of a kernel takes for an element, besides what it is computed from.
 
     Args:
-        kind: of the step: a name of `OPERATIONS`, `uniform` or `take`.
+        kind: of the step, as `schedule.steps` has them.
         dtype: that it is computed in; whole numbers are taken for float32.
     """
     wide = torch.float64 if dtype is torch.float64 else torch.float32
@@ -114,7 +114,7 @@ def _measured_operation(kind: str, dtype: torch.dtype) -> float:
     each = max(0.0, many - few) / ((_MANY - _FEW) * _SIZE)
     if kind in {"uniform", "take"}:
         return max(0.0, each - operation_cost("add", dtype))
-    if kind in OPERATIONS and OPERATIONS[kind].cost > 1:
+    if kind == "scan" or (kind in OPERATIONS and OPERATIONS[kind].cost > 1):
         return max(0.0, each - 2 * operation_cost("add", dtype))
     # Rounded and widened again: two of them.
     return each / 2 if kind == "convert" else each
@@ -153,15 +153,22 @@ def _once(
         inputs.append(source)
         made = b.make("take", (source, inputs[2]), (_SIZE,), y.dtype, dim=0)
         return b.apply("add", y, made)
+    if kind == "inset":
+        source = b.make("input", (), (_SIZE - _MANY,), y.dtype, index=len(inputs))
+        inputs.append(source)
+        return b.make("inset", (source, y), (_SIZE,), y.dtype, dim=0, start=number)
     if kind == "convert":
         narrow = b.make("convert", (y,), y.shape, dtype)
         return b.make("convert", (narrow,), y.shape, y.dtype)
-    operation = OPERATIONS[kind]
-    if operation.cost == 1:
-        return b.apply(kind, *[y, x, x][: operation.arity])
     # Side by side, as vectors of a kernel are: in a chain each would wait for the one before.
     moved = b.apply("add", x, b.constant(number / 1024, x.dtype))
-    return b.apply("add", y, b.apply(kind, *[moved] * operation.arity))
+    if kind == "scan":
+        made = b.make("scan", (moved,), y.shape, y.dtype, how="sum", dim=0)
+    elif OPERATIONS[kind].cost == 1:
+        return b.apply(kind, *[y, x, x][: OPERATIONS[kind].arity])
+    else:
+        made = b.apply(kind, *[moved] * OPERATIONS[kind].arity)
+    return b.apply("add", y, made)
 
 
 def _measured_call() -> float:

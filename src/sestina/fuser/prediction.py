@@ -30,6 +30,8 @@ __all__ = ["Prediction", "predict", "traffic"]
 
 # Rows of no more bytes stay in the first cache from pass to pass.
 _FIRST_CACHE_BYTES = 1 << 15
+# What reads memory.
+_READS = frozenset({"load", "take", "inset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,17 @@ def traffic(kernel: Kernel) -> tuple[dict[Node, int], dict[Node, int]] | None:
     read: dict[Node, int] = {}
     written: dict[Node, int] = {}
     for step in steps_of(kernel.roots):
-        if step.kind not in {"load", "store", "total", "take"}:
+        if step.kind not in _READS | {"store", "total", "scatter"}:
             continue
         place = step.place
         assert place.base is not None
-        axes = step.axes if step.kind == "take" else place.strides
-        count = product(axis.extent for axis in axes)
-        if not isinstance(count, int):
+        axes = step.axes if step.kind in {"take", "scatter"} else place.strides
+        count, whole = product(axis.extent for axis in axes), place.base.num_elements
+        if not isinstance(count, int) or not isinstance(whole, int):
             return None
-        there = read if step.kind in {"load", "take"} else written
+        if step.kind == "inset":
+            count = min(count, whole)
+        there = read if step.kind in _READS else written
         there[place.base] = max(there.get(place.base, 0), count * place.base.dtype.itemsize)
     return read, written
 
@@ -161,7 +165,7 @@ def _under(goals: Iterable[Step], finished: set[Step]) -> list[Step]:
 
 
 def _step_seconds(step: Step) -> float:
-    if step.kind == "constant":
+    if step.kind in {"constant", "size"}:
         return 0.0
     if step.kind in {"load", "store"}:
         return transfer_cost(step.place.base.dtype if step.place.base else step.dtype)
@@ -172,7 +176,7 @@ def _step_seconds(step: Step) -> float:
     if step.operands and dtype is torch.bool:
         dtype = step.operands[0].dtype
     seconds = operation_cost(step.kind, dtype)
-    if step.kind == "total":
+    if step.kind in {"total", "scatter"}:
         # Each column has a place in memory that its sum is added to.
         seconds += 2 * transfer_cost(step.dtype)
     return seconds

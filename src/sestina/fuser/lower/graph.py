@@ -53,6 +53,7 @@ _ATEN = torch.ops.aten
 LEFT_TO_ATEN = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"),
+        "sestina::addmm_activation",
         *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
