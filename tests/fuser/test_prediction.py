@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sestina.fuser import costs, fuse
+from sestina.fuser import costs, fuse, measured
 from sestina.fuser.capture.backend import listening
 from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.report import report_of
