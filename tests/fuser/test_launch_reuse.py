@@ -1,5 +1,6 @@
 """Memory written again: only where nobody else has it, and results stay what they are."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -35,6 +36,12 @@ def test_memory_that_somebody_has_is_not(held):
     other = held(old)
     assert taken(old, (ROWS, WIDTH), (WIDTH, 1), torch.float32).data_ptr() != old.data_ptr()
     del other
+
+
+def test_memory_that_is_not_of_tensors_is_not_taken():
+    array = np.ones((ROWS, WIDTH), dtype=np.float32)
+    old = torch.from_numpy(array)
+    assert taken(old, (ROWS, WIDTH), (WIDTH, 1), torch.float32).data_ptr() != array.ctypes.data
 
 
 def test_a_chain_of_products_writes_over_what_it_has_read():

@@ -149,6 +149,8 @@ def taken(old: Tensor, shape: Sequence[int], strides: Sequence[int], dtype: torc
     # The tensor and the one object that stands for the storage in Python, which is the storage's
     # own, and has this name, the count's and the pool's.
     is_alone &= torch._C._storage_Use_Count(storage._cdata) == 2
+    # Memory of NumPy's or of a file cannot be resized: others may have it without a tensor.
+    is_alone &= storage.resizable() and not storage.is_shared()
     if not is_alone or sys.getrefcount(storage) > 3 + _POOL.has(storage):
         return empty(shape, strides, dtype)
     return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
