@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sestina.core.machine import usable_memory_bytes
 
-__all__ = ["MIN_BYTES", "Pool", "empty", "held_bytes", "release_memory"]
+__all__ = ["MIN_BYTES", "Pool", "empty", "held_bytes", "release_memory", "taken"]
 
 MIN_BYTES = 1 << 20
 """Smaller tensors are the C library's."""
