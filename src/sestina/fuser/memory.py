@@ -133,19 +133,35 @@ def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> T
     return _POOL.empty(shape, strides, dtype)
 
 
-def taken(old: Tensor, shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _second(_tensor: Tensor, count: int) -> int:
+    return count
+
+
+def _counted() -> int:
+    probe = torch.empty(0)
+    return _second(probe, sys.getrefcount(probe))
+
+
+# What is counted of a tensor that a caller alone has: interpreters differ in what a call adds.
+_ALONE = _counted()
+
+
+def taken(
+    old: Tensor, count: int, shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype
+) -> Tensor:
     """A tensor in the memory of one that nobody but the caller has, or else in new memory.
 
     Args:
         old: of as many bytes, lying alike; the caller reads it no more once the new one is written.
+        count: `sys.getrefcount(old)` where it is this function's argument already: what a call adds
+            differs with how frames are evaluated.
         shape: of the tensor.
         strides: in elements.
         dtype: of its elements.
     """
     storage = old.untyped_storage()
-    # The caller's name for it, this function's and the count's own; this name and the tensor.
-    count: int = old._use_count()  # type: ignore[attr-defined]  # what the stubs lack
-    is_alone = sys.getrefcount(old) <= 3 and count == 1 and not old.storage_offset()
+    uses: int = old._use_count()  # type: ignore[attr-defined]  # what the stubs lack
+    is_alone = count <= _ALONE and uses == 1 and not old.storage_offset()
     # The tensor and the one object that stands for the storage in Python, which is the storage's
     # own, and has this name, the count's and the pool's.
     is_alone &= torch._C._storage_Use_Count(storage._cdata) == 2

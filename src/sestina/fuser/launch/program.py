@@ -11,6 +11,7 @@ import itertools
 import linecache
 import math
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -151,6 +152,7 @@ class _Assembly:
             "as_strided": torch.as_strided,
             "empty": empty,
             "taken": taken,
+            "getrefcount": sys.getrefcount,
             "num_threads": num_threads,
             "divide": divide,
             "refuse_index": _refuse_index,
@@ -356,7 +358,9 @@ class _Assembly:
         for node in fresh:
             made = self._made(node)
             if node in old:
-                made = f"taken({self._name(old[node])}, {made.removeprefix('empty(')}"
+                name_of = self._name(old[node])
+                rest = made.removeprefix("empty(")
+                made = f"taken({name_of}, getrefcount({name_of}), {rest}"
             self.line(f"{node.name} = {made}")
         if len(several) > 1:
             self.names[name] = compiled_table(several[0].source)

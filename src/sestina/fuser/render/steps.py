@@ -17,7 +17,9 @@ from sestina.fuser.schedule.steps import Step
 
 __all__ = ["Steps"]
 
-_SLOTS = 4
+# Two hide what additions wait for; more is no faster, and takes longer to compile. Random numbers
+# come in blocks.
+_SLOTS = 2
 _AT_PLACES = frozenset({"index", "inset", "take", "uniform"})
 _NOTHING = {"sum": 0, "prod": 1}
 
@@ -34,6 +36,7 @@ class Steps:
         self._buffers: dict[Step, str] = {}
         self._carries: dict[Step, str] = {}
         self._bad = ""
+        self._has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
 
     def begin(self) -> None:
         """What a function needs before its first row."""
@@ -58,7 +61,8 @@ class Steps:
     def num_slots(self) -> int:
         """How many vectors are done at a time."""
         extent = self.kernel.loops.vector.extent
-        return 1 if is_known(extent) and extent < BLOCK else _SLOTS
+        slots = BLOCK // LANES if self._has_randoms else _SLOTS
+        return 1 if is_known(extent) and extent < slots * LANES else slots
 
     def linear(self, cursor: Cursor) -> str:
         """The number of a vector's first column among all columns of the row."""
