@@ -1,6 +1,7 @@
 """Kernels of tests are kept for the tests alone: the user's cache is not touched."""
 
 import pytest
+import torch
 
 from sestina.fuser.compile import native
 from sestina.fuser.compile.cache import Cache
@@ -12,3 +13,9 @@ def _kernels_of_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "kernel_cache", lambda: cache)
         yield
+
+
+@pytest.fixture
+def fresh_compiler():
+    """TorchDynamo knows nothing of what other tests have compiled."""
+    torch._dynamo.reset()

@@ -9,13 +9,8 @@ from torch.nn import functional
 
 from sestina.fuser import fuse
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("fresh_compiler")]
 x = torch.randn(12, 40, generator=torch.Generator().manual_seed(3))
-
-
-@pytest.fixture(autouse=True)
-def _fresh_compiler():
-    torch._dynamo.reset()
 
 
 def layers():

@@ -8,12 +8,8 @@ from torch import nn
 
 from sestina.fuser import fuse
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
 x = torch.randn(12, 40, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(autouse=True)
-def _fresh_compiler():
-    torch._dynamo.reset()
 
 
 def layers():

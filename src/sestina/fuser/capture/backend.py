@@ -126,23 +126,29 @@ def _compiled_inference(
     return _compiled(options, captured, example_inputs)
 
 
+def _as_captured(captured: fx.GraphModule) -> Callable[..., Any]:
+    """The graph as PyTorch runs it by itself."""
+    run: Callable[..., Any] = make_boxed_func(captured.forward)
+    return run
+
+
 def _compiled(
     options: FuserOptions, captured: fx.GraphModule, _example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
     if not is_supported():
-        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
+        return _as_captured(captured)
     try:
         lowered = lower(captured)
     except NotCaptured as reason:
         tell_graph(str(reason), strict=options.strict)
-        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
+        return _as_captured(captured)
     tell_operations(lowered.reasons, strict=options.strict)
     start = time.perf_counter()
     try:
         program = assemble(lowered.graph)
     except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result
         tell_graph(f"no kernels for it, {type(error).__name__}: {error}", strict=options.strict)
-        return make_boxed_func(captured.forward)  # type: ignore[no-any-return]
+        return _as_captured(captured)
     run: Callable[..., Any] = program.run
     if _listeners:
         seconds = time.perf_counter() - start

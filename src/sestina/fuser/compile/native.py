@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import llvmlite
@@ -84,7 +84,7 @@ def num_threads() -> int:
     return 1 if is_serial else torch.get_num_threads()
 
 
-def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
+def compiled(source: str, *, has_finish: bool) -> _Called:
     """A kernel as a function of the array of its arguments.
 
     Args:
@@ -96,13 +96,10 @@ def compiled(source: str, *, has_finish: bool) -> Callable[..., None]:
         threads. The kernel's code lives as long as it does. Its `origin` says where that is from.
     """
     kernel, origin = _native(source, has_finish=has_finish)
-    called = functools.partial(_runtime().run, kernel.rows, kernel.finish)
-    called.kernel = kernel  # type: ignore[attr-defined]  # to live as long
-    called.origin = origin  # type: ignore[attr-defined]
-    return called
+    return _Called(kernel, origin, _runtime().run, kernel.rows, kernel.finish)
 
 
-def compiled_table(source: str) -> Callable[..., None]:
+def compiled_table(source: str) -> _Called:
     """The same kernel for several sets of arguments, as a function of a table of work.
 
     It takes the address of an array of arguments, that of the table, how many items this has, and
@@ -110,10 +107,19 @@ def compiled_table(source: str) -> Callable[..., None]:
     last row and part.
     """
     kernel, origin = _native(source, has_finish=False)
-    called = functools.partial(_runtime().run_table, kernel.rows)
-    called.kernel = kernel  # type: ignore[attr-defined]
-    called.origin = origin  # type: ignore[attr-defined]
-    return called
+    return _Called(kernel, origin, _runtime().run_table, kernel.rows)
+
+
+class _Called(functools.partial[None]):
+    """A call of a kernel, which keeps the kernel's code in memory."""
+
+    kernel: _Native
+    origin: Origin
+
+    def __new__(cls, kernel: _Native, origin: Origin, *call: Any) -> Self:
+        made = super().__new__(cls, *call)
+        made.kernel, made.origin = kernel, origin
+        return made
 
 
 class _Native:

@@ -19,7 +19,7 @@ from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.ir.operations import STORED, compute_dtype
-from sestina.fuser.lower import (
+from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
     batches,
     indexing,
     parts,
@@ -35,19 +35,6 @@ from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
 __all__ = ["BROKEN", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
-
-# Their import fills the table.
-_FILLED_BY = (
-    batches,
-    indexing,
-    parts,
-    pointwise,
-    pooling,
-    randoms,
-    reductions,
-    scans,
-    views,
-)
 
 _ATEN = torch.ops.aten
 LEFT_TO_ATEN = frozenset(
