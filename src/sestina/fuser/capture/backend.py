@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ from typing import Any
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
+from torch._functorch import config as functorch_config
 
 from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
+from sestina.fuser.capture.duplicates import merge_duplicates
 from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.losses import split_log_softmax
@@ -91,7 +94,20 @@ def backend(
             remedy="leave it out: every mode gives the same kernels",
         )
     chosen = options_from_mapping(FuserOptions, dict(options or {}))
-    return aot_autograd(**compilers(chosen))(captured, example_inputs)
+    with _without_collections():
+        return aot_autograd(**compilers(chosen))(captured, example_inputs)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Puts off the collection of garbage: capturing and planning keep nearly all that they make."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def compilers(options: FuserOptions) -> dict[str, Any]:
@@ -112,8 +128,9 @@ def _partition(
     split_log_softmax(joint.graph)
     if options.dropout == "regenerate":
         make_regenerable(joint.graph)
-    joint.recompile()
-    return min_cut_rematerialization_partition(joint, joint_inputs, **others)
+    merge_duplicates(joint.graph)
+    with functorch_config.patch(cse=False):
+        return min_cut_rematerialization_partition(joint, joint_inputs, **others)
 
 
 def _compiled_inference(
@@ -121,6 +138,7 @@ def _compiled_inference(
 ) -> Any:
     if options.dropout == "regenerate":
         make_regenerable(captured.graph)
+    merge_duplicates(captured.graph)
     move_into_products(captured.graph)
     captured.recompile()
     return _compiled(options, captured, example_inputs)
@@ -137,13 +155,13 @@ def _compiled(
 ) -> Callable[..., Any]:
     if not is_supported():
         return _as_captured(captured)
+    start = time.perf_counter()
     try:
         lowered = lower(captured)
     except NotCaptured as reason:
         tell_graph(str(reason), strict=options.strict)
         return _as_captured(captured)
     tell_operations(lowered.reasons, strict=options.strict)
-    start = time.perf_counter()
     try:
         program = assemble(lowered.graph)
     except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result

@@ -53,6 +53,11 @@ class Domain:
         self.read: dict[Node, Dims] = {}
         self._journal: list[tuple[Any, Any, Any]] = []
         self._count = 0
+        # The axes of nodes that are here already, which a new one seldom changes, and the last of
+        # them: what happens to later ones changes none of these.
+        self._known: dict[Node, Run] = {}
+        self._known_operands: dict[Node, Run] = {}
+        self._last_known = 0
 
     def mark(self) -> int:
         """A point to return to."""
@@ -60,6 +65,8 @@ class Domain:
 
     def rollback(self, mark: int) -> None:
         """Takes back whatever happened since."""
+        if len(self._journal) > mark:
+            self._forget()
         while len(self._journal) > mark:
             place, name, old = self._journal.pop()
             if isinstance(place, dict):
@@ -151,7 +158,7 @@ class Domain:
 
     def axes_of(self, node: Node) -> Run:
         """All axes of a node, those of its last dimension last."""
-        return self.resolve(axis for run in self.dims[node] for axis in run)
+        return self._all(node, self.dims, self._known)
 
     def unify(self, first: Run, second: Run) -> None:
         """Makes two runs the same."""
@@ -191,8 +198,15 @@ class Domain:
 
     def operand_axes(self, node: Node) -> Run:
         """All axes that a node runs over, those that it leaves included."""
-        dims = self.operands.get(node, self.dims[node])
-        return self.resolve(axis for run in dims for axis in run)
+        if node not in self.operands:
+            return self.axes_of(node)
+        return self._all(node, self.operands, self._known_operands)
+
+    def _all(self, node: Node, dims: dict[Node, Dims], known: dict[Node, Run]) -> Run:
+        if node not in known:
+            known[node] = self.resolve([axis for run in dims[node] for axis in run])
+            self._last_known = self._count
+        return known[node]
 
     def _fresh(self, extent: Extent) -> Run:
         if extent == 1:
@@ -235,6 +249,12 @@ class Domain:
     def _set(self, axis: Axis, name: str, value: Any) -> None:
         self._journal.append((axis, name, getattr(axis, name)))
         setattr(axis, name, value)
+        if axis.number <= self._last_known:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._known_operands.clear()
 
     def _check(self) -> None:
         for node in self.dims:
