@@ -117,3 +117,38 @@ def test_exponentials_are_the_same_either_way(features, monkeypatch):
     x = torch.tensor([-200.0, -103.0, -88.0, -1.0, 0.0, 1.0, 88.0, 88.7, 89.0, math.inf, math.nan])
     (mine,) = run(torch.exp, x.repeat(4))
     torch.testing.assert_close(mine, x.repeat(4).exp(), rtol=3e-7, atol=1e-44, equal_nan=True)
+
+
+def streamed(function, *arguments, features=frozenset({"avx2"}), keep=lambda _: True):
+    """Whether a kernel writes past the caches what lies in memory of its own."""
+    segments = segment(lowered(function, *arguments).graph)
+    (group,) = segments.groups
+    aligned = {node for node in segments.stored if keep(node)}
+    source = render(schedule(group, segments.stored), features, aligned=aligned).source
+    return "!nontemporal" in source
+
+
+def test_large_tensors_are_written_past_the_caches():
+    def function(x):
+        return x * 2
+
+    large = torch.empty(2048, 1024)
+    assert streamed(function, large)
+    assert streamed(lambda x: x - x.mean(1, keepdim=True), large)
+    assert not streamed(function, torch.empty(1024, 1024))
+    assert not streamed(function, large, keep=lambda _: False), "memory of others may lie anywhere"
+    assert not streamed(function, large, features=frozenset())
+    assert not streamed(lambda x: x - x.mean(1, keepdim=True), torch.empty(2048, 1032))
+    assert not streamed(lambda x: x.t() * 1, torch.empty(2048, 1024).t()[:, :-8])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int64])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_written_past_the_caches_is_there(dtype, threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    x = torch.arange(5 << 20).reshape(1024, 5120).remainder(97).to(dtype)
+    y = x[:, :1].clone()
+    torch.testing.assert_close(run(lambda x, y: x + y, x, y), [x + y])
+    torch.testing.assert_close(
+        run(lambda x: x + x.amax(1, keepdim=True), x), [x + x.amax(1, keepdim=True)]
+    )

@@ -162,6 +162,8 @@ def taken(
     storage = old.untyped_storage()
     uses: int = old._use_count()  # type: ignore[attr-defined]  # what the stubs lack
     is_alone = count <= _ALONE and uses == 1 and not old.storage_offset()
+    # New memory begins where kernels may write past the caches, at a multiple of 64 bytes.
+    is_alone &= not storage.data_ptr() % 64
     # The tensor and the one object that stands for the storage in Python, which is the storage's
     # own, and has this name, the count's and the pool's.
     is_alone &= torch._C._storage_Use_Count(storage._cdata) == 2

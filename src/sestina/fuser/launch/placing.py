@@ -21,9 +21,7 @@ from sestina.fuser.segment.groups import Group, Segments
 __all__ = ["in_place", "reused"]
 
 
-def in_place(
-    graph: Graph, segments: Segments, rendered: Mapping[Group, Rendered]
-) -> dict[Node, Node]:
+def in_place(graph: Graph, segments: Segments, kernels: Mapping[Group, Kernel]) -> dict[Node, Node]:
     """For each node that is written to an argument's memory by its kernel, that argument."""
     maker = {node: group for group in segments.groups for node in group.nodes}
     readers = _readers(segments.groups)
@@ -39,7 +37,7 @@ def in_place(
         is_alone = targets.count(target) == 1 and readers.get(target, {group}) == {group}
         if is_kept or not is_alone or not _lies_alike(target, value):
             continue
-        if _reads_before_it_writes(rendered[group].kernel, target, value):
+        if _reads_before_it_writes(kernels[group], target, value):
             found[value] = target
     return found
 

@@ -140,12 +140,17 @@ class _Assembly:
         self.graph, self.segments = graph, segments
         self.lines: list[str] = []
         self.kernels: list[tuple[Rendered, ...]] = []
-        self.rendered = {
-            group: render(schedule(group, segments.stored), machine().features)
+        kernels = {
+            group: schedule(group, segments.stored)
             for group in segments.groups
             if not group.is_opaque
         }
-        self.in_place = in_place(graph, segments, self.rendered)
+        self.in_place = in_place(graph, segments, kernels)
+        aligned = segments.stored - self.in_place.keys()
+        self.rendered = {
+            group: render(kernel, machine().features, aligned=aligned)
+            for group, kernel in kernels.items()
+        }
         self.launches = launches(segments.groups, self._alike())
         self.names: dict[str, Any] = {
             "torch": torch,

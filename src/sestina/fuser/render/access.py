@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import torch
 
-from sestina.fuser.ir.extents import Extent
+from sestina.fuser.ir.extents import Extent, is_known
 from sestina.fuser.ir.nodes import Node
 from sestina.fuser.render.values import convert, item_type, operate
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
@@ -15,6 +15,9 @@ from sestina.fuser.schedule.loops import Loop
 from sestina.fuser.schedule.steps import Place
 
 __all__ = ["Cursor", "Memory", "lanes_below", "load_one", "load_vector", "store_vector"]
+
+# Larger tensors are written past the caches: they would have left them before they are read.
+_STREAMED_BYTES = 8 << 20
 
 _OFFSETS = f"<{LANES} x i64>"
 _LANES = "<" + ", ".join(f"i64 {lane}" for lane in range(LANES)) + ">"
@@ -41,8 +44,12 @@ class Cursor:
 class Memory:
     """The tensors of a kernel: their pointers, and the sizes known at run time only."""
 
-    def __init__(self, w: Writer, bases: tuple[Node, ...], vector: Loop) -> None:
+    def __init__(
+        self, w: Writer, bases: tuple[Node, ...], vector: Loop, aligned: Container[Node] = ()
+    ) -> None:
         self.w, self.vector = w, vector
+        self.streamed = {base for base in bases if base in aligned and _is_large(base)}
+        self.has_streamed = False
         self.pointers = {base: f"%p{index}" for index, base in enumerate(bases)}
         self.parameters: dict[Extent, str] = {}
 
@@ -129,11 +136,22 @@ class Memory:
         pointer = self.address(
             place, value.dtype, self.offset(place, cursor.indices, cursor.column)
         )
-        if stride == 1:
+        if stride == 1 and cursor.mask is None and self._is_streamed(place, cursor):
+            self.has_streamed = True
+            whole = _in_memory(self.w, value)
+            align = LANES * whole.dtype.itemsize
+            self.w.line(f"store {whole}, ptr {pointer}, align {align}, !nontemporal !0")
+        elif stride == 1:
             store_vector(self.w, pointer, value, cursor.mask)
         else:
             pointers = self._spread(pointer, value.dtype, stride)
             _scatter(self.w, pointers, value, cursor.mask)
+
+    def _is_streamed(self, place: Place, cursor: Cursor) -> bool:
+        """Whether vectors go past the caches: each has to begin at a multiple of its size."""
+        steps = [place.offset, *(loop.stride(place) for loop in cursor.indices)]
+        is_aligned = all(is_known(step) and step % LANES == 0 for step in steps)
+        return place.base in self.streamed and is_aligned and "avx2" in self.w.features
 
     def add_columns(self, place: Place, value: Value, offset: str, cursor: Cursor) -> None:
         """Adds to the elements of a vector's columns, an offset further on."""
@@ -179,6 +197,11 @@ class Memory:
         """How far the lanes are from the first of them, a stride apart."""
         spread = self.w.splat(Value(self.extent(stride), torch.int64, is_vector=False)).name
         return self.w.raw(f"mul {_OFFSETS} {spread}, {_LANES}")
+
+
+def _is_large(node: Node) -> bool:
+    size = node.num_elements * node.dtype.itemsize
+    return is_known(size) and size >= _STREAMED_BYTES
 
 
 def lanes_below(w: Writer, column: str, end: str) -> str:

@@ -10,7 +10,7 @@ of a flag for indices out of range, and the sizes that are known at run time onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -49,9 +49,15 @@ class Rendered:
     parameters: tuple[Extent, ...]
 
 
-def render(kernel: Kernel, features: frozenset[str]) -> Rendered:
-    """The LLVM IR of a kernel for a CPU with these features."""
-    rows = _Rows(kernel, features)
+def render(kernel: Kernel, features: frozenset[str], *, aligned: Container[Node] = ()) -> Rendered:
+    """The LLVM IR of a kernel.
+
+    Args:
+        kernel: what it is to do.
+        features: of the CPU, by LLVM's names.
+        aligned: tensors that surely begin at a multiple of 64 bytes.
+    """
+    rows = _Rows(kernel, features, aligned)
     body = rows.written()
     functions = []
     parameters = rows.memory.parameters
@@ -63,6 +69,8 @@ def render(kernel: Kernel, features: frozenset[str]) -> Rendered:
     declares = sorted(rows.w.declares | rows.totals.declares)
     header = "\n".join(f"; {node}" for node in kernel.nodes)
     parts = [header, *(["\n".join(declares)] if declares else []), *functions, ""]
+    if rows.memory.has_streamed:
+        parts.insert(-1, "!0 = !{i32 1}")
     source = "\n\n".join(parts)
     return Rendered(kernel, source, kernel.bases, kernel.totals, tuple(parameters))
 
@@ -85,10 +93,10 @@ def _with_arguments(function: str, kernel: Kernel, parameters: Mapping[Extent, s
 class _Rows:
     """Writes the function that runs over rows."""
 
-    def __init__(self, kernel: Kernel, features: frozenset[str]) -> None:
+    def __init__(self, kernel: Kernel, features: frozenset[str], aligned: Container[Node]) -> None:
         self.kernel = kernel
         self.w = Writer(features)
-        self.memory = Memory(self.w, kernel.bases, kernel.loops.vector)
+        self.memory = Memory(self.w, kernel.bases, kernel.loops.vector, aligned)
         self.totals = Totals(kernel, self.w, self.memory)
         self.steps = Steps(kernel, self.w, self.memory)
         self.accumulators: dict[Step, list[str]] = {}
@@ -105,6 +113,10 @@ class _Rows:
             self._row(None)
         self.totals.end()
         self.steps.end()
+        if self.memory.has_streamed:
+            # What went past the caches is there before another thread is told that it is.
+            w.declares.add("declare void @llvm.x86.sse.sfence()")
+            w.line("call void @llvm.x86.sse.sfence()")
         return w.function("@rows(ptr %args, i64 %begin, i64 %end, i64 %part)")
 
     def _row(self, row: str | None) -> None:
