@@ -1,10 +1,12 @@
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from sestina.fuser.compile.native import machine
 from sestina.fuser.random import UNIFORM, uniforms
@@ -45,6 +47,23 @@ def test_a_function_is_as_exact_as_the_table_says(name):
     unit = np.spacing(np.abs(true.astype(np.float32))).astype(np.float64)
     error = np.abs(mine.double().numpy() - true) / unit
     assert error.max() <= LIMITS[name], (x[error.argmax()], error.max())
+
+
+@pytest.mark.parametrize("is_plain", [False, True], ids=["machine", "plain"])
+@pytest.mark.parametrize("backward", [False, True], ids=["gelu", "its gradient"])
+def test_the_normal_distribution_is_as_exact_as_the_table_says(is_plain, backward, monkeypatch):
+    if is_plain:
+        plain = replace(machine(), features=frozenset())
+        monkeypatch.setattr("sestina.fuser.launch.program.machine", lambda: plain)
+    x = torch.cat([torch.linspace(-9, 9, 400_001), torch.tensor([-1e4, -0.0, 1e-30, 1e4])])
+
+    def function(x):
+        one = torch.ones_like(x)
+        return torch.ops.aten.gelu_backward(one, x) if backward else functional.gelu(x) / x
+
+    (mine,) = run(function, x)
+    error = (mine.double() - function(x.double())).abs().nan_to_num()
+    assert error.max() <= 2e-7, x[error.argmax()]
 
 
 @pytest.mark.parametrize("shape", [(64,), (63,), (5, 64), (5, 70), (3, 4, 128), (1, 1)])

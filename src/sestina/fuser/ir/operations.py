@@ -7,6 +7,7 @@ arithmetic on them is done in float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,10 @@ def _truncated_quotient(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.div(a, b, rounding_mode="trunc")
 
 
+def _normal_density(x: torch.Tensor) -> torch.Tensor:
+    return torch.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+
+
 def _floats(arity: int, reference: Callable[..., Any], cost: int = 1) -> Operation:
     return Operation(arity, FLOATING, reference, cost=cost)
 
@@ -85,6 +90,8 @@ OPERATIONS: dict[str, Operation] = {
     "log1p": _floats(1, torch.log1p, cost=18),
     "tanh": _floats(1, torch.tanh, cost=14),
     "erf": _floats(1, torch.erf, cost=14),
+    "normal_probability": _floats(1, torch.special.ndtr, cost=14),
+    "normal_density": _floats(1, _normal_density, cost=14),
     "sin": _floats(1, torch.sin, cost=20),
     "cos": _floats(1, torch.cos, cost=20),
     "pow": _floats(2, torch.pow, cost=60),

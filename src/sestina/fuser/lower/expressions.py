@@ -200,8 +200,8 @@ class Expression:
 
     def normal_density(self) -> Expression:
         """The density of the standard normal distribution."""
-        return (self * self * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
+        return self.apply("normal_density")
 
     def normal_probability(self) -> Expression:
         """The probability that a standard normal variable is below."""
-        return 0.5 * (1 + (self * math.sqrt(0.5)).erf())
+        return self.apply("normal_probability")

@@ -12,6 +12,10 @@ of the true value, the largest seen over all of float32's magnitudes.
 | tanh | odd polynomial below 0.625, from eˣ above | 1.3 |
 | erf | odd polynomial below 1, 1 − polynomial above | 2.0 |
 | erf with AVX-512 | x·p(t), one of 16 polynomials by a permutation of registers | 2.3 |
+
+Of the normal distribution's probability Φ and density φ the error is absolute, as that of
+½(1 + erf) is below 0: 1e-7. With AVX-512 they are ½ + x·p(t) and p(t), likewise of 16 polynomials,
+and the same t serves both.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ _ERFC = (
     *(0.000293771844193608, -5.5027066220870245e-05, -2.380712922883482e-05),
     9.006841251565105e-06,
 )
-# Of the table for erf: centres 0, ¼, … 3¾.
+# Of a table: centres 0, 1, … 15 times the spacing.
 _SEGMENTS = 16
 # ln 2 in two pieces; a whole number below 2⁸ times the first is exact.
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
@@ -60,6 +64,8 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 
 def function(w: Writer, name: str, x: Value) -> Value:
     """The function of a value."""
+    if name in _NORMAL:
+        return _NORMAL[name](w, x)
     if x.dtype is torch.float32 and name in FUNCTIONS:
         return FUNCTIONS[name](w, x)
     if name in {"sin", "cos", "exp", "log"}:
@@ -179,7 +185,7 @@ def _tanh(w: Writer, x: Value) -> Value:
 
 
 def _erf(w: Writer, x: Value) -> Value:
-    if "avx512f" in w.features and x.is_vector:
+    if _has_tables(w, x):
         return _erf_by_table(w, x)
     size = w.call("fabs", x)
     near = w.fma(x, _polynomial(w, w.binary("fmul", x, x), _ERF), x)
@@ -192,31 +198,87 @@ def _erf(w: Writer, x: Value) -> Value:
     return w.select(w.compare("lt", size, one), near, far)
 
 
+def _has_tables(w: Writer, x: Value) -> bool:
+    return "avx512f" in w.features and x.is_vector and x.dtype is torch.float32
+
+
 def _erf_by_table(w: Writer, x: Value) -> Value:
-    """Of x a multiple, by a polynomial around the nearest quarter: exact near 0 as well."""
-    quarters = _scaled(w, w.call("fabs", x), 4.0)
-    quarters = _bounded_above(w, quarters, _SEGMENTS - 0.51)
-    nearest = w.call("roundeven", quarters)
-    segment = _to_integer(w, nearest)
-    t = w.binary("fsub", quarters, nearest)
-    rows = [_looked_up(w, row, segment) for row in _erf_table()]
-    value = rows[-1]
-    for row in reversed(rows[:-1]):
-        value = w.fma(value, t, row)
+    """Of x a multiple, so that it is exact near 0 as well."""
+    value = _by_table(w, x, "erf")
     # Beyond the last segment the product grows past 1, and NaN stays NaN.
     return _bounded(w, w.binary("fmul", x, value), -1.0, 1.0)
 
 
+def _normal_probability(w: Writer, x: Value) -> Value:
+    half = _number(w, x, 0.5)
+    if _has_tables(w, x):
+        return _bounded(w, w.fma(x, _by_table(w, x, "probability"), half), 0.0, 1.0)
+    error = function(w, "erf", _scaled(w, x, math.sqrt(0.5)))
+    return w.binary("fmul", half, w.binary("fadd", error, _number(w, x, 1.0)))
+
+
+def _normal_density(w: Writer, x: Value) -> Value:
+    if _has_tables(w, x):
+        return _by_table(w, x, "density")
+    power = function(w, "exp", _scaled(w, w.binary("fmul", x, x), -0.5))
+    return _scaled(w, power, _DENSITY_AT_0)
+
+
+_NORMAL: dict[str, Callable[[Writer, Value], Value]] = {
+    "normal_probability": _normal_probability,
+    "normal_density": _normal_density,
+}
+_DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
+
+
+def _by_table(w: Writer, x: Value, name: str) -> Value:
+    """An even function by a polynomial around the nearest multiple of a power of two."""
+    spacing, _, _ = _TABLES[name]
+    size = _bounded_above(w, w.call("fabs", x), (_SEGMENTS - 0.51) * spacing)
+    # Beside so large a number there are only multiples of the spacing, counted by the last bits.
+    large = _number(w, x, 1.5 * 2**23 * spacing)
+    moved = w.binary("fadd", size, large)
+    segment = w.bitcast(moved, torch.int32)
+    t = w.binary("fsub", size, w.binary("fsub", moved, large))
+    rows = [_looked_up(w, row, segment) for row in _table(name)]
+    value = rows[-1]
+    for row in reversed(rows[:-1]):
+        value = w.fma(value, t, row)
+    return value
+
+
+def _erf_quotient(x: float) -> float:
+    return math.erf(x) / x
+
+
+def _probability_quotient(x: float) -> float:
+    return math.erf(x * math.sqrt(0.5)) / (2 * x)
+
+
+def _density(x: float) -> float:
+    # 0 in the last segment, where it is below 3e-12: so it is 0 for every larger x.
+    return _DENSITY_AT_0 * math.exp(-x * x / 2) if x < (_SEGMENTS - 1.5) / 2 else 0.0
+
+
+# Even functions: the spacing of the centres, the coefficients of a polynomial, and the function.
+_TABLES: dict[str, tuple[float, int, Callable[[float], float]]] = {
+    "erf": (0.25, 6, _erf_quotient),
+    "probability": (0.5, 6, _probability_quotient),
+    "density": (0.5, 7, _density),
+}
+
+
 @functools.cache
-def _erf_table() -> tuple[tuple[float, ...], ...]:
-    """Coefficients of erf(x)/x in t = 4x − k, by power and k, through the points of Chebyshev."""
+def _table(name: str) -> tuple[tuple[float, ...], ...]:
+    """Coefficients of rising powers of t = |x| − k·spacing, through the points of Chebyshev.
+
+    A row for each power, a column for each k.
+    """
+    spacing, count, value_at = _TABLES[name]
     columns = []
     for k in range(_SEGMENTS):
-        points = [0.5 * math.cos(math.pi * (i + 0.5) / 6) for i in range(6)]
-        values = []
-        for t in points:
-            x = abs(k + t) / 4
-            values.append(math.erf(x) / x)
+        points = [spacing / 2 * math.cos(math.pi * (i + 0.5) / count) for i in range(count)]
+        values = [value_at(abs(k * spacing + t)) for t in points]
         columns.append(_interpolated(points, values))
     return tuple(zip(*columns, strict=True))
 

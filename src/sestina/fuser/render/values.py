@@ -16,7 +16,10 @@ _INTRINSICS = {"round": "roundeven", "abs": "fabs"} | {
     name: name for name in ("floor", "ceil", "trunc", "maximum", "minimum", "copysign", "sqrt")
 }
 _COMPARE = {"eq", "ne", "lt", "le", "gt", "ge"}
-_FUNCTIONS = {"exp", "expm1", "log", "log1p", "tanh", "erf", "sin", "cos"}
+_FUNCTIONS = {
+    *("exp", "expm1", "log", "log1p", "tanh", "erf", "sin", "cos"),
+    *("normal_probability", "normal_density"),
+}
 _UNSIGNED = {torch.uint8, torch.bool}
 
 
@@ -82,7 +85,15 @@ def convert(w: Writer, value: Value, dtype: torch.dtype) -> Value:
         return _to_bfloat(w, convert(w, value, torch.float32))
     if source.is_floating_point and not dtype.is_floating_point:
         return _to_integer(w, value, dtype)
-    instruction = _instruction(source, dtype)
+    return _by_instruction(w, value, dtype)
+
+
+def _by_instruction(w: Writer, value: Value, dtype: torch.dtype) -> Value:
+    if value.dtype is torch.bool and dtype in FLOATING:
+        # A choice of two constants is one instruction, where counting 0 and 1 takes three.
+        one, zero = (w.constant(bit, dtype, vector=value.is_vector) for bit in (1.0, 0.0))
+        return w.select(value, one, zero)
+    instruction = _instruction(value.dtype, dtype)
     if instruction is None:
         return Value(value.name, dtype, value.is_vector)
     target = llvm_type(dtype, vector=value.is_vector)
