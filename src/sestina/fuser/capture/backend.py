@@ -112,7 +112,7 @@ def _without_collections() -> Iterator[None]:
 
 def compilers(options: FuserOptions) -> dict[str, Any]:
     """What AOTAutograd is told, by its own names."""
-    compiled = functools.partial(_compiled, options)
+    compiled = functools.partial(_without_collections()(_compiled), options)
     return {
         "fw_compiler": compiled,
         "bw_compiler": compiled,
