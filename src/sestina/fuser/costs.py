@@ -19,6 +19,7 @@ from sestina.fuser.compile.native import compiled_table, machine
 from sestina.fuser.ir.nodes import Builder, Graph, Node
 from sestina.fuser.ir.operations import HALVES, OPERATIONS
 from sestina.fuser.measured import once
+from sestina.fuser.memory import empty
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -32,7 +33,7 @@ __all__ = [
     "transfer_cost",
 ]
 
-_VERSION = 7
+_VERSION = 8
 # Elements of the small kernels, and how often the thing is done in them.
 _SIZE, _FEW, _MANY = 2048, 2, 10
 _ROWS, _COLUMNS = 64, 64
@@ -203,14 +204,15 @@ def _measured_exposed() -> float:
 
 
 def _measured_transfer(dtype: torch.dtype) -> float:
-    def copied(size: int) -> Graph:
-        b = Builder()
-        source = b.make("input", (), (size,), dtype, index=0)
-        copy = b.make("copy", (source,), (size,), dtype)
-        return Graph([source], [copy], [None])
-
-    few, many = (_seconds(copied(size), size) for size in (_SIZE, 2 * _SIZE))
+    few, many = (_seconds(_copied(dtype, size), size) for size in (_SIZE, 2 * _SIZE))
     return max(0.0, many - few) / _SIZE / 2
+
+
+def _copied(dtype: torch.dtype, size: int) -> Graph:
+    b = Builder()
+    source = b.make("input", (), (size,), dtype, index=0)
+    copy = b.make("copy", (source,), (size,), dtype)
+    return Graph([source], [copy], [None])
 
 
 def _measured_row() -> float:
@@ -225,14 +227,8 @@ def _measured_row() -> float:
 
 
 def _measured_copy(size: int) -> float:
-    source = torch.zeros(size // 2, dtype=torch.uint8)
-    target = torch.zeros_like(source)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return size / _least(lambda: target.copy_(source), max(_CALLS, (1 << 25) // size))
-    finally:
-        torch.set_num_threads(threads)
+    count = size // torch.float32.itemsize // 2
+    return size / _seconds(_copied(torch.float32, count), count)
 
 
 def _seconds(graph: Graph, count: int) -> float:
@@ -253,15 +249,20 @@ def _made(graph: Graph) -> tuple[Callable[..., None], list[torch.Tensor], ctypes
     """The only kernel of a graph, tensors for it, and its flag."""
     segments = segment(graph)
     (group,) = segments.groups
-    rendered = render(schedule(group, segments.stored), machine().features)
-    # Near 1, where no operation meets what it treats apart; whole numbers are places and seeds.
-    tensors = [
-        torch.linspace(0.9, 1.1, max(1, int(base.num_elements))).to(base.dtype)
-        if base.dtype.is_floating_point
-        else torch.arange(max(1, int(base.num_elements))).to(base.dtype)
-        for base in rendered.bases
-    ]
+    kernel = schedule(group, segments.stored)
+    rendered = render(kernel, machine().features, aligned=segments.stored)
+    tensors = [_filled(base) for base in rendered.bases]
     return compiled_table(rendered.source), tensors, ctypes.c_int32(0)
+
+
+def _filled(base: Node) -> torch.Tensor:
+    """A tensor in memory as programs have it, of what no operation treats apart."""
+    size = max(1, int(base.num_elements))
+    made = empty((size,), (1,), base.dtype)
+    if base.dtype.is_floating_point:
+        return made.copy_(torch.linspace(0.9, 1.1, size))
+    # Whole numbers are places and seeds.
+    return made.copy_(torch.arange(size))
 
 
 def _least(call: Callable[[], object], count: int) -> float:
