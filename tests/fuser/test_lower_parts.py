@@ -55,6 +55,20 @@ CASES = {
     "cumsum of a vector": (lambda x: torch.cumsum(x, -1), (normal(5037),)),
     "cumsum of a transpose": (lambda x: torch.cumsum(x.mT, -1) * 2, (normal(70, 33),)),
     "cumsum of whole numbers": (lambda x: torch.cumsum(x > 0, -1), (normal(9, 70),)),
+    "cumsum of rows": (lambda x: torch.cumsum(x.exp(), 0).log(), (normal(37, 133),)),
+    "cumsum between": (lambda x: torch.cumsum(x * 2, 1) + x, (normal(3, 21, 40),)),
+    "cumsum of planes": (lambda x: torch.cumsum(x, 0), (normal(9, 5, 20),)),
+    "cumsum of long rows": (lambda x: torch.cumsum(x, 0), (normal(2, 17_000),)),
+    "cumsum of a single row": (lambda x: torch.cumsum(x, 0) + 1, (normal(1, 40),)),
+    "cumsums of cumsums": (
+        lambda x: torch.cumsum(torch.cumsum(x, 1) * 0.1, 1) * torch.cumsum(x, 1),
+        (normal(3, 21, 40),),
+    ),
+    "softmax of a cumsum of rows": (
+        lambda x: torch.softmax(torch.cumsum(x, 0), -1),
+        (normal(9, 137),),
+    ),
+    "cumprod of rows": (lambda x: torch.cumprod(1 + x * 0.01, 0) * 2, (normal(90, 37),)),
     "cumprod": (lambda x: torch.cumprod(1 + x * 0.01, -1) * 2, (normal(9, 137),)),
     "softmax of cumsum": (lambda x: torch.softmax(torch.cumsum(x, -1), -1), (normal(9, 137),)),
     "chosen": (lambda x, i: x[i].exp(), (normal(30, 17), places(30, 5, 3, least=-30))),
@@ -125,6 +139,7 @@ GRADIENTS = {
     "a row": (lambda x: x[:, 3].exp() * x[:, -2], (normal(9, 20),)),
     "a concatenation": (lambda x: torch.cat([x.exp(), x], 1) * 2, (normal(9, 20),)),
     "cumsum": (lambda x: torch.cumsum(x, -1).exp(), (normal(9, 20),)),
+    "cumsum of rows": (lambda x: torch.cumsum(x, 0).exp(), (normal(9, 20),)),
 }
 
 

@@ -6,7 +6,6 @@ import torch
 
 from sestina.fuser.ir.nodes import Builder, Node
 from sestina.fuser.ir.operations import compute_dtype
-from sestina.fuser.lower.expressions import NotLowered
 from sestina.fuser.lower.table import lowering
 
 __all__: list[str] = []
@@ -25,11 +24,9 @@ def _cumprod(b: Builder, node: Node, dim: int, *, dtype: torch.dtype | None = No
 
 
 def _scan(b: Builder, how: str, node: Node, dim: int, dtype: torch.dtype | None) -> Node:
-    if dim % max(len(node.shape), 1) != len(node.shape) - 1:
-        raise NotLowered(f"a scan along dimension {dim} of {node.shape}, which is not the last")
     result = dtype or (node.dtype if node.dtype.is_floating_point else torch.int64)
     values = b.convert(node, compute_dtype(result))
-    if node.shape[-1] != 1:
-        dim = len(node.shape) - 1
+    dim %= max(len(node.shape), 1)
+    if node.shape and node.shape[dim] != 1:
         values = b.make("scan", (values,), node.shape, values.dtype, how=how, dim=dim)
     return b.convert(values, result)

@@ -7,7 +7,7 @@ import torch
 from sestina.fuser.ir.extents import Extent, is_known
 from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.random import BLOCK
-from sestina.fuser.render.access import Cursor, Memory, load_vector
+from sestina.fuser.render.access import Cursor, Memory, load_vector, store_vector
 from sestina.fuser.render.randoms import at_least, block_counters, to_uniform, words
 from sestina.fuser.render.values import combine, convert, operate, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
@@ -22,6 +22,7 @@ __all__ = ["Steps"]
 _SLOTS = 2
 _AT_PLACES = frozenset({"index", "inset", "take", "uniform"})
 _NOTHING = {"sum": 0, "prod": 1}
+_COMBINED = {"sum": "add", "prod": "mul"}
 
 
 class Steps:
@@ -141,7 +142,10 @@ class Steps:
         if step.kind in _AT_PLACES:
             return self._column_at_place(step, operands, cursor)
         if step.kind == "scan":
-            return self._scanned(step, w.splat(operands[0]))
+            value = w.splat(operands[0])
+            if self._is_along_lanes(step):
+                return self._scanned(step, value)
+            return self._scanned_beside(step, value, cursor)
         assert step.kind in OPERATIONS, step.kind
         return operate(w, step.kind, operands, step.dtype)
 
@@ -164,17 +168,41 @@ class Steps:
         return numbers if step.kind == "index" else self._uniform_any(step, numbers)
 
     def begin_scan(self, step: Step) -> None:
-        """What is carried from vector to vector, at the beginning of a row."""
+        """What is carried from vector to vector, or by each lane, at the beginning of a row."""
         w, dtype = self.w, _carried(step.dtype)
+        in_lanes = self._is_along_lanes(step)
         if step not in self._carries:
-            self._carries[step] = w.alloca(llvm_type(dtype, vector=False), hint="carry")
-        start = w.constant(_NOTHING[step.attributes["how"]], dtype, vector=False)
-        w.line(f"store {start}, ptr {self._carries[step]}")
+            width = 1 if in_lanes else _padded(self.kernel.loops.vector.extent)
+            item = llvm_type(dtype, vector=False)
+            self._carries[step] = w.alloca(item, self.memory.extent(width), hint="carry")
+        start = w.constant(_NOTHING[step.attributes["how"]], dtype, vector=not in_lanes)
+        if in_lanes:
+            w.line(f"store {start}, ptr {self._carries[step]}")
+            return
+        with w.loop("0", self.memory.extent(self.kernel.loops.vector.extent), LANES) as column:
+            store_vector(w, self._carry(step, column), start, None)
+
+    def _is_along_lanes(self, step: Step) -> bool:
+        return not step.attributes["along"].isdisjoint(self.kernel.loops.vector.axes)
+
+    def _carry(self, step: Step, column: str) -> str:
+        item = llvm_type(_carried(step.dtype), vector=False)
+        return self.w.raw(f"getelementptr {item}, ptr {self._carries[step]}, i64 {column}")
+
+    def _scanned_beside(self, step: Step, value: Value, cursor: Cursor) -> Value:
+        """Each lane combined with what it carries."""
+        w, dtype = self.w, _carried(step.dtype)
+        place = self._carry(step, cursor.column)
+        carried = load_vector(w, place, dtype, None)
+        name = _COMBINED[step.attributes["how"]]
+        total = operate(w, name, [carried, convert(w, value, dtype)], dtype)
+        store_vector(w, place, total, None)
+        return convert(w, total, value.dtype)
 
     def _scanned(self, step: Step, value: Value) -> Value:
         """Each lane combined with those before it, by doubling, and with what was carried here."""
         w, how, dtype = self.w, step.attributes["how"], _carried(step.dtype)
-        name = {"sum": "add", "prod": "mul"}[how]
+        name = _COMBINED[how]
         nothing = w.constant(_NOTHING[how], value.dtype, vector=True)
         for distance in (1, 2, 4, 8):
             order = ", ".join(

@@ -121,8 +121,9 @@ class _Flattening:
 
     def _scan(self, node: Node, dims: Dims) -> Step:
         value = self.value(node.inputs[0], dims)
-        axes = value.axes | frozenset(self.domain.resolve(dims[node.attributes["dim"]]))
-        attributes = {"how": node.attributes["how"]}
+        along = frozenset(self.domain.resolve(dims[node.attributes["dim"]]))
+        axes = value.axes | along
+        attributes = {"how": node.attributes["how"], "along": along}
         return Step("scan", (value,), node.dtype, axes, attributes, value.level)
 
     def _scattered(self, node: Node, place: Place) -> Step:

@@ -6,7 +6,7 @@ steps of the faster one. So a kernel of contiguous tensors has a single loop, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from sestina.fuser.ir.extents import Extent, is_known, product
@@ -70,7 +70,10 @@ def arrange(roots: Sequence[Step], roles: Roles) -> Loops:
         if not outer or (_few(outer) and is_known(vector.extent) and vector.extent >= _FLAT):
             return Loops((), tuple(outer), vector)
         return Loops(tuple(outer), (), vector)
-    loops = _run_together(columns, places) or [Loop(())]
+    scanned = {axis for step in steps if step.kind == "scan" for axis in step.attributes["along"]}
+    # Where lanes are scanned side by side, the scan's loop is around theirs.
+    columns = sorted(columns, key=lambda axis: axis not in scanned)
+    loops = _run_together(columns, places, apart=scanned) or [Loop(())]
     return Loops(tuple(_run_together(rows, places)), tuple(loops[:-1]), loops[-1])
 
 
@@ -110,11 +113,18 @@ def _ordered(axes: Sequence[Axis], places: Sequence[Place]) -> list[Axis]:
     return [*rest, fastest]
 
 
-def _run_together(axes: Sequence[Axis], places: Sequence[Place]) -> list[Loop]:
+def _run_together(
+    axes: Sequence[Axis], places: Sequence[Place], *, apart: Container[Axis] = ()
+) -> list[Loop]:
     loops: list[Loop] = []
     for axis in axes:
-        if loops and all(
-            place.stride(loops[-1].axes[-1]) == place.stride(axis) * axis.extent for place in places
+        if (
+            loops
+            and loops[-1].axes[-1] not in apart
+            and all(
+                place.stride(loops[-1].axes[-1]) == place.stride(axis) * axis.extent
+                for place in places
+            )
         ):
             loops[-1] = Loop((*loops[-1].axes, axis))
         else:

@@ -9,7 +9,7 @@
 | `uniform` | the seed | `place` without a base: the element's number; `stream` |
 | `take` | the index | `place`, `stride` of the index, `extent` that it stays below |
 | `inset` | the index, the value around | `place` of index 0, `start`, `extent` |
-| `scan` | the value | `how`; over the columns of a row so far |
+| `scan` | the value | `how`; `along`: the columns' loop that it is of what has run so far of |
 | a name of `OPERATIONS` | values | – |
 | `reduce` | the value | `how`; over the columns of a row |
 | `total` | the value | `how`, `place`; over all rows, or over rows and columns |

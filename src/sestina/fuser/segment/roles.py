@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sestina.fuser.ir.extents import product
+from sestina.fuser.ir.extents import is_known, product
 from sestina.fuser.ir.nodes import Node, base_of, layout_of
 from sestina.fuser.segment.axes import Axis, Dims, Domain, Refusal, Run
 
 __all__ = ["Roles", "decide", "fastest"]
 
-# The longest single row that one thread runs over alone.
+# The longest single row that one thread runs over alone, or that a sum is carried along for.
 _MAX_ROW = 1 << 14
 
 
@@ -43,7 +43,7 @@ def decide(domain: Domain, nodes: Collection[Node]) -> Roles:
     if scatters and (reductions or scans):
         raise Refusal("what is added at computed places is not summed besides")
     if scans:
-        candidates = [set(_scanned(domain, node)) for node in scans[:1]]
+        candidates = [_scan_columns(domain, scans[0])]
     elif inner:
         columns = _reduced(domain, inner[0])
         if (fast := fastest(inner[0].inputs[0], domain.operands[inner[0]], domain)) not in columns:
@@ -108,7 +108,7 @@ def _check(
         if not isinstance(size, int) or size > _MAX_ROW:
             raise Refusal("a sum of everything is complete when its kernel has ended")
     for node in nodes:
-        if node.kind == "scan" and set(_scanned(domain, node)) != columns:
+        if node.kind == "scan" and _scan_columns(domain, node) != columns:
             raise Refusal("scans along different loops")
         if node.kind == "scatter" and _reduced(domain, node) & columns:
             raise Refusal("lanes of a vector would be added at one place")
@@ -131,11 +131,15 @@ def _check_sum(domain: Domain, node: Node, rows: set[Axis], columns: set[Axis]) 
         raise Refusal("a sum over rows of some of the columns")
 
 
-def _scanned(domain: Domain, node: Node) -> Run:
+def _scan_columns(domain: Domain, node: Node) -> set[Axis]:
+    """The loop of a scan, and that of its vectors, if it is another: each lane has a sum then."""
     run = domain.resolve(domain.dims[node][node.attributes["dim"]])
     if len(run) > 1:
         raise Refusal("a scan along several loops")
-    return run
+    lanes = fastest(node, domain.dims[node], domain)
+    if lanes is not None and is_known(lanes.extent) and lanes.extent <= _MAX_ROW:
+        return {*run, lanes}
+    return {*run}
 
 
 def _reduced(domain: Domain, node: Node) -> set[Axis]:
