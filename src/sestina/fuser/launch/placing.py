@@ -62,6 +62,14 @@ def _lies_alike(target: Node, value: Node) -> bool:
     return same and target.dtype is value.dtype
 
 
+def _is_as_large(target: Node, value: Node) -> bool:
+    """Whether both fill memory of one size; the kernel's places tell whether in the same order."""
+    layouts = layout_of(target), layout_of(value)
+    is_dense = all(layout is not None and layout.is_dense for layout in layouts)
+    same = target.dtype is value.dtype and target.num_elements == value.num_elements
+    return is_dense and same
+
+
 def reused(rendered: Rendered, dying: Container[Node], fresh: Iterable[Node]) -> dict[Node, Node]:
     """For each new tensor that can be written where one lies that is read here last, that one.
 
@@ -77,7 +85,7 @@ def reused(rendered: Rendered, dying: Container[Node], fresh: Iterable[Node]) ->
             continue
         for target in rendered.bases:
             is_taken = target not in dying or target in found.values()
-            if is_taken or not _lies_alike(target, value):
+            if is_taken or not _is_as_large(target, value):
                 continue
             if _reads_before_it_writes(rendered.kernel, target, value):
                 found[value] = target
