@@ -10,17 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+from functorch.compile import make_boxed_func
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
-from torch._functorch import config as functorch_config
 
 from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.duplicates import merge_duplicates
 from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
-from sestina.fuser.capture.losses import split_log_softmax
+from sestina.fuser.capture.partition import partition
 from sestina.fuser.capture.randomness import make_regenerable
 from sestina.fuser.capture.support import is_supported
 from sestina.fuser.ir.nodes import Graph
@@ -117,20 +116,9 @@ def compilers(options: FuserOptions) -> dict[str, Any]:
         "fw_compiler": compiled,
         "bw_compiler": compiled,
         "inference_compiler": functools.partial(_compiled_inference, options),
-        "partition_fn": functools.partial(_partition, options),
+        "partition_fn": functools.partial(partition, options),
         "keep_inference_input_mutations": True,
     }
-
-
-def _partition(
-    options: FuserOptions, joint: fx.GraphModule, joint_inputs: Any, **others: Any
-) -> Any:
-    split_log_softmax(joint.graph)
-    if options.dropout == "regenerate":
-        make_regenerable(joint.graph)
-    merge_duplicates(joint.graph)
-    with functorch_config.patch(cse=False):
-        return min_cut_rematerialization_partition(joint, joint_inputs, **others)
 
 
 def _compiled_inference(
