@@ -10,17 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from functorch.compile import make_boxed_func
+from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 
 from sestina.core.errors import OptionError
 from sestina.core.options import options_from_mapping
-from sestina.fuser.capture.duplicates import merge_duplicates
-from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
-from sestina.fuser.capture.partition import partition
-from sestina.fuser.capture.randomness import make_regenerable
+from sestina.fuser.capture.rewrites import INFERENCE, partition, rewrite
 from sestina.fuser.capture.support import is_supported
 from sestina.fuser.ir.nodes import Graph
 from sestina.fuser.launch.program import Program, assemble
@@ -111,6 +108,8 @@ def _without_collections() -> Iterator[None]:
 
 def compilers(options: FuserOptions) -> dict[str, Any]:
     """What AOTAutograd is told, by its own names."""
+    if not is_supported():
+        return {"fw_compiler": _left, "partition_fn": min_cut_rematerialization_partition}
     compiled = functools.partial(_without_collections()(_compiled), options)
     return {
         "fw_compiler": compiled,
@@ -121,40 +120,34 @@ def compilers(options: FuserOptions) -> dict[str, Any]:
     }
 
 
-def _compiled_inference(
-    options: FuserOptions, captured: fx.GraphModule, example_inputs: Sequence[Any]
-) -> Any:
-    if options.dropout == "regenerate":
-        make_regenerable(captured.graph)
-    merge_duplicates(captured.graph)
-    move_into_products(captured.graph)
-    captured.recompile()
-    return _compiled(options, captured, example_inputs)
-
-
-def _as_captured(captured: fx.GraphModule) -> Callable[..., Any]:
+def _left(captured: fx.GraphModule, _example_inputs: Sequence[Any]) -> Callable[..., Any]:
     """The graph as PyTorch runs it by itself."""
     run: Callable[..., Any] = make_boxed_func(captured.forward)
     return run
 
 
+def _compiled_inference(
+    options: FuserOptions, captured: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Any:
+    rewrite(captured.graph, INFERENCE, options)
+    captured.recompile()
+    return _compiled(options, captured, example_inputs)
+
+
 def _compiled(
-    options: FuserOptions, captured: fx.GraphModule, _example_inputs: Sequence[Any]
+    options: FuserOptions, captured: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable[..., Any]:
-    if not is_supported():
-        return _as_captured(captured)
     start = time.perf_counter()
     try:
         lowered = lower(captured)
+        program = assemble(lowered.graph)
     except NotCaptured as reason:
         tell_graph(str(reason), strict=options.strict)
-        return _as_captured(captured)
-    tell_operations(lowered.reasons, strict=options.strict)
-    try:
-        program = assemble(lowered.graph)
+        return _left(captured, example_inputs)
     except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result
         tell_graph(f"no kernels for it, {type(error).__name__}: {error}", strict=options.strict)
-        return _as_captured(captured)
+        return _left(captured, example_inputs)
+    tell_operations(lowered.reasons, strict=options.strict)
     run: Callable[..., Any] = program.run
     if _listeners:
         seconds = time.perf_counter() - start

@@ -1,8 +1,8 @@
 """Which versions of PyTorch this was tested with, and what happens with others.
 
 The interfaces that a compiler captures through change from version to version. Outside of the range
-a warning says so once, and a function of many operations is compiled and compared with what ATen
-gives; if that fails, PyTorch runs graphs itself.
+a warning says so once, and functions of many operations, one with its gradient and dropout, are
+compiled and compared with what ATen gives; if that fails, PyTorch runs graphs itself.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from functorch.compile import aot_function
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
+from sestina.fuser.capture.rewrites import partition
 from sestina.fuser.launch.program import assemble
 from sestina.fuser.lower.graph import lower
+from sestina.fuser.options import FuserOptions
 
 __all__ = ["TESTED", "is_supported", "passes_its_test"]
 
@@ -45,17 +48,48 @@ def is_supported(version: str = torch.__version__) -> bool:
 
 
 def passes_its_test(compile_: Callable[[fx.GraphModule], Any] | None = None) -> bool:
-    """Whether a function of many operations compiles, and gives what ATen gives."""
+    """Whether functions of many operations compile, and give what ATen gives."""
+    compile_ = compile_ or _compiled
     x, w = torch.linspace(-3, 3, 96).reshape(4, 24), torch.linspace(0.5, 2, 24)
     try:
-        captured = make_fx(_tested, tracing_mode="fake")(x, w)
-        run = compile_(captured) if compile_ is not None else assemble(lower(captured).graph).run
-        mine, theirs = run([x, w]), _tested(x, w)
-        return all(
-            torch.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(mine, theirs, strict=True)
+        run = compile_(make_fx(_tested, tracing_mode="fake")(x, w))
+        is_right = all(
+            torch.allclose(a, b, rtol=1e-5, atol=1e-5)
+            for a, b in zip(run([x, w]), _tested(x, w), strict=True)
         )
+        return is_right and _trains(compile_, x, w)
     except Exception:  # noqa: BLE001 - whatever goes wrong with a new version is the answer
         return False
+
+
+def _compiled(captured: fx.GraphModule) -> Any:
+    return assemble(lower(captured).graph).run
+
+
+def _trains(compile_: Callable[[fx.GraphModule], Any], x: Tensor, w: Tensor) -> bool:
+    """Whether forward and backward agree on what is dropped, and gradients are those of ATen."""
+
+    def boxed(captured: fx.GraphModule, _: Any) -> Any:
+        run = compile_(captured)
+
+        def called(args: list[Any]) -> Any:
+            return run(args)
+
+        called._boxed_call = True  # type: ignore[attr-defined]
+        return called
+
+    x = x.clone().requires_grad_()
+    fused = aot_function(
+        lambda x, w: (functional.dropout(x, 0.5), functional.layer_norm(x, (24,), w).tanh()),
+        fw_compiler=boxed,
+        partition_fn=functools.partial(partition, FuserOptions()),
+    )
+    dropped, bent = fused(x, w)
+    (kept,) = torch.autograd.grad(dropped.sum(), x, retain_graph=True)
+    (slope,) = torch.autograd.grad(bent.sum(), x)
+    (expected,) = torch.autograd.grad(functional.layer_norm(x, (24,), w).tanh().sum(), x)
+    is_right = torch.allclose(dropped, kept * x) and torch.allclose(slope, expected, atol=1e-5)
+    return is_right and 0 < int(dropped.count_nonzero()) < x.numel()
 
 
 def _tested(x: Tensor, w: Tensor) -> list[Tensor]:

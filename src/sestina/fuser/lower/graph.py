@@ -106,8 +106,9 @@ class _Walk:
         self.results: Sequence[fx.Node | None] = ()
         self.effects: list[tuple[Node, Node]] = []
         self.symbols: dict[str, int] = {}
-        # Where arguments begin in their memory.
+        # Where arguments begin in their memory, and which memory that is.
         self.starts: dict[Node, Extent] = {}
+        self.given_storages: dict[Node, int] = {}
         self.reasons: dict[str, str] = {}
 
     def visit(self, node: fx.Node) -> None:
@@ -134,7 +135,8 @@ class _Walk:
         """The results, each a tensor of its own where the captured graph had it so."""
         nodes: list[Node | Extent | None] = []
         layouts: list[Layout | None] = []
-        taken: dict[Node, fx.Node] = {}
+        # The memory that PyTorch sees behind what lies in one here.
+        behind = dict(self.given_storages)
         for result in self.results:
             if not isinstance(result, fx.Node):
                 nodes.append(None)
@@ -145,15 +147,14 @@ class _Walk:
                 nodes.append(node)  # a size, which the backward pass is to have
                 layouts.append(None)
                 continue
-            layout = _layout_of(_value_of(result))
+            layout, storage = _layout_of(_value_of(result)), _storage_of(_value_of(result))
             base = base_of(node)
-            is_shared = base.kind in {"input", "held"} or base in taken
-            if (is_shared and taken.get(base) is not result and _is_fresh(result)) or (
+            if behind.get(base, storage) != storage or (
                 not node.is_view and not base.is_opaque and not _lies_so(node, layout)
             ):
                 node = self.builder.make("copy", (node,), node.shape, node.dtype, layout=layout)
                 node.layout = layout
-            taken[base_of(node)] = result
+            behind[base_of(node)] = storage
             nodes.append(node)
             layouts.append(layout)
         return nodes, layouts
@@ -192,6 +193,7 @@ class _Walk:
         # The offset is part of the pointer that the tensor has when it is called.
         node.layout = Layout(node.shape, extents_of(value.stride()))
         self.starts[node] = extent_of(value.storage_offset())
+        self.given_storages[node] = _storage_of(value)
         return node
 
     def _write(self, target: Any, value: Any) -> None:
@@ -373,16 +375,10 @@ def _lies_so(node: Node, layout: Layout) -> bool:
     return node.layout is None or node.layout == layout
 
 
-def _is_fresh(result: fx.Node) -> bool:
-    """Whether the captured graph's output has storage of its own."""
-    node = result
-    while node.target is operator.getitem:
-        node = node.args[0]  # type: ignore[assignment]
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return False
-    if node.target in {_ATEN._unsafe_view.default, _ATEN.reshape.default}:
-        return False
-    return all(value.alias_info is None for value in node.target._schema.returns)
+def _storage_of(value: torch.Tensor) -> int:
+    """Which memory stands behind a tensor of the captured graph."""
+    number: int = value.untyped_storage()._cdata
+    return number
 
 
 def _check(target: object, result: Node | None, value: torch.Tensor | None) -> None:

@@ -1,0 +1,73 @@
+"""The rewrites of captured graphs, by name and in order, and where they are applied.
+
+Each changes a graph of ATen calls in place to one that gives the same. A rewrite that fails costs
+what it would have gained: what it has not yet replaced stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from functorch.compile import min_cut_rematerialization_partition
+from torch import fx
+from torch._functorch import config as functorch_config
+
+from sestina.fuser.capture.duplicates import merge_duplicates
+from sestina.fuser.capture.epilogues import move_into_products
+from sestina.fuser.capture.fallbacks import tell_graph
+from sestina.fuser.capture.losses import split_log_softmax
+from sestina.fuser.capture.randomness import make_regenerable
+from sestina.fuser.capture.savings import compare_for_thresholds, see_through_detached
+from sestina.fuser.options import FuserOptions
+
+__all__ = ["INFERENCE", "TRAINING", "partition", "rewrite"]
+
+Rewrite = Callable[[fx.Graph], object]
+TRAINING: Mapping[str, Rewrite] = {
+    "scores rather than logarithms of softmax": split_log_softmax,
+    "random numbers by position": make_regenerable,
+    "tensors rather than what shares their memory": see_through_detached,
+    "masks rather than tensors": compare_for_thresholds,
+    "duplicates": merge_duplicates,
+}
+"""Of graphs that do both passes, before they are cut into forward and backward."""
+INFERENCE: Mapping[str, Rewrite] = {
+    "random numbers by position": make_regenerable,
+    "duplicates": merge_duplicates,
+    "activations within products": move_into_products,
+}
+"""Of graphs without a backward pass."""
+
+
+def rewrite(graph: fx.Graph, table: Mapping[str, Rewrite], options: FuserOptions) -> None:
+    """Applies the rewrites of a table.
+
+    Raises:
+        NotFusedError: for one that fails, if the options are strict; otherwise a warning says so.
+    """
+    for name, apply in table.items():
+        if apply is make_regenerable and options.dropout != "regenerate":
+            continue
+        try:
+            apply(graph)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result
+            reason = f"its rewriting failed ({name}), {type(error).__name__}: {error}"
+            tell_graph(reason, strict=options.strict)
+
+
+def partition(
+    options: FuserOptions, joint: fx.GraphModule, joint_inputs: Any, **others: Any
+) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """The forward and the backward graph of one that does both; what AOTAutograd asks for.
+
+    PyTorch's partitioner finds the cut that keeps least; of a graph that was rewritten it may be
+    less.
+    """
+    rewrite(joint.graph, TRAINING, options)
+    # The duplicates are gone: PyTorch's own pass would import TorchInductor for them.
+    with functorch_config.patch(cse=False):
+        parts: tuple[fx.GraphModule, fx.GraphModule] = min_cut_rematerialization_partition(
+            joint, joint_inputs, **others
+        )
+    return parts
