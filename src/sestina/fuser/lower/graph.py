@@ -41,13 +41,9 @@ LEFT_TO_ATEN = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"),
         "sestina::addmm_activation",
-        *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),
-        # Of many parts, along other dimensions than the last, and the like.
-        *("cat", "stack", "cumsum", "cumprod", "slice_scatter", "slice_backward"),
-        *("embedding_dense_backward", "index_add", "index_put", "_unsafe_index_put", "index"),
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
