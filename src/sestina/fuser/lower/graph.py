@@ -256,7 +256,8 @@ class _Walk:
             (source, *_) = (self.values[operand] for operand in node.all_input_nodes)
             if made is source:
                 layout = _layout_of(_value_of(node))
-                return self.builder.make("copy", (made,), made.shape, made.dtype, layout=layout)
+                made = self.builder.make("copy", (made,), made.shape, made.dtype, layout=layout)
+                made.layout = layout if layout.is_dense else None
         return made
 
     def _arguments(self, node: fx.Node) -> tuple[Any, Any]:

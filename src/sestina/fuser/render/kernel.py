@@ -130,6 +130,7 @@ class _Rows:
                 self.steps.row_indices[loop] = w.raw(f"urem i64 {rest}, {extent}")
                 rest = w.raw(f"udiv i64 {rest}, {extent}")
             self.steps.row_indices[first] = rest
+        self.steps.tiles.turn(self.steps.row_indices)
         for number, one in enumerate(self.kernel.passes):
             w.comment(f"pass {number + 1} of {len(self.kernel.passes)}")
             self._pass(one)

@@ -9,6 +9,7 @@ from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.random import BLOCK
 from sestina.fuser.render.access import Cursor, Memory, load_vector, store_vector
 from sestina.fuser.render.randoms import at_least, block_counters, to_uniform, words
+from sestina.fuser.render.tiles import Tiles
 from sestina.fuser.render.values import combine, convert, operate, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.kernel import Kernel
@@ -20,7 +21,7 @@ __all__ = ["Steps"]
 # Two hide what additions wait for; more is no faster, and takes longer to compile. Random numbers
 # come in blocks.
 _SLOTS = 2
-_AT_PLACES = frozenset({"index", "inset", "take", "uniform"})
+_AT_PLACES = frozenset({"index", "inset", "load", "take", "uniform"})
 _NOTHING = {"sum": 0, "prod": 1}
 _COMBINED = {"sum": "add", "prod": "mul"}
 
@@ -37,6 +38,7 @@ class Steps:
         self._buffers: dict[Step, str] = {}
         self._carries: dict[Step, str] = {}
         self._bad = ""
+        self.tiles = Tiles(kernel, w, memory)
         self._has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
 
     def begin(self) -> None:
@@ -132,8 +134,8 @@ class Steps:
 
     def _made_column(self, step: Step, memo: dict[Step, Value], cursor: Cursor) -> Value:
         w = self.w
-        if step.kind == "load":
-            return self.memory.load_columns(step.place, step.dtype, cursor)
+        if step in self.tiles:
+            return self.tiles.load(step, cursor)
         if step.kind == "ge" and self._is_mask(step, cursor):
             uniform, probability = step.operands
             word = self._words(uniform, cursor)[cursor.slot]
@@ -152,6 +154,8 @@ class Steps:
     def _column_at_place(self, step: Step, operands: list[Value], cursor: Cursor) -> Value:
         """What depends on the columns' numbers, or is read where operands say."""
         w = self.w
+        if step.kind == "load":
+            return self.memory.load_columns(step.place, step.dtype, cursor)
         if step.kind == "inset":
             inside = self._inside(step, operands[0])
             value = self.memory.load_columns_if(step.place, step.dtype, inside, cursor)

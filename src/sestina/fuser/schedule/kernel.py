@@ -11,8 +11,10 @@ from sestina.fuser.ir.operations import OPERATIONS
 from sestina.fuser.schedule.flatten import flatten
 from sestina.fuser.schedule.loops import Loops, arrange, steps_of
 from sestina.fuser.schedule.steps import Step
+from sestina.fuser.schedule.tiles import tile_of
 from sestina.fuser.segment.axes import Axis
 from sestina.fuser.segment.groups import Group
+from sestina.fuser.segment.roles import cut_anew
 
 __all__ = ["Kernel", "Pass", "schedule"]
 
@@ -79,7 +81,11 @@ class Kernel:
 def schedule(group: Group, stored: Iterable[Node]) -> Kernel:
     """The kernel of a group."""
     roots = flatten(group, stored)
-    loops = arrange(roots, group.roles)
+    loops = arrange(roots, group.roles, group.tile)
+    if group.tile is None and (tile := tile_of(group.domain, roots, loops)) is not None:
+        group.tile, group.roles = tile, cut_anew(group.roles, group.domain)
+        roots = flatten(group, stored)
+        loops = arrange(roots, group.roles, tile)
     columns = {axis for loop in (*loops.columns, loops.vector) for axis in loop.axes}
     steps = steps_of(roots)
     over_columns = [root for root in roots if _passes_over(root, columns, loops)]

@@ -44,11 +44,13 @@ class Loops:
         rows: run in parallel; none where the vectors' loop itself is divided.
         columns: those around the vectors' loop.
         vector: the loop that runs in vectors.
+        is_tiled: whether the columns are the two sides of a tile.
     """
 
     rows: tuple[Loop, ...]
     columns: tuple[Loop, ...]
     vector: Loop
+    is_tiled: bool = False
 
     @property
     def num_rows(self) -> Extent:
@@ -56,8 +58,14 @@ class Loops:
         return product(loop.extent for loop in self.rows)
 
 
-def arrange(roots: Sequence[Step], roles: Roles) -> Loops:
-    """The loops for the steps under some roots."""
+def arrange(roots: Sequence[Step], roles: Roles, tile: tuple[Axis, Axis] | None = None) -> Loops:
+    """The loops for the steps under some roots.
+
+    Args:
+        roots: stores and totals.
+        roles: which loops are rows, and which are columns.
+        tile: the sides of the tiles that each row is, if there are any.
+    """
     steps = steps_of(roots)
     places = [step.place for step in steps if "place" in step.attributes]
     has_sums = any(step.kind in {"reduce", "total", "scan"} for step in steps)
@@ -65,8 +73,17 @@ def arrange(roots: Sequence[Step], roles: Roles) -> Loops:
     if any(step.kind == "scatter" for step in steps):
         # Places may be the same for several rows, so these run one after another.
         return Loops((), tuple(_run_together(rows, places)), Loop(tuple(columns)))
+    if tile is not None:
+        around = [axis for axis in _ordered([*rows, *columns], places) if axis not in tile]
+        row, column = tile
+        return Loops(
+            tuple(_run_together(around, places)), (Loop((row,)),), Loop((column,)), is_tiled=True
+        )
     if not has_sums:
-        *outer, vector = _run_together(_ordered([*rows, *columns], places), places) or [Loop(())]
+        # Along what is written; tiles of what is read across that can be turned.
+        written = [root.place for root in roots]
+        axes = _ordered([*rows, *columns], places, written)
+        *outer, vector = _run_together(axes, places) or [Loop(())]
         if not outer or (_few(outer) and is_known(vector.extent) and vector.extent >= _FLAT):
             return Loops((), tuple(outer), vector)
         return Loops(tuple(outer), (), vector)
@@ -96,10 +113,18 @@ def _few(loops: Sequence[Loop]) -> bool:
     return isinstance(rows, int) and rows < _MIN_ROWS
 
 
-def _ordered(axes: Sequence[Axis], places: Sequence[Place]) -> list[Axis]:
-    """Axes so that most tensors are run through in the order of their memory; stable otherwise."""
+def _ordered(
+    axes: Sequence[Axis], places: Sequence[Place], first: Sequence[Place] = ()
+) -> list[Axis]:
+    """Axes so that most tensors are run through in the order of their memory; stable otherwise.
+
+    Args:
+        axes: of a kernel.
+        places: of its tensors.
+        first: those that count more than all others.
+    """
     votes = dict.fromkeys(axes, 0)
-    for place in places:
+    for place in (*places, *(place for place in first for _ in places)):
         for axis in axes:
             if place.stride(axis) == 1:
                 votes[axis] += 1

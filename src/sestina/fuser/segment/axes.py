@@ -214,6 +214,16 @@ class Domain:
         self._count += 1
         return (Axis(extent, self._count),)
 
+    def cut(self, axis: Axis, inner: int) -> Axis:
+        """Cuts the inner part off a loop, and gives it; the whole loop if that is all of it."""
+        outer = divided(axis.extent, inner)
+        assert outer is not None, "a loop is cut into whole parts"
+        if outer == 1:
+            return axis
+        (part,) = self._fresh(inner)
+        self._cut(axis, outer, part)
+        return part
+
     def _cut(self, axis: Axis, outer: Extent, inner: Axis) -> Axis:
         """Cuts an axis in two, of which one is there already; gives the other."""
         (rest,) = self._fresh(outer)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sestina.fuser.ir.nodes import Graph, Node, base_of
-from sestina.fuser.segment.axes import Domain, Refusal
+from sestina.fuser.segment.axes import Axis, Domain, Refusal
 from sestina.fuser.segment.roles import Roles, decide
 
 __all__ = ["Group", "Segments", "segment"]
@@ -35,6 +35,8 @@ class Group:
     before: set[Group] = field(default_factory=set)
     after: set[Group] = field(default_factory=set)
     level: int = 0
+    tile: tuple[Axis, Axis] | None = None
+    """Loops over the rows and columns of a tile, once the schedule has cut them out."""
 
     @property
     def is_opaque(self) -> bool:

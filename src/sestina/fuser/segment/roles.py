@@ -15,7 +15,7 @@ from sestina.fuser.ir.extents import is_known, product
 from sestina.fuser.ir.nodes import Node, base_of, layout_of
 from sestina.fuser.segment.axes import Axis, Dims, Domain, Refusal, Run
 
-__all__ = ["Roles", "decide", "fastest"]
+__all__ = ["Roles", "cut_anew", "decide", "fastest"]
 
 # The longest single row that one thread runs over alone, or that a sum is carried along for.
 _MAX_ROW = 1 << 14
@@ -27,6 +27,11 @@ class Roles:
 
     rows: Run
     columns: Run
+
+
+def cut_anew(roles: Roles, domain: Domain) -> Roles:
+    """The same roles of loops that were cut since."""
+    return Roles(domain.resolve(roles.rows), domain.resolve(roles.columns))
 
 
 def decide(domain: Domain, nodes: Collection[Node]) -> Roles:
