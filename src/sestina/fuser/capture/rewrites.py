@@ -18,7 +18,11 @@ from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_graph
 from sestina.fuser.capture.losses import split_log_softmax
 from sestina.fuser.capture.randomness import make_regenerable
-from sestina.fuser.capture.savings import compare_for_thresholds, see_through_detached
+from sestina.fuser.capture.savings import (
+    add_into_tables,
+    compare_for_thresholds,
+    see_through_detached,
+)
 from sestina.fuser.options import FuserOptions
 
 __all__ = ["INFERENCE", "TRAINING", "partition", "rewrite"]
@@ -29,6 +33,7 @@ TRAINING: Mapping[str, Rewrite] = {
     "random numbers by position": make_regenerable,
     "tensors rather than what shares their memory": see_through_detached,
     "masks rather than tensors": compare_for_thresholds,
+    "rows added into tables": add_into_tables,
     "duplicates": merge_duplicates,
 }
 """Of graphs that do both passes, before they are cut into forward and backward."""

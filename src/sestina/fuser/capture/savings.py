@@ -1,4 +1,4 @@
-"""Rewrites after which less need be kept between forward and backward."""
+"""Rewrites after which less need be kept, between forward and backward or within either."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import fx
 
 from sestina.fuser.capture.calls import call
 
-__all__ = ["compare_for_thresholds", "see_through_detached"]
+__all__ = ["add_into_tables", "compare_for_thresholds", "see_through_detached"]
 
 _ATEN = torch.ops.aten
 
@@ -31,3 +31,38 @@ def compare_for_thresholds(graph: fx.Graph) -> None:
             chosen = call(graph, _ATEN.where.self, (below, none, gradient), {}, node)
         node.replace_all_uses_with(chosen)
         graph.erase_node(node)
+
+
+def add_into_tables(graph: fx.Graph) -> None:
+    """Adds the gradient of a table's rows to another gradient, rather than making a table of it."""
+    for node in graph.find_nodes(op="call_function", target=_ATEN.add.Tensor):
+        pair = node.args
+        if len(pair) != 2 or node.kwargs or not all(isinstance(one, fx.Node) for one in pair):
+            continue
+        for rows, other in (pair, pair[::-1]):
+            if _is_of_rows(rows, other):
+                _add_rows(graph, node, rows, other)
+                break
+
+
+def _is_of_rows(rows: fx.Node, other: fx.Node) -> bool:
+    if rows.target is not _ATEN.embedding_dense_backward.default or len(rows.users) > 1:
+        return False
+    _, _, num_rows, _, is_scaled = rows.args
+    mine, others = rows.meta["val"], other.meta["val"]
+    is_alike = mine.shape == others.shape and mine.dtype is others.dtype
+    return is_alike and isinstance(num_rows, int) and not is_scaled
+
+
+def _add_rows(graph: fx.Graph, node: fx.Node, rows: fx.Node, other: fx.Node) -> None:
+    values, index, _, padding, _ = rows.args
+    with graph.inserting_before(node):
+        if isinstance(padding, int) and padding >= 0:
+            seen = call(graph, _ATEN.ne.Scalar, (index, padding), {}, node)
+            seen = call(graph, _ATEN.unsqueeze.default, (seen, -1), {}, node)
+            none = call(graph, _ATEN.zeros_like.default, (values,), {}, node)
+            values = call(graph, _ATEN.where.self, (seen, values, none), {}, node)
+        total = call(graph, _ATEN.index_put.default, (other, [index], values, True), {}, node)
+    node.replace_all_uses_with(total)
+    graph.erase_node(node)
+    graph.erase_node(rows)
