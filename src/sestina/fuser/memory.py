@@ -3,16 +3,18 @@
 The C library gives memory above 32 MiB back to the system when it is freed, and takes it anew for
 the next tensor; the system then zeroes each page when it is first touched. Here the storages of
 large results stay known: when no tensor refers to one any more, the next result of that size gets
-it. What lies idle is bounded, and `release_memory` gives all of it back.
+it. What lies idle is bounded, by a part of the machine's memory and by what was in use at once of
+late, and `release_memory` gives all of it back.
 """
 
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -23,6 +25,14 @@ __all__ = ["MIN_BYTES", "Pool", "empty", "held_bytes", "release_memory", "taken"
 
 MIN_BYTES = 1 << 20
 """Smaller tensors are the C library's."""
+# What may lie idle in any case, as far as the capacity goes.
+_SMALL_BYTES = 64 << 20
+# One look for as many bytes handed out as this part of those known; more often beyond what may be
+# idle. Looking takes 0.1 µs a storage, so a call pays for 8 of them or 32 on average.
+_REVIEWS, _REVIEWS_BEYOND = 8, 32
+# How long the most in use at once is remembered: until that many times what is known was handed
+# out, and then as long again. A step of training hands out what it knows a few times.
+_PEAK_LASTS = 32
 _HUGE_PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
 
@@ -30,13 +40,25 @@ _MADV_HUGEPAGE = 14
 class Pool:
     """Storages of large tensors; safe for threads.
 
+    What lies idle is looked at as storages are handed out: each time where it may be too much, but
+    no more than once for a thirty-second of all bytes known, so that looking costs little. What
+    goes is what was handed out the longest ago.
+
     Args:
-        capacity_bytes: of what lies idle at most; the longest idle goes first.
+        capacity_bytes: of what lies idle at most. Beyond 64 MiB it is also no more than twice what
+            was in use at once of late: a step of training or of inference knows up to 1.5 times as
+            much, which lies idle between steps and has to stay, while sizes that don't come back
+            don't pile up.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes = capacity_bytes
-        self._storages: dict[int, list[torch.UntypedStorage]] = {}
+        self._blocks: dict[int, list[_Block]] = {}
+        self._known_bytes = 0
+        # All bytes that were ever handed out: the clock by which storages are old.
+        self._handed_out = 0
+        self._review_at = self._small_bytes = min(_SMALL_BYTES, capacity_bytes)
+        self._peak_bytes = self._earlier_peak_bytes = self._peak_ends_at = 0
         self._lock = threading.Lock()
 
     def empty(self, shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -54,58 +76,98 @@ class Pool:
             return torch.empty_strided(shape, strides, dtype=dtype)
         made = torch.empty(0, dtype=dtype)
         with self._lock:
-            return made.set_(self._storage(size), 0, shape, strides)
+            made.set_(self._storage(size), 0, shape, strides)
+            self._handed_out += size
+            if self._handed_out >= self._review_at:
+                self._review()
+        return made
 
     def has(self, storage: torch.UntypedStorage) -> bool:
         """Whether a storage is one of these."""
         with self._lock:
-            known = self._storages.get(storage.nbytes(), ())
-            return any(one._cdata == storage._cdata for one in known)
+            known = self._blocks.get(storage.nbytes(), ())
+            return any(block.address == storage._cdata for block in known)
 
     def release(self) -> int:
         """Gives idle storages back; how many bytes they were."""
         with self._lock:
-            return self._drop(0)
+            return self._drop(self._idle(), 0)
 
     @property
     def held_bytes(self) -> int:
         """Bytes of all storages that are known, those in use included."""
         with self._lock:
-            return sum(size * len(known) for size, known in self._storages.items())
+            return self._known_bytes
 
     def _storage(self, size: int) -> torch.UntypedStorage:
-        known = self._storages.setdefault(size, [])
+        known = self._blocks.get(size)
+        if known is None:
+            known = self._blocks[size] = []
         for index in range(len(known) - 1, -1, -1):
-            if _is_idle(known[index]):
+            block = known[index]
+            if _is_idle(block):
                 # Last in the list: used last, and warm.
-                known.append(known.pop(index))
-                return known[-1]
-        self._drop(self.capacity_bytes)
-        storage = _fresh(size)
-        known.append(storage)
-        return storage
+                del known[index]
+                break
+        else:
+            block = _Block(_fresh(size), size)
+            self._known_bytes += size
+        known.append(block)
+        block.handed_out_at = self._handed_out
+        return block.storage
 
-    def _drop(self, keep_bytes: int) -> int:
-        """Forgets idle storages until what is left of them is no more than that."""
-        idle = [
-            (size, storage)
-            for size, known in self._storages.items()
-            for storage in known
-            if _is_idle(storage)
-        ]
-        total = sum(size for size, _ in idle)
+    def _review(self) -> None:
+        """Drops what lies idle beyond what may, and says when to look again."""
+        idle = self._idle()
+        used_bytes = self._known_bytes - sum(block.size for block in idle)
+        if self._handed_out >= self._peak_ends_at:
+            self._earlier_peak_bytes, self._peak_bytes = self._peak_bytes, 0
+            self._peak_ends_at = self._handed_out + _PEAK_LASTS * self._known_bytes
+        self._peak_bytes = max(self._peak_bytes, used_bytes)
+        wanted = 2 * max(self._peak_bytes, self._earlier_peak_bytes)
+        keep_bytes = min(self.capacity_bytes, max(self._small_bytes, wanted))
+        self._drop(idle, keep_bytes)
+        share = _REVIEWS if self._known_bytes <= keep_bytes else _REVIEWS_BEYOND
+        # Nothing can be too much before what is known has grown to what is kept in any case.
+        until = max(self._known_bytes // share, self._small_bytes - self._known_bytes)
+        self._review_at = self._handed_out + until
+
+    def _idle(self) -> list[_Block]:
+        return [block for known in self._blocks.values() for block in known if _is_idle(block)]
+
+    def _drop(self, idle: list[_Block], keep_bytes: int) -> int:
+        """Forgets the longest idle until the others are no more than that; how many bytes."""
+        excess = sum(block.size for block in idle) - keep_bytes
         dropped = 0
-        while idle and total - dropped > keep_bytes:
-            size, storage = idle.pop(0)
-            self._storages[size] = [one for one in self._storages[size] if one is not storage]
-            dropped += size
-            del storage
+        idle.sort(key=_handed_out_at, reverse=True)
+        while idle and dropped < excess:
+            block = idle.pop()
+            known = self._blocks[block.size]
+            known.remove(block)
+            if not known:
+                del self._blocks[block.size]
+            dropped += block.size
+        self._known_bytes -= dropped
         return dropped
 
 
-def _is_idle(storage: torch.UntypedStorage) -> bool:
+class _Block:
+    """A storage that a pool knows."""
+
+    __slots__ = ("address", "handed_out_at", "size", "storage")
+
+    def __init__(self, storage: torch.UntypedStorage, size: int) -> None:
+        self.storage, self.size, self.address = storage, size, storage._cdata
+        self.handed_out_at = 0
+
+
+def _is_idle(block: _Block) -> bool:
     """Whether only the pool refers to a storage."""
-    return bool(torch._C._storage_Use_Count(storage._cdata) == 1)
+    return _num_uses(block.address) == 1
+
+
+_num_uses: Callable[[int], int] = torch._C._storage_Use_Count
+_handed_out_at = operator.attrgetter("handed_out_at")
 
 
 def _fresh(size: int) -> torch.UntypedStorage:
