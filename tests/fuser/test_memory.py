@@ -112,6 +112,16 @@ def test_what_was_once_in_use_is_forgotten():
     assert pool.held_bytes <= 65 * MIN_BYTES
 
 
+def test_memory_of_a_storage_that_is_held_is_not_used_again():
+    pool = Pool(capacity_bytes=1 << 30)
+    first = pool.empty((LARGE,), (1,), torch.float32).fill_(2.0)
+    storage = first.untyped_storage()
+    del first
+    pool.empty((LARGE,), (1,), torch.float32).fill_(7.0)
+    assert pool.release() == MIN_BYTES
+    assert bool((torch.empty(0).set_(storage) == 2).all())
+
+
 def test_threads_never_have_the_same_memory():
     pool = Pool(capacity_bytes=2 * MIN_BYTES)
     spoiled = []

@@ -2,7 +2,7 @@
 
 The C library gives memory above 32 MiB back to the system when it is freed, and takes it anew for
 the next tensor; the system then zeroes each page when it is first touched. Here the storages of
-large results stay known: when no tensor refers to one any more, the next result of that size gets
+large results stay known: when nothing refers to one any more, the next result of that size gets
 it. What lies idle is bounded, by a part of the machine's memory and by what was in use at once of
 late, and `release_memory` gives all of it back.
 """
@@ -162,12 +162,21 @@ class _Block:
 
 
 def _is_idle(block: _Block) -> bool:
-    """Whether only the pool refers to a storage."""
-    return _num_uses(block.address) == 1
+    """Whether only the pool refers to a storage, from C++ and from Python."""
+    return _num_uses(block.address) == 1 and sys.getrefcount(block.storage) == _OF_POOL
 
 
 _num_uses: Callable[[int], int] = torch._C._storage_Use_Count
 _handed_out_at = operator.attrgetter("handed_out_at")
+
+
+def _counted_of_pool() -> int:
+    block = _Block(torch.empty(0).untyped_storage(), 0)
+    return sys.getrefcount(block.storage)
+
+
+# What is counted of a storage that a pool alone has.
+_OF_POOL = _counted_of_pool()
 
 
 def _fresh(size: int) -> torch.UntypedStorage:
