@@ -1,12 +1,14 @@
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
 
 import pytest
 
+from sestina.core.errors import InvalidValueError
 from sestina.fuser.compile import cache as caching
 from sestina.fuser.compile.cache import Cache, default_folder
 
@@ -50,20 +52,72 @@ def test_the_longest_unused_goes_when_there_is_too_much(cache):
     assert cache.get("a" * 64) is not None
 
 
-def test_a_folder_that_others_can_write_to_is_not_used(cache, caplog):
-    cache.folder.mkdir(mode=0o700)
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_can_look_into_is_closed_to_them(cache, mode):
     cache.put("a" * 64, b"code")
-    cache.folder.chmod(0o777)
+    cache.folder.chmod(mode)
+    assert cache.get("a" * 64) == b"code"
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_what_is_in_a_folder_that_others_can_write_to_is_not_used(cache, mode, caplog):
+    cache.put("a" * 64, b"code")
+    cache.folder.chmod(mode)
     assert cache.get("a" * 64) is None
-    cache.put("b" * 64, b"code")
-    assert caplog.text.count("not kept") == 1
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+    assert caplog.text.count("could have changed") == 1
+    cache.put("a" * 64, b"code")
+    assert cache.get("a" * 64) == b"code"
+
+
+def test_a_folder_that_cannot_be_closed_is_not_used(cache, caplog, monkeypatch):
+    cache.put("a" * 64, b"code")
+    cache.folder.chmod(0o755)
+
+    def refused(self, mode):
+        raise PermissionError(errno.EPERM, "not permitted", str(self))
+
+    # As of a file system that has no such modes.
+    for change in (refused, lambda self, mode: None):
+        monkeypatch.setattr(type(cache.folder), "chmod", change)
+        another = Cache(cache.folder)
+        assert another.get("a" * 64) is None
+        another.put("b" * 64, b"code")
+        assert another.kernels() == []
+    assert caplog.text.count("not kept") == 2
+    assert "not permitted" in caplog.text
+    assert "can't be closed" in caplog.text
+
+
+def test_files_are_the_users_alone_whatever_the_umask(cache):
+    before = os.umask(0)
+    try:
+        cache.put("a" * 64, b"code")
+    finally:
+        os.umask(before)
+    (path,) = cache.folder.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_others_can_write_to_is_not_used(cache, caplog):
+    cache.put("a" * 64, b"code")
+    (path,) = cache.folder.iterdir()
+    path.chmod(0o666)
+    assert cache.get("a" * 64) is None
+    assert "only the user can write to" in caplog.text
+    assert not path.exists()
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(cache, tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     cache.folder.symlink_to(tmp_path / "elsewhere")
     cache.put("a" * 64, b"code")
+    cache.part("costs").put("a" * 64, b"code")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+    for part in (cache, cache.part("costs")):
+        with pytest.raises(InvalidValueError, match="a link is not followed"):
+            part.check()
 
 
 def test_a_folder_that_cannot_be_made_is_said_once(tmp_path, caplog):
@@ -83,20 +137,84 @@ def test_kernels_can_be_listed_and_cleared(cache):
     assert cache.kernels() == []
 
 
+def test_what_cannot_be_removed_stays_and_is_said(cache, caplog):
+    cache.put("b" * 64, b"code")
+    folder = cache.folder / f"{'a' * 64}.kernel"
+    folder.mkdir()
+    assert [kernel.name for kernel in cache.kernels()] == ["b" * 64]
+    assert cache.get("a" * 64) is None
+    assert cache.clear() == 1
+    assert cache.kernels() == []
+    assert f"{folder} stays" in caplog.text
+
+
+def test_a_part_is_listed_and_cleared_alone(cache):
+    cache.put("a" * 64, b"code")
+    part = cache.part("costs")
+    part.put("b" * 64, b"code")
+    assert [kernel.name for kernel in cache.kernels()] == ["a" * 64]
+    assert cache.clear() == 1
+    assert [kernel.name for kernel in part.kernels()] == ["b" * 64]
+    assert part.folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_users_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "sestina" / "fuser"
+
+
+@pytest.mark.parametrize("value", ["", "cache", "./cache", "~/cache"])
+def test_a_relative_path_in_the_environment_is_ignored(monkeypatch, tmp_path, value):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    assert default_folder() == tmp_path / ".cache" / "sestina" / "fuser"
+
+
+HOMELESS = """
+import json, logging, os, pwd, torch
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
+def nobody(uid):
+    raise KeyError(uid)
+pwd.getpwuid = nobody
+from sestina.core.errors import InvalidValueError
+from sestina.fuser import fuse, measured
+from sestina.fuser.compile import native
+said = []
+handler = logging.Handler()
+handler.emit = lambda record: said.append(record.getMessage())
+logging.getLogger("sestina").addHandler(handler)
+logging.getLogger("sestina").setLevel(logging.WARNING)
+results = [float(fuse(lambda x: (x * k).exp().sum())(torch.zeros(3, 5))) for k in (1, 2)]
+results.append(measured.once("a test", lambda: 0.5))
+try:
+    native.kernel_cache().check()
+except InvalidValueError as error:
+    results.append(error.remedy)
+print(json.dumps([results, said]))
+"""
+
+
+def test_a_user_without_a_home_compiles_and_is_told_once(tmp_path):
+    command = [sys.executable, "-c", HOMELESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    results, said = json.loads(done.stdout)
+    assert results[:3] == [15.0, 15.0, 0.5]
+    assert "set HOME" in results[3]
+    assert len(said) == 1
+    assert "kernels are not kept on disk: the user has no home" in said[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT], ids=errno.errorcode.get
 )
 def test_a_disk_that_takes_nothing_is_said_once(cache, caplog, monkeypatch, code):
-    def full(path, data):
+    def full(path, mode):
         raise OSError(code, os.strerror(code), str(path))
 
     cache.put("a" * 64, b"code")
-    monkeypatch.setattr(caching, "atomic_write_bytes", full)
+    monkeypatch.setattr(caching, "atomic_open", full)
     for key in "bc":
         cache.put(key * 64, b"code")
         assert cache.get(key * 64) is None
@@ -126,6 +244,8 @@ def test_a_folder_of_somebody_else_is_not_used(cache, caplog):
     os.chown(cache.folder, 12345, 12345)
     assert cache.get("a" * 64) is None
     assert caplog.text.count("not kept") == 1
+    with pytest.raises(InvalidValueError, match="it belongs to user 12345"):
+        cache.check()
 
 
 def test_what_a_killed_process_was_writing_is_no_kernel_and_goes(cache):
