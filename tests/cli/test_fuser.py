@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
-from sestina.cli.fuser import benching, caching
+from sestina.cli.fuser import benching
 from sestina.cli.main import main
-from sestina.fuser import comparison
+from sestina.fuser import comparison, measured
 from sestina.fuser.cases import Case
+from sestina.fuser.compile import native
 from sestina.fuser.compile.cache import Cache
 
 SCRIPT = """
@@ -75,18 +76,54 @@ def test_what_cannot_be_explained_is_an_error_with_a_remedy(arguments, said, cap
     assert said in capsys.readouterr().err
 
 
-def test_kept_kernels_are_listed_and_cleared(capsys, tmp_path, monkeypatch):
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
     cache = Cache(tmp_path / "kernels")
-    monkeypatch.setattr(caching, "kernel_cache", lambda: cache)
+    monkeypatch.setattr(native, "kernel_cache", lambda: cache)
+    monkeypatch.setattr(measured, "_in_memory", {})
+    return cache
+
+
+def test_kept_kernels_are_listed_and_cleared(capsys, cache):
     assert main(["fuser", "cache", "list"]) == 0
     assert "no kernels" in capsys.readouterr().out
     cache.put("a" * 64, b"code")
     assert main(["fuser", "cache", "list", "--json"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
-    assert listed["kernel"] == "a" * 16
+    assert (listed["kind"], listed["name"]) == ("kernel", "a" * 16)
     assert main(["fuser", "cache", "clear"]) == 0
-    assert "removed 1 kernels" in capsys.readouterr().out
+    assert "removed 1 kernels and 0 measurements" in capsys.readouterr().out
     assert cache.kernels() == []
+
+
+def test_what_was_measured_is_listed_and_cleared_too(capsys, cache):
+    measured.once("products of a and b", lambda: True)
+    assert main(["fuser", "cache", "list"]) == 0
+    assert "products-of-a-and-b" in capsys.readouterr().out
+    cache.put("a" * 64, b"code")
+    assert main(["fuser", "cache", "clear", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 1, "measurements": 1}
+    assert measured.once("products of a and b", lambda: False) is False
+
+
+@pytest.mark.parametrize("command", ["list", "clear"])
+def test_a_folder_that_is_not_looked_at_is_an_error_with_a_remedy(capsys, cache, tmp_path, command):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    cache.folder.symlink_to(tmp_path / "elsewhere")
+    assert main(["fuser", "cache", command]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "a link is not followed" in said.err
+    assert "set XDG_CACHE_HOME" in said.err
+
+
+def test_a_folder_named_like_a_kernel_stays_and_the_rest_goes(capsys, cache):
+    cache.put("b" * 64, b"code")
+    (cache.folder / f"{'a' * 64}.kernel").mkdir()
+    assert main(["fuser", "cache", "clear"]) == 0
+    said = capsys.readouterr()
+    assert "removed 1 kernels" in said.out
+    assert "stays" in said.err
 
 
 @pytest.fixture
