@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -117,8 +116,7 @@ def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]
 
 
 def _routed(threads: int) -> list[str]:
-    ways = itertools.product(("rows", "columns"), repeat=2)
-    return [" and ".join(way) for way in ways if gemm.prefers_onednn(*way, threads)]
+    return [way for way in ("rows", "columns") if gemm.prefers_onednn(way, threads)]
 
 
 if __name__ == "__main__":

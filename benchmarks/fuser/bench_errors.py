@@ -8,7 +8,6 @@ ATen rounds many of them to 0, which would be the largest of its errors.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 
@@ -132,14 +131,13 @@ def _report_products(report: Report) -> None:
             true = a.double() @ b.double()
             found.append(tuple(_relative(made, true) for made in (gemm.mm(a, b), a @ b)))
     mine, theirs = (max(errors) for errors in zip(*found, strict=True))
-    both = itertools.product(("rows", "columns"), repeat=2)
-    routed = [" and ".join(pair) for pair in both if gemm.prefers_onednn(*pair, 1)]
+    routed = [way for way in ("rows", "columns") if gemm.prefers_onednn(way, 1)]
     report.row(
         what="error of products of matrices as routed, the largest relative one",
         workload={"rows, inner, columns": PRODUCTS, "dtype": "float32", "seed": 0},
         measured=Value(mine),
         target=at_most(min(1e-6, 3 * theirs)),
-        notes={"eager's": theirs, "by oneDNN where operands lie by": routed},
+        notes={"eager's": theirs, "by oneDNN where the second lies by": routed},
     )
 
 

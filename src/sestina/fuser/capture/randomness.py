@@ -20,6 +20,8 @@ from sestina.fuser.random import UNIFORM
 __all__ = ["make_regenerable"]
 
 _ATEN = torch.ops.aten
+# Their own gradient needs what they give: so what is dropped of it is made again from that.
+_KEPT_ANYWAY = frozenset({_ATEN._softmax.default, _ATEN._safe_softmax.default})
 
 
 def make_regenerable(graph: fx.Graph) -> bool:
@@ -59,16 +61,23 @@ def _replace(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None
     uniform = call(graph, UNIFORM, (seed, sizes, stream), {}, node)
     mask = call(graph, _ATEN.ge.Scalar, (uniform, probability), {}, node)
     for made in (uniform, mask):
-        made.meta["recompute"] = CheckpointPolicy.MUST_RECOMPUTE
-        made.meta["ac_graph_id"] = 0
+        _recompute(made)
     wide = call(graph, _ATEN._to_copy.default, (mask,), {"dtype": value.dtype}, node)
     scaled = call(graph, _ATEN.mul.Tensor, (source, 1 / (1 - probability)), {}, node)
     kept = call(graph, _ATEN.mul.Tensor, (scaled, wide), {}, node)
+    if source.target in _KEPT_ANYWAY:
+        for made in (wide, scaled, kept):
+            _recompute(made)
     for user in list(node.users):
         assert user.target is operator.getitem, user
         user.replace_all_uses_with(kept if user.args[1] == 0 else mask)
         graph.erase_node(user)
     graph.erase_node(node)
+
+
+def _recompute(node: fx.Node) -> None:
+    node.meta["recompute"] = CheckpointPolicy.MUST_RECOMPUTE
+    node.meta["ac_graph_id"] = 0
 
 
 def _sizes(graph: fx.Graph, source: fx.Node) -> list[Any]:
