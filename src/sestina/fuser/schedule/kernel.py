@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sestina.fuser.ir.extents import Extent, is_known, product
@@ -36,6 +36,10 @@ class Pass:
     reductions: tuple[Step, ...]
     roots: tuple[Step, ...]
     keeps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        parts = ("ends", self.reductions), ("does", self.roots), ("keeps", self.keeps)
+        return "; ".join(f"{word} {', '.join(map(str, some))}" for word, some in parts if some)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,42 @@ class Kernel:
         """Whether a step differs from column to column."""
         loops = (*self.loops.columns, self.loops.vector)
         return any(axis in step.axes for loop in loops for axis in loop.axes)
+
+    def __str__(self) -> str:
+        order = steps_of(self.roots)
+        names = {step: f"s{number}" for number, step in enumerate(order)}
+        ready: set[Step] = set()
+        lines = [str(self.loops)]
+        for number, one in enumerate(self.passes, 1):
+            lines.append(f"pass {number} of {len(self.passes)} over a row's columns")
+            goals = (*one.reductions, *one.roots)
+            lines += _lines(goals, names, ready, one.keeps)
+            # What is the same in all columns, and what was kept, is there from now on.
+            ready |= {step for step in steps_of(goals) if not self.varies(step)} | set(one.keeps)
+        if self.row_roots:
+            lines += ["after a row's passes", *_lines(self.row_roots, names, ready)]
+        return "\n".join(lines)
+
+
+def _lines(
+    goals: Iterable[Step],
+    names: Mapping[Step, str],
+    ready: Collection[Step],
+    keeps: Collection[Step] = (),
+) -> list[str]:
+    """What is computed for some goals, and isn't ready: a line for each step."""
+    needed: set[Step] = set()
+    stack = list(goals)
+    while stack:
+        step = stack.pop()
+        if step not in ready and step not in needed:
+            needed.add(step)
+            stack.extend(step.operands)
+    return [
+        f"  {name}: {step.written(names)}{'  # kept' if step in keeps else ''}"
+        for step, name in names.items()
+        if step in needed
+    ]
 
 
 def schedule(group: Group, stored: Iterable[Node]) -> Kernel:

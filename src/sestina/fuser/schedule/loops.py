@@ -35,6 +35,9 @@ class Loop:
         """How far a step goes in a tensor."""
         return place.stride(self.axes[-1]) if self.axes else 0
 
+    def __str__(self) -> str:
+        return f"{'·'.join(f'a{axis.number}' for axis in self.axes) or 'one'} of {self.extent}"
+
 
 @dataclass(frozen=True, slots=True)
 class Loops:
@@ -56,6 +59,11 @@ class Loops:
     def num_rows(self) -> Extent:
         """How many rows there are; 1 where only the vectors' loop is divided."""
         return product(loop.extent for loop in self.rows)
+
+    def __str__(self) -> str:
+        rows = ", ".join(map(str, self.rows)) or "one"
+        columns = ", ".join(map(str, (*self.columns, self.vector)))
+        return f"rows: {rows}; columns: {columns}, the last in vectors"
 
 
 def arrange(roots: Sequence[Step], roles: Roles, tile: tuple[Axis, Axis] | None = None) -> Loops:

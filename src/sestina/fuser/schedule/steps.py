@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,16 @@ class Place:
         """Of an axis; 0 where the tensor doesn't depend on it."""
         return self.strides.get(axis, 0)
 
+    def __str__(self) -> str:
+        terms = [
+            f"a{axis.number}" if stride == 1 else f"{stride}·a{axis.number}"
+            for axis, stride in self.strides.items()
+            if stride != 0
+        ]
+        if self.offset != 0 or not terms:
+            terms.append(str(self.offset))
+        return f"{self.base.name if self.base else ''}[{' + '.join(terms)}]"
+
 
 @dataclass(eq=False, slots=True)
 class Step:
@@ -65,3 +76,22 @@ class Step:
         """Where a load, store, take or total is."""
         place: Place = self.attributes["place"]
         return place
+
+    def written(self, names: Mapping[Step, str]) -> str:
+        """The step as a line of text.
+
+        Args:
+            names: what its operands are called; others go by what they are.
+        """
+        operands = [names.get(operand, operand.kind) for operand in self.operands]
+        shown = [f"{key}={self.attributes[key]}" for key in _SHOWN if key in self.attributes]
+        if "place" in self.attributes:
+            shown.insert(0, str(self.place))
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{dtype} {self.kind}({', '.join(operands + shown)})"
+
+    def __str__(self) -> str:
+        return self.written({})
+
+
+_SHOWN = ("how", "value", "extent", "start", "stride", "stream")

@@ -48,6 +48,22 @@ class Group:
         """Of its first node."""
         return self.nodes[0].number
 
+    def __str__(self) -> str:
+        if not self.nodes:
+            return "nothing: it was joined with another"
+        if self.is_opaque:
+            return f"ATen: {self.nodes[0]}"
+        extents = [
+            " × ".join(str(axis.extent) for axis in run) or "1"
+            for run in (self.roles.rows, self.roles.columns)
+        ]
+        return "\n".join(
+            [
+                f"kernel of {extents[0]} rows, {extents[1]} columns",
+                *(f"  {node}" for node in self.nodes),
+            ]
+        )
+
 
 @dataclass(slots=True)
 class Segments:
@@ -62,6 +78,15 @@ class Segments:
     groups: list[Group]
     stored: set[Node]
     refusals: list[tuple[Node, str]]
+
+    def __str__(self) -> str:
+        parts = []
+        for group in self.groups:
+            stored = [node.name for node in group.nodes if node in self.stored]
+            parts.append(f"{group}" + (f"\n  stores {', '.join(stored)}" if stored else ""))
+        for node, reason in self.refusals:
+            parts.append(f"{node.name} is apart from what it reads: {reason}")
+        return "\n".join(parts)
 
 
 def segment(graph: Graph) -> Segments:
