@@ -1,8 +1,11 @@
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sestina.fuser import explain
+from sestina.fuser import backend, explain
+from sestina.fuser.capture.backend import listening
+from sestina.fuser.report import report_of, timing
 
 
 def test_kernels_calls_and_reasons_are_reported():
@@ -82,3 +85,43 @@ def test_why_kernels_end_is_told():
     report = explain(lambda x: x.exp() + x.exp().t(), torch.zeros(16, 16))
     assert any("diagonal" in reason for reason, _ in report.apart)
     assert "diagonal" in str(report)
+
+
+def test_gradients_buffers_and_random_numbers_are_left_as_they_were():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.randn(2, 3, 8, 8, requires_grad=True)
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    torch.manual_seed(7)
+    report = explain(model, x)
+    assert len(report.graphs) == 2
+    assert torch.equal(torch.rand(3), wanted)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert x.grad is None
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_an_error_of_the_function_itself_is_raised_as_such():
+    model = nn.BatchNorm1d(4)
+
+    def failing(x):
+        raise ValueError(f"no {model(x).shape}")
+
+    with pytest.raises(ValueError, match=r"no torch.Size"):
+        explain(failing, torch.randn(3, 4))
+    assert model.num_batches_tracked == 0
+
+
+def test_what_was_timed_runs_as_before():
+    found = []
+    compiled = torch.compile(lambda x: torch.softmax(x * 3, -1), backend=backend)
+    with timing() as times:
+        with listening(found.append), listening(times.watch):
+            compiled(torch.zeros(8, 32))
+        compiled(torch.zeros(8, 32))
+        timed = found[0].program.run
+    assert found[0].program.run is not timed
+    assert times.least()["0.k0"] > 0
+    (kernel,) = report_of(found, times.least()).kernels
+    assert kernel.seconds == times.least()["0.k0"]

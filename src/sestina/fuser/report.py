@@ -3,14 +3,15 @@
 The bytes of a kernel are those of the elements that it reads and writes, each once. How long it is
 to take is predicted from them and from what it computes; see `sestina.fuser.prediction`. Times are
 of calls after others, so that caches are warm and memory is there: the CPU's with one thread, the
-clock's with more.
+clock's with more. `sestina.fuser.pipeline` shows the stages in between.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,12 +22,22 @@ from sestina.fuser.capture.backend import Compiled, backend, listening
 from sestina.fuser.capture.guards import recompile_reasons
 from sestina.fuser.costs import call_cost
 from sestina.fuser.ir.nodes import Node
+from sestina.fuser.launch.program import Program
 from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
+from sestina.fuser.trial import run_once, unchanged
 
-__all__ = ["CallReport", "KernelReport", "Report", "explain", "report_of"]
+__all__ = [
+    "CallReport",
+    "KernelReport",
+    "Report",
+    "Times",
+    "explain",
+    "report_of",
+    "timing",
+]
 
 _CALLS = 10
 
@@ -127,8 +138,9 @@ class Report:
             f"{sum(call.count for call in self.calls)} calls of ATen, compiled in "
             f"{self.compile_seconds:.2f} s; {self._code()}",
             table(kernels, _KERNEL_HEADERS),
-            table(calls, ("ATen computes", "graph", "calls", "µs", "why")),
         ]
+        if calls:
+            parts.append(table(calls, ("ATen computes", "graph", "calls", "µs", "why")))
         if self.apart:
             parts.append(table(self.apart, ("why nodes were kept apart", "times")))
         if self.recompiles is not None:
@@ -162,7 +174,11 @@ _KERNEL_HEADERS = (
 def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
     """Compiles a function or module for some arguments, runs it, and reports.
 
-    Where the result wants gradients the backward pass runs too.
+    It is called a dozen times, once of them as it is, so that its own errors are raised as such;
+    where the result wants gradients the backward pass runs too. Gradients, parameters, buffers, the
+    state of optimizers and random numbers are afterwards what they were, also after an error; what
+    else the function changes, a counter in Python say, stays changed. What TorchDynamo has compiled
+    before in this process is forgotten, as by `torch._dynamo.reset`.
 
     Args:
         function: anything that `torch.compile` takes.
@@ -175,23 +191,25 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
         >>> [kernel.passes for kernel in report.kernels]
         [3]
     """
+    with unchanged(function, args, kwargs):
+        run_once(function, args, kwargs)
     torch._dynamo.reset()
-    found: list[Compiled] = []
     compiled: Any = torch.compile(function, backend=backend)
-    with listening(found.append):
-        _call(compiled, args, kwargs)
-        first = len(found)
-        # A second call may be captured anew, with what the first one has changed.
-        _call(compiled, args, kwargs)
-    found = found[first:] or found
-    times: dict[str, list[float]] = defaultdict(list)
-    for number, one in enumerate(found):
-        one.program.run = one.program.timed(functools.partial(_note, times, number))
-    for _ in range(_CALLS):
-        _call(compiled, args, kwargs)
-    # The shortest: whatever else the machine does only adds to a call.
-    least = {name: min(seconds) for name, seconds in times.items()}
-    return report_of(found, least, recompiles=recompile_reasons(compiled, *args, **kwargs))
+    found: list[Compiled] = []
+    with unchanged(function, args, kwargs):
+        with listening(found.append):
+            run_once(compiled, args, kwargs)
+            first = len(found)
+            # A second call may be captured anew, with what the first one has changed.
+            run_once(compiled, args, kwargs)
+        found = found[first:] or found
+        with timing() as times:
+            for one in found:
+                times.watch(one)
+            for _ in range(_CALLS):
+                run_once(compiled, args, kwargs)
+        reasons = recompile_reasons(compiled, *args, **kwargs)
+    return report_of(found, times.least(), recompiles=reasons)
 
 
 def report_of(
@@ -229,26 +247,43 @@ def report_of(
     )
 
 
-def _call(compiled: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    result = compiled(*args, **kwargs)
-    for tensor in _tensors(result):
-        if tensor.requires_grad:
-            tensor.sum().backward(retain_graph=True)
-            break
+class Times:
+    """How long kernels and calls of ATen take, call by call."""
+
+    def __init__(self) -> None:
+        self._watched: list[tuple[Program, Callable[[list[Any]], list[Any]]]] = []
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    def watch(self, one: Compiled) -> None:
+        """Takes the times of another graph."""
+        self._watched.append((one.program, one.program.run))
+        tell = functools.partial(self._note, len(self._watched) - 1)
+        one.program.run = one.program.timed(tell)
+
+    def least(self) -> dict[str, float]:
+        """The shortest time of each, by graph and name as `0.k3`.
+
+        Whatever else the machine does only adds to a call.
+        """
+        return {name: min(seconds) for name, seconds in self._seconds.items()}
+
+    def stop(self) -> None:
+        """Lets the graphs run as before."""
+        for program, run in self._watched:
+            program.run = run
+
+    def _note(self, number: int, name: str, seconds: float) -> None:
+        self._seconds[f"{number}.{name}"].append(seconds)
 
 
-def _tensors(result: Any) -> list[torch.Tensor]:
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, dict):
-        result = list(result.values())
-    if isinstance(result, (list, tuple)):
-        return [tensor for item in result for tensor in _tensors(item)]
-    return []
-
-
-def _note(times: dict[str, list[float]], number: int, name: str, seconds: float) -> None:
-    times[f"{number}.{name}"].append(seconds)
+@contextmanager
+def timing() -> Iterator[Times]:
+    """Times graphs within the block: those that `watch` is told of."""
+    times = Times()
+    try:
+        yield times
+    finally:
+        times.stop()
 
 
 def _kernel_report(
