@@ -22,12 +22,14 @@ with naming_extra("fuser"):
     from sestina.fuser.capture.guards import recompile_reasons
     from sestina.fuser.memory import held_bytes, release_memory
     from sestina.fuser.options import FuserOptions
+    from sestina.fuser.pipeline import Stages, stages
     from sestina.fuser.report import Report, explain
 
 __all__ = [
     "FallbackWarning",
     "FuserOptions",
     "Report",
+    "Stages",
     "backend",
     "explain",
     "fuse",
@@ -35,4 +37,5 @@ __all__ = [
     "memory_efficient_fusion",
     "recompile_reasons",
     "release_memory",
+    "stages",
 ]
