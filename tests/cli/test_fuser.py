@@ -1,6 +1,7 @@
 """`sestina fuser` as people call it."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from sestina.fuser import comparison, measured
 from sestina.fuser.cases import Case
 from sestina.fuser.compile import native
 from sestina.fuser.compile.cache import Cache
+from sestina.fuser.pipeline import STAGES
 
 SCRIPT = """
 import sys
@@ -24,16 +26,51 @@ def example():
     return (lambda x, w: (x * w).sum(0)), torch.ones(8, 16), torch.ones(16)
 def nothing():
     return 3
+def boom():
+    raise RuntimeError("no data there")
+def fails():
+    def wrong(x):
+        return x.view(7, 7)
+    return wrong, torch.zeros(4)
+def short():
+    return torch.nn.Linear(3, 4), torch.zeros(2, 5)
+"""
+BAD = """
+import torch
+def inner():
+    raise ValueError("my own mistake")
+inner()
+"""
+SHAPES = """
+import torch
+layer = torch.compile(torch.nn.Linear(3, 4), backend="sestina")
+layer(torch.zeros(2, 5))
+"""
+STRICT = """
+import torch
+ordered = torch.compile(lambda x: x.sort()[0], backend="sestina", options={"strict": True})
+ordered(torch.zeros(3))
+"""
+LEAVING = """
+import sys
+import script
+sys.exit(int(sys.argv[1]) - 16)
 """
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "examples_of_fuser", raising=False)
     monkeypatch.chdir(tmp_path)
     torch._dynamo.reset()
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "examples_of_fuser.py").write_text(EXAMPLE)
     (tmp_path / "empty.py").write_text("x = 1\n")
+    (tmp_path / "bad.py").write_text(BAD)
+    (tmp_path / "shapes.py").write_text(SHAPES)
+    (tmp_path / "strict.py").write_text(STRICT)
+    (tmp_path / "syntax.py").write_text("import torch\nx = = 3\n")
+    (tmp_path / "leaving.py").write_text(LEAVING)
 
 
 def test_a_script_is_run_with_its_arguments_and_reported(capsys):
@@ -42,6 +79,61 @@ def test_a_script_is_run_with_its_arguments_and_reported(capsys):
     assert "torch.Size([3, 16])" in out
     assert "reduce" in out
     assert "3 × 16" in out
+    assert "the shortest of the script's own calls" in out
+    assert main(["fuser", "explain", "script.py", "16", "--json"]) == 0
+    (kernel,) = json.loads(capsys.readouterr().out.partition("\n")[2])["kernels"]
+    assert kernel["seconds"] > 0
+
+
+def test_a_script_may_import_its_neighbours_and_end_by_itself(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir("/")
+    monkeypatch.delitem(sys.modules, "script", raising=False)
+    assert main(["fuser", "explain", str(tmp_path / "leaving.py"), "16"]) == 0
+    assert "3 × 16" in capsys.readouterr().out
+    assert main(["fuser", "explain", str(tmp_path / "leaving.py"), "17"]) == 1
+    assert "ends with status 1" in capsys.readouterr().err
+
+
+def test_each_graph_can_be_read_at_a_stage(capsys):
+    target = "examples_of_fuser:example"
+    assert main(["fuser", "explain", target, "--stage", "segments", "--stage", "program"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("graph 0, inference\n\n── segments ──\nkernel of 8 rows, 16 columns")
+    assert "── program ──\ndef run(args):" in out
+    assert "── ir ──" not in out
+    assert main(["fuser", "explain", target, "--stages", "--json"]) == 0
+    (graph,) = json.loads(capsys.readouterr().out)
+    assert list(graph) == ["name", *STAGES]
+    assert all(graph.values())
+    assert main(["fuser", "explain", "script.py", "16", "--stage", "ir"]) == 0
+    assert "graph 0\n\n── ir ──\nv1: float32[3, 16] = input(index=0)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("bad.py", "error: bad.py:4: ValueError: my own mistake;"),
+        ("syntax.py", "error: syntax.py:2: SyntaxError: invalid syntax;"),
+        ("shapes.py", "error: shapes.py:4: TorchRuntimeError:"),
+        ("examples_of_fuser:boom", "error: examples_of_fuser.py:8: RuntimeError: no data there;"),
+        ("examples_of_fuser:fails", "error: examples_of_fuser.py:11: RuntimeError: shape '[7, 7]'"),
+        ("examples_of_fuser:short", "error: examples_of_fuser:short: RuntimeError: mat1 and mat2"),
+        ("strict.py", "error: ATen computes aten.sort.default"),
+    ],
+)
+def test_errors_of_what_is_run_are_told_as_its_own(target, said, capfd):
+    assert main(["fuser", "explain", target]) == 1
+    err = capfd.readouterr().err
+    assert err.startswith(said)
+    assert "defect of sestina" not in err
+    assert "Hint" not in err
+    assert "Traceback" not in err
+
+
+def test_errors_within_the_compiler_are_told_as_defects(capsys, monkeypatch):
+    monkeypatch.setattr("sestina.fuser.report.call_cost", None)
+    assert main(["fuser", "explain", "examples_of_fuser:example"]) == 1
+    assert "defect of sestina" in capsys.readouterr().err
 
 
 def test_a_function_of_a_module_is_compiled_run_and_timed(capsys):
