@@ -70,6 +70,34 @@ print(json.dumps({"seconds": sum(one.seconds for one in found), "nodes": nodes})
 """
 
 
+_KERNELS = """
+import ctypes, json, sys, time
+import torch
+from benchmarks.fuser.cases import CASES
+from sestina.fuser.capture.backend import listening
+from sestina.fuser.compile import native
+torch.set_num_threads(1)
+native.machine(), native._runtime(), native._jit()
+found = []
+for case in CASES.values():
+    arguments = case.arguments()
+    with listening(found.append):
+        result = torch.compile(case.function, backend="sestina")(*arguments)
+        result.backward(torch.ones_like(result))
+spent = []
+for one in found:
+    for several in one.program.kernels:
+        # A line more, and it is another kernel than that of the graph just compiled.
+        source = several[0].source + sys.argv[1]
+        key = native.code_key(source)
+        start = time.process_time()
+        code, origin = native._object_code(source, key)
+        native._linked(code, ("rows",))
+        spent.append(time.process_time() - start)
+print(json.dumps({"seconds": spent, "origin": origin}))
+"""
+
+
 def _run(code: str, argument: str, cache: Path, *, path: str | None = None) -> dict[str, Any]:
     """The last line that a program prints, with a cache of its own."""
     environment = os.environ | {
@@ -126,6 +154,18 @@ def bench(report: Report) -> None:
             measured=Value(warm["kernels"]),
             target=at_most(inductor["kernels"]),
         )
+        for what, target in (
+            ("CPU time of compiling a kernel of the micro graphs, the longest", 40e-3),
+            ("CPU time of loading one from disk, the longest", 2e-3),
+        ):
+            spent = _run(_KERNELS, "\n", cache)["seconds"]
+            report.row(
+                what=what,
+                workload={"kernels": len(spent)},
+                measured=Value(max(spent), unit="s"),
+                target=at_most(target),
+                notes={"each, s": spent},
+            )
         _run(_DEPTH, "3", cache)
         few, many = (_run(_DEPTH, str(layers), cache) for layers in (100, 300))
         report.row(

@@ -66,6 +66,14 @@ def test_the_normal_distribution_is_as_exact_as_the_table_says(is_plain, backwar
     assert error.max() <= 2e-7, x[error.argmax()]
 
 
+def test_far_below_nothing_is_left_of_gelu():
+    x = torch.tensor([-5.8, -6.0, -7.25, -9.0, -1e4]).repeat_interleave(16)
+    (mine,) = run(functional.gelu, x)
+    assert torch.equal(mine, torch.zeros_like(x))
+    (mine,) = run(functional.gelu, -x)
+    assert torch.equal(mine, -x)
+
+
 @pytest.mark.parametrize("shape", [(64,), (63,), (5, 64), (5, 70), (3, 4, 128), (1, 1)])
 def test_random_numbers_are_those_of_the_formula_whatever_the_loops(shape):
     seed = torch.tensor(-(2**40) + 17)

@@ -228,6 +228,7 @@ _NORMAL: dict[str, Callable[[Writer, Value], Value]] = {
     "normal_probability": _normal_probability,
     "normal_density": _normal_density,
 }
+_SATURATED = 5.75
 _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 
 
@@ -252,7 +253,9 @@ def _erf_quotient(x: float) -> float:
 
 
 def _probability_quotient(x: float) -> float:
-    return math.erf(x * math.sqrt(0.5)) / (2 * x)
+    # A little more than half where that is 1 to the last place: it is bounded, to 0 and 1 exactly.
+    half = 0.5 + 2.0**-22 if x > _SATURATED else math.erf(x * math.sqrt(0.5)) / 2
+    return half / x
 
 
 def _density(x: float) -> float:
