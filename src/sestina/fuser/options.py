@@ -15,4 +15,5 @@ class FuserOptions:
     strict: bool = False
     """Raise NotFusedError where an operation would be left to ATen, rather than warn."""
     dropout: Literal["regenerate", "eager"] = "regenerate"
-    """Make masks again in the backward pass from a seed, or draw and keep them as ATen does."""
+    """Make masks, uniform numbers and coins again from a seed in the backward pass, or draw them as
+    ATen does, and keep them."""

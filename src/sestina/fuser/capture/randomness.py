@@ -1,8 +1,8 @@
 """Dropout by position: masks that forward and backward make again instead of keeping.
 
-One seed is drawn of PyTorch's generator each time the compiled function runs, so that
-`torch.manual_seed` reproduces it. Each dropout of the graph has its own stream of that seed; the
-partitioner is told to keep the seed and to compute masks again.
+So are uniform numbers and coins that are tossed. One seed is drawn of PyTorch's generator each time
+the compiled function runs, so that `torch.manual_seed` reproduces it. Each dropout of the graph has
+its own stream of that seed; the partitioner is told to keep the seed and to compute masks again.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from sestina.fuser.random import UNIFORM
 __all__ = ["make_regenerable"]
 
 _ATEN = torch.ops.aten
+_UNIFORM = frozenset({_ATEN.rand.default, _ATEN.rand_like.default})
+_COINS = frozenset({_ATEN.bernoulli.default, _ATEN.bernoulli.p})
 # Their own gradient needs what they give: so what is dropped of it is made again from that.
 _KEPT_ANYWAY = frozenset({_ATEN._softmax.default, _ATEN._safe_softmax.default})
 
 
 def make_regenerable(graph: fx.Graph) -> bool:
-    """Replaces the dropouts of a graph, in place; tells whether there were any."""
-    drops = [node for node in graph.nodes if _is_dropout(node)]
-    if not drops:
+    """Replaces what draws random numbers, in place; tells whether there was any."""
+    draws = [node for node in graph.nodes if _is_dropout(node) or _is_drawn(node)]
+    if not draws:
         return False
     first = next(node for node in graph.nodes if node.op != "placeholder")
     with graph.inserting_before(first):
         seed = call(
-            graph, _ATEN.randint.low, (-(2**63), 2**63 - 1, []), {"dtype": torch.int64}, drops[0]
+            graph, _ATEN.randint.low, (-(2**63), 2**63 - 1, []), {"dtype": torch.int64}, draws[0]
         )
     seed.meta["recompute"] = CheckpointPolicy.MUST_SAVE
     seed.meta["ac_graph_id"] = 0
-    for stream, node in enumerate(drops):
+    for stream, node in enumerate(draws):
+        replace = _drop if _is_dropout(node) else _draw
         with graph.inserting_before(node):
-            _replace(graph, node, seed, stream)
+            replace(graph, node, seed, stream)
     graph.eliminate_dead_code()
     return True
 
@@ -52,7 +55,34 @@ def _is_dropout(node: fx.Node) -> bool:
     return is_training is not False and is_proper and source.device.type == "cpu"
 
 
-def _replace(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
+def _is_drawn(node: fx.Node) -> bool:
+    if node.target not in _UNIFORM | _COINS or node.kwargs.get("generator") is not None:
+        return False
+    value = node.meta["val"]
+    # Of other dtypes ATen draws numbers with as many bits as these have.
+    is_made = value.dtype is torch.float32 if node.target in _UNIFORM else True
+    is_plain = value.layout is torch.strided and value.is_contiguous()
+    return is_made and is_plain and value.dtype.is_floating_point and value.device.type == "cpu"
+
+
+def _draw(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
+    """Uniform numbers, or coins: 1 where such a number is below a probability."""
+    source, value = node.args[0], node.meta["val"]
+    sizes = _sizes(graph, source) if isinstance(source, fx.Node) else source
+    made = call(graph, UNIFORM, (seed, sizes, stream), {}, node)
+    _recompute(made)
+    if node.target in _COINS:
+        is_given = node.target is _ATEN.bernoulli.p
+        below = _ATEN.lt.Scalar if is_given else _ATEN.lt.Tensor
+        made = call(graph, below, (made, node.args[1] if is_given else source), {}, node)
+        _recompute(made)
+        made = call(graph, _ATEN._to_copy.default, (made,), {"dtype": value.dtype}, node)
+        _recompute(made)
+    node.replace_all_uses_with(made)
+    graph.erase_node(node)
+
+
+def _drop(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
     source, probability, _ = node.args
     assert isinstance(source, fx.Node)
     assert isinstance(probability, float)

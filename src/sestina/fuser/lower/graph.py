@@ -44,6 +44,7 @@ LEFT_TO_ATEN = frozenset(
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),
+        *("randint_like", "rand_like", "randn_like"),
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
