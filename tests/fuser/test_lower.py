@@ -92,7 +92,7 @@ def filled(*shape, dtype=torch.float32, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", UNARY)
 def test_an_operation_of_one_tensor_is_as_exact_as_atens(name, dtype):
     assert_as_eager(UNARY[name], filled(6, 38, dtype=dtype))
