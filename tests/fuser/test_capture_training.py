@@ -119,67 +119,68 @@ def unused_port():
         return found.getsockname()[1]
 
 
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+WIDE = {**SIZES, "intermediate_size": 64}
+SMALL_T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2}
+ENDS = {"bos_token_id": 0, "eos_token_id": 1}
+# A model of transformers, its configuration, and what that is given.
+HUB = {
+    "BERT": ("BertForMaskedLM", "BertConfig", {**WIDE, "vocab_size": 100}),
+    "GPT-2": (
+        "GPT2LMHeadModel",
+        "GPT2Config",
+        {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 100, "n_positions": 32, **ENDS},
+    ),
+    "Llama": ("LlamaForCausalLM", "LlamaConfig", {**WIDE, "vocab_size": 100, **ENDS}),
+    "T5": (
+        "T5ForConditionalGeneration",
+        "T5Config",
+        {**SMALL_T5, "vocab_size": 100, "decoder_start_token_id": 0},
+    ),
+    "ViT": ("ViTForImageClassification", "ViTConfig", {**WIDE, "image_size": 32, "patch_size": 8}),
+    "ResNet": (
+        "ResNetForImageClassification",
+        "ResNetConfig",
+        {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"},
+    ),
+    "ConvNeXt": (
+        "ConvNextForImageClassification",
+        "ConvNextConfig",
+        {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+    ),
+}
+
+
 def hub_model(name):
+    """A small model of random weights, and a batch."""
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    tokens = torch.randint(0, 100, (2, 16), generator=torch.Generator().manual_seed(0))
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    words = {"input_ids": tokens, "labels": tokens}
-    seen = {"pixel_values": images, "labels": torch.tensor([0, 1])}
-    made = {
-        "BERT": lambda t: (
-            t.BertForMaskedLM(t.BertConfig(**sizes, intermediate_size=64, vocab_size=100)),
-            words,
-        ),
-        "Llama": lambda t: (
-            t.LlamaForCausalLM(
-                t.LlamaConfig(
-                    **sizes, intermediate_size=64, vocab_size=100, bos_token_id=0, eos_token_id=1
-                )
-            ),
-            words,
-        ),
-        "T5": lambda t: (
-            t.T5ForConditionalGeneration(
-                t.T5Config(
-                    d_model=32,
-                    d_kv=16,
-                    d_ff=64,
-                    num_layers=2,
-                    num_heads=2,
-                    vocab_size=100,
-                    decoder_start_token_id=0,
-                )
-            ),
-            words,
-        ),
-        "ViT": lambda t: (
-            t.ViTForImageClassification(
-                t.ViTConfig(**sizes, intermediate_size=64, image_size=32, patch_size=8)
-            ),
-            seen,
-        ),
-        "ResNet": lambda t: (
-            t.ResNetForImageClassification(
-                t.ResNetConfig(
-                    embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
-                )
-            ),
-            seen,
-        ),
-        "ConvNeXt": lambda t: (
-            t.ConvNextForImageClassification(
-                t.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
-            ),
-            seen,
-        ),
-    }[name]
+    generator = torch.Generator().manual_seed(0)
+    if name in {"ViT", "ResNet", "ConvNeXt"}:
+        images = torch.randn(2, 3, 32, 32, generator=generator)
+        batch = {"pixel_values": images, "labels": torch.tensor([0, 1])}
+    else:
+        tokens = torch.randint(0, 100, (2, 16), generator=generator)
+        batch = {"input_ids": tokens, "labels": tokens}
+    model, config, sizes = HUB[name]
     torch.manual_seed(0)
-    return made(transformers)
+    return getattr(transformers, model)(getattr(transformers, config)(**sizes)), batch
+
+
+def losses_of(model, call, batch, count=3):
+    """The losses of so many steps."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(count):
+        loss = call(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return torch.stack(losses)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["BERT", "Llama", "T5", "ViT", "ResNet", "ConvNeXt"])
+@pytest.mark.parametrize("name", HUB)
 def test_three_steps_of_a_model_are_those_of_eager(name):
     model, batch = hub_model(name)
     for module in model.modules():
@@ -192,17 +193,59 @@ def test_three_steps_of_a_model_are_those_of_eager(name):
     losses = {}
     for label, one, call in (("ours", model, fuse(model)), ("eager", other, other)):
         one.train()
-        optimizer = torch.optim.SGD(one.parameters(), lr=0.05)
-        losses[label] = []
-        for _ in range(3):
-            loss = call(**batch).loss
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            losses[label].append(float(loss.detach()))
+        losses[label] = losses_of(one, call, batch).tolist()
     assert losses["ours"] == pytest.approx(losses["eager"], rel=2e-4)
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["BERT", "GPT-2"])
+def test_a_seed_repeats_the_steps_of_a_model_with_dropout_bit_for_bit(name):
+    model, batch = hub_model(name)
+    model.train()
+    start = copy.deepcopy(model.state_dict())
+    compiled = fuse(model)
+    found = []
+    for seed in (1, 1, 2):
+        model.load_state_dict(start)
+        torch.manual_seed(seed)
+        losses = losses_of(model, compiled, batch)
+        found.append([losses, *(p.detach().clone() for p in model.parameters())])
+    first, again, other = found
+    assert all(torch.equal(p, q) for p, q in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_losses_under_dropout_are_distributed_as_eagers():
+    model, batch = hub_model("GPT-2")
+    model.train()
+    compiled, count = fuse(model), 100
+    sampled = {}
+    for label, call in (("ours", compiled), ("eager", model)):
+        torch.manual_seed(0)
+        sampled[label] = torch.stack([call(**batch).loss.detach() for _ in range(count)]).double()
+    ours, eager = sampled["ours"], sampled["eager"]
+    # The means of so many are normal: 5 standard deviations apart once in two million.
+    spread = ((ours.var() + eager.var()) / count).sqrt()
+    assert (ours.mean() - eager.mean()).abs() < 5 * spread
+    # The deviation of a normal sample's deviation is σ/√(2n), of the ratio of two σ/√n.
+    assert (ours.std() / eager.std()).log().abs() < 5 / count**0.5
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_kept_share_is_distributed_as_bernoullis_is(share):
+    rows, columns = 200, 512
+    dropped = fuse(lambda x: functional.dropout(x, share) * 2)
+    torch.manual_seed(0)
+    mask = (dropped(torch.ones(rows, columns)) != 0).double()
+    deviation = (share * (1 - share)) ** 0.5
+    # Of all elements within 5 deviations; of each row and column squares of normal numbers.
+    assert (mask.mean() - (1 - share)).abs() < 5 * deviation / (rows * columns) ** 0.5
+    for dim, count, others in ((1, rows, columns), (0, columns, rows)):
+        normal = (mask.mean(dim) - (1 - share)) * others**0.5 / deviation
+        assert (normal.square().sum() - count).abs() < 5 * (2 * count) ** 0.5
 
 
 @pytest.mark.filterwarnings("ignore")
