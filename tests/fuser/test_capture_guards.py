@@ -1,13 +1,27 @@
 """Whether a call would be captured anew is said before it is made, and so it happens."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
 
 from sestina.core.errors import InvalidValueError
+from sestina.core.machine import usable_memory_bytes
 from sestina.fuser import fuse, recompile_reasons
 from sestina.fuser.capture.backend import listening
+from sestina.fuser.memory import release_memory
+
+
+def available_bytes():
+    """Memory that is free now; 0 where the system doesn't say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    found = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    return min(found[0] << 10, usable_memory_bytes()) if found else 0
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +128,69 @@ def test_a_step_of_an_optimizer_with_another_rate():
 def test_what_is_not_compiled_is_refused():
     with pytest.raises(InvalidValueError, match="compile it first"):
         recompile_reasons(scaled, torch.zeros(3))
+
+
+def of_an_argument(x, y):
+    return x * y, x
+
+
+def of_a_result(x, _):
+    made = x.exp()
+    return made * 1, made
+
+
+@pytest.mark.parametrize("function", [of_an_argument, of_a_result])
+def test_what_the_backward_pass_needs_must_not_be_written_to(function):
+    for call in (function, fuse(function)):
+        x, y = (torch.full((3,), value, requires_grad=True) for value in (1.0, 2.0))
+        made, needed = call(x, y)
+        with torch.no_grad():
+            needed.add_(1)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            made.sum().backward()
+
+
+@pytest.fixture
+def _precision_as_it_was():
+    before = torch.get_float32_matmul_precision()
+    is_deterministic = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_float32_matmul_precision(before)
+    torch.use_deterministic_algorithms(is_deterministic)
+
+
+@pytest.mark.usefixtures("_precision_as_it_was")
+def test_another_precision_of_products_counts_from_the_next_call():
+    x, y = torch.randn(64, 256), torch.randn(256, 64)
+    compiled = fuse(lambda x, y: torch.tanh(x @ y) * 2)
+    exact = (x.double() @ y.double()).tanh() * 2
+    for precision in ("highest", "medium", "highest"):
+        torch.set_float32_matmul_precision(precision)
+        error = (compiled(x, y) - exact).abs().max()
+        eager = (torch.tanh(x @ y) * 2 - exact).abs().max()
+        # Products of bfloat16 numbers where the processor has them; those of float32 elsewhere.
+        assert error <= 2 * eager + 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
+@pytest.mark.usefixtures("_precision_as_it_was")
+def test_flags_of_the_process_may_change_between_calls():
+    x, place = torch.randn(40, 8), torch.arange(40) % 5
+    compiled = fuse(lambda x, i: torch.zeros(5, 8).index_add(0, i, x) * 2)
+    expected = torch.zeros(5, 8).index_add(0, place, x) * 2
+    for is_on in (False, True, False):
+        torch.use_deterministic_algorithms(is_on)
+        with torch.backends.mkldnn.flags(enabled=is_on):
+            torch.testing.assert_close(compiled(x, place), expected)
+
+
+@pytest.mark.skipif(available_bytes() < 8 << 30, reason="less than 8 GB of memory are free")
+def test_places_beyond_two_to_the_31_are_told_apart():
+    places = [0, 2**31 - 1, 2**31, 2**31 + 69]
+    x = torch.zeros(2**31 + 70, dtype=torch.bool)
+    x[places] = True
+    made = fuse(torch.logical_not)(x)
+    assert not made[places].any()
+    assert int(made.count_nonzero()) == x.numel() - len(places)
+    del made
+    release_memory()
