@@ -255,7 +255,7 @@ def test_what_a_killed_process_was_writing_is_no_kernel_and_goes(cache):
         path.write_bytes(b"half of it")
     os.utime(old, (1000, 1000))
     assert [kernel.name for kernel in cache.kernels()] == ["a" * 64]
-    cache.put("c" * 64, b"code")
+    Cache(cache.folder).put("c" * 64, b"code")
     assert not old.exists()
     assert new.exists()  # its process may be alive
 

@@ -54,7 +54,7 @@ class _Run:
     def _value(self, node: Node) -> Any:
         operands = [self.values[operand] for operand in node.inputs]
         if node.kind == "copy":
-            return operands[0].clone()
+            return self._copied(node, operands[0])
         if node.kind in OPERATIONS:
             made = OPERATIONS[node.kind].reference(*operands)
             return made.to(self._dtype(node.dtype))
@@ -127,6 +127,13 @@ class _Run:
 
     def _scatter(self, node: Node, into: Tensor, index: Tensor, values: Tensor) -> Tensor:
         return into.scatter_add(node.attributes["dim"], index, values)
+
+    def _copied(self, node: Node, source: Tensor) -> Tensor:
+        layout = node.layout
+        if layout is None:
+            return source.clone()
+        strides = [self._size(stride) for stride in layout.strides]
+        return torch.empty_strided(source.shape, strides, dtype=source.dtype).copy_(source)
 
     def _scan(self, node: Node, source: Tensor) -> Tensor:
         scan = {"sum": torch.cumsum, "prod": torch.cumprod}[node.attributes["how"]]

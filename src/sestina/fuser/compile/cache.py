@@ -30,6 +30,8 @@ CAPACITY_BYTES = 256 << 20
 _MAGIC = b"sestina-kernel-1\n"
 _SUFFIX = ".kernel"
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# The folder is looked over when this part of what it may hold was written: looking takes long.
+_TRIMS = 64
 # What a process leaves that is killed while it writes; none takes as long as that.
 _PARTIAL, _PARTIAL_LIFE_S = ".*.partial", 3600.0
 
@@ -78,6 +80,7 @@ class Cache:
         self.folder, self.capacity_bytes = folder, capacity_bytes
         self._within = within
         self._parts: dict[str, Cache] = {}
+        self._until_trim_bytes = 0
         self._is_refused = False
 
     def part(self, name: str) -> Cache:
@@ -137,7 +140,10 @@ class Cache:
                 with atomic_open(self._path(key), "wb") as file:
                     os.fchmod(file.fileno(), 0o600)
                     file.write(_MAGIC + hashlib.sha256(code).digest() + code)
-                self._trim()
+                self._until_trim_bytes -= len(code)
+                if self._until_trim_bytes < 0:
+                    self._trim()
+                    self._until_trim_bytes = self.capacity_bytes // _TRIMS
         except OSError as error:
             self._refuse(str(error))
 

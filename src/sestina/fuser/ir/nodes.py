@@ -39,6 +39,7 @@ __all__ = [
     "Graph",
     "Node",
     "Slot",
+    "UnknownBroadcast",
     "base_of",
     "broadcast",
     "layout_of",
@@ -124,6 +125,10 @@ class Node:
 
 _EACH_NEW = frozenset({"input", "held", "aten"})
 _SHOWN = ("value", "extent", "order", "dim", "start", "step", "how", "dims", "stream", "index")
+
+
+class UnknownBroadcast(Exception):  # noqa: N818 - a signal inside the room
+    """Two sizes may be the same or not; the message says which."""
 
 
 @dataclass(slots=True)
@@ -290,12 +295,19 @@ class Builder:
         return made
 
     def expand(self, node: Node, shape: Sequence[Extent]) -> Node:
-        """The tensor repeated to a shape, as PyTorch broadcasts: aligned at the last dimension."""
+        """The tensor repeated to a shape, as PyTorch broadcasts: aligned at the last dimension.
+
+        Raises:
+            UnknownBroadcast: for sizes of which it isn't known whether they are the same.
+        """
         if node.shape == tuple(shape):
             return node
         node = self.reshape(node, (*[1] * (len(shape) - len(node.shape)), *node.shape))
         if node.shape == tuple(shape):
             return node
+        for old, new in zip(node.shape, shape, strict=True):
+            if old not in {1, new}:
+                raise UnknownBroadcast(f"a size of {old} where one of {new} is expected")
         return self.make("expand", (node,), shape, node.dtype)
 
     def reshape(self, node: Node, shape: Sequence[Extent]) -> Node:

@@ -17,7 +17,15 @@ from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dty
 
 from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
-from sestina.fuser.ir.nodes import Builder, Graph, Node, Slot, base_of, layout_of
+from sestina.fuser.ir.nodes import (
+    Builder,
+    Graph,
+    Node,
+    Slot,
+    UnknownBroadcast,
+    base_of,
+    layout_of,
+)
 from sestina.fuser.ir.operations import STORED, compute_dtype
 from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
     batches,
@@ -41,6 +49,8 @@ LEFT_TO_ATEN = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"),
         "sestina::addmm_activation",
+        # Whose channels lie side by side.
+        *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),
@@ -205,9 +215,11 @@ class _Walk:
             raise NotCaptured(f"a call of {target}")
         if target._schema.is_mutable:
             raise NotCaptured(f"{target} writes into its argument")
+        if any(0 in value.shape for value in _tensors_of(node)):
+            return self._opaque(node, target)
         try:
             return self._lowered(node, target)
-        except NotLowered as reason:
+        except (NotLowered, UnknownBroadcast) as reason:
             name = target._schema.name.removeprefix("aten::")
             if name not in LEFT_TO_ATEN:
                 self.reasons.setdefault(str(target), str(reason))
@@ -371,6 +383,14 @@ def _layout_of(value: torch.Tensor) -> Layout:
 
 def _lies_so(node: Node, layout: Layout) -> bool:
     return node.layout is None or node.layout == layout
+
+
+def _tensors_of(node: fx.Node) -> list[torch.Tensor]:
+    """What a call takes and gives, where shapes are numbers and where they are not."""
+    values = _value_of(node)
+    given = [_value_of(operand) for operand in node.all_input_nodes]
+    several = [*values, *given] if isinstance(values, (tuple, list)) else [values, *given]
+    return [value for value in several if isinstance(value, torch.Tensor)]
 
 
 def _storage_of(value: torch.Tensor) -> int:

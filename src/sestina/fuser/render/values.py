@@ -89,6 +89,9 @@ def convert(w: Writer, value: Value, dtype: torch.dtype) -> Value:
 
 
 def _by_instruction(w: Writer, value: Value, dtype: torch.dtype) -> Value:
+    if value.dtype is torch.float64 and dtype is torch.float16:
+        # By way of float32, as ATen has it; for a single step there is no function in the process.
+        value = convert(w, value, torch.float32)
     if value.dtype is torch.bool and dtype in FLOATING:
         # A choice of two constants is one instruction, where counting 0 and 1 takes three.
         one, zero = (w.constant(bit, dtype, vector=value.is_vector) for bit in (1.0, 0.0))

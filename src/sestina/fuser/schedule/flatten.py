@@ -38,8 +38,9 @@ class _Flattening:
             return self._scattered(node, place)
         if node.kind == "reduce" and not self._is_inner(node):
             value = self.value(node.inputs[0], self.domain.operands[node])
-            attributes = {"how": node.attributes["how"], "place": place}
             axes = frozenset(self.domain.axes_of(node))
+            over = frozenset(self.domain.operand_axes(node)) - axes
+            attributes = {"how": node.attributes["how"], "place": place, "over": over}
             return Step("total", (value,), node.dtype, axes, attributes, value.level)
         value = self.value(node, dims)
         axes = frozenset(self.domain.axes_of(node))

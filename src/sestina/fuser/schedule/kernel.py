@@ -145,7 +145,9 @@ def schedule(group: Group, stored: Iterable[Node]) -> Kernel:
 
 def _passes_over(root: Step, columns: set[Axis], loops: Loops) -> bool:
     value = root.operands[0]
-    return bool((value.axes | root.axes) & columns) or not loops.rows
+    # A sum of what is the same in all columns counts each of them.
+    over = root.attributes.get("over", frozenset())
+    return bool((value.axes | root.axes | over) & columns) or not loops.rows
 
 
 def _passes(

@@ -12,7 +12,7 @@
 | `scan` | the value | `how`; `along`: the columns' loop that it is of what has run so far of |
 | a name of `OPERATIONS` | values | – |
 | `reduce` | the value | `how`; over the columns of a row |
-| `total` | the value | `how`, `place`; over all rows, or over rows and columns |
+| `total` | the value | `how`, `place`; `over` all rows, or rows and columns: their loops |
 | `store` | the value | `place` |
 | `scatter` | the value, the index | `place` of index 0, `stride`, `extent`; adds |
 """
