@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import llvmlite.binding as llvm
 import torch
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 
 from sestina.fuser.capture.backend import Compiled, compilers, listening
-from sestina.fuser.compile.native import machine
+from sestina.fuser.compile.native import assembly
 from sestina.fuser.options import FuserOptions
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.trial import run_once, unchanged
@@ -141,7 +140,7 @@ def stages_of(
         segments=str(program.segments),
         schedule=each(lambda one: str(one.kernel)),
         llvm=each(lambda one: one.source),
-        assembly=each(lambda one: _assembly(one.source)),
+        assembly=each(lambda one: assembly(one.source)),
         program=program.source.strip(),
     )
 
@@ -190,36 +189,6 @@ _COMPILERS = {
 
 def _times(launched: Sequence[Rendered]) -> str:
     return f", for {len(launched)} tensors alike" if len(launched) > 1 else ""
-
-
-def _assembly(source: str) -> str:
-    """The instructions that a kernel's LLVM IR becomes."""
-    module, target = _optimized(source)
-    text: str = target.emit_assembly(module)
-    return text
-
-
-def _optimized(source: str) -> tuple[Any, Any]:
-    """A module after the passes of `sestina.fuser.compile.native`, and what it is compiled for.
-
-    That one gives object code only, for which LLVM in Python has no disassembler; a test compares
-    the two.
-    """
-    this = machine()
-    flags = llvm.get_host_cpu_features()
-    features = ",".join([flags.flatten(), "-prefer-256-bit"] if this.features else [])
-    target = llvm.Target.from_default_triple().create_target_machine(
-        cpu=this.cpu, features=features, opt=3, jit=True
-    )
-    module = llvm.parse_assembly(source, context=llvm.create_context())
-    module.triple, module.data_layout = target.triple, str(target.target_data)
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-    passes.run(module, llvm.create_pass_builder(target, tuning))
-    return module, target
 
 
 def _written(graph: fx.Graph) -> str:

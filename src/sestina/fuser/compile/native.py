@@ -29,6 +29,7 @@ from sestina.fuser.render.entry import RUNTIME
 
 __all__ = [
     "Machine",
+    "assembly",
     "code_key",
     "compiled",
     "compiled_table",
@@ -210,7 +211,19 @@ def code_key(source: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
+def assembly(source: str) -> str:
+    """The instructions that a module of LLVM IR becomes."""
+    with _lock:
+        text: str = _target_machine().emit_assembly(_optimized(source))
+    return text
+
+
 def _generated_code(source: str) -> bytes:
+    code: bytes = _target_machine().emit_object(_optimized(source))
+    return code
+
+
+def _optimized(source: str) -> Any:
     target = _target_machine()
     module = llvm.parse_assembly(source)
     module.triple, module.data_layout = target.triple, str(target.target_data)
@@ -222,8 +235,7 @@ def _generated_code(source: str) -> bytes:
     passes.add_simplify_cfg_pass()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     passes.run(module, llvm.create_pass_builder(target, tuning))
-    code: bytes = target.emit_object(module)
-    return code
+    return module
 
 
 _numbers = itertools.count()
