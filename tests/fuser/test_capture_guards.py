@@ -194,3 +194,12 @@ def test_places_beyond_two_to_the_31_are_told_apart():
     assert int(made.count_nonzero()) == x.numel() - len(places)
     del made
     release_memory()
+
+
+def test_compiling_asks_nothing_of_sizes_that_may_change():
+    compiled = torch.compile(
+        lambda x: (x * 2).softmax(-1).cumsum(0) + x.mean(), backend="sestina", dynamic=True
+    )
+    compiled(torch.ones(3, 5))
+    for shape in ((7, 9), (2, 130), (300, 2)):
+        assert captured_by(lambda shape=shape: compiled(torch.ones(shape))) == 0

@@ -1,7 +1,7 @@
 """The IR run node by node with PyTorch's operations: slow, obvious, the oracle of the kernels.
 
-Nothing is fused and nothing lies anywhere in particular; arithmetic is that of the nodes' dtypes,
-or float64 throughout where a test wants to know how far either is from the truth.
+Nothing is fused, and tensors lie as the nodes' layouts say; arithmetic is that of the nodes'
+dtypes, or float64 throughout where a test wants to know how far either is from the truth.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Run:
 
     def results(self) -> list[Any]:
         for node in self.graph.nodes:
-            self.values[node] = self._value(node)
+            self.values[node] = self._laid_out(node, self._value(node))
         for target, value in self.graph.effects:
             self.arguments[target.attributes["index"]].copy_(self.values[value])
         return [self._result(result) for result in self.graph.outputs]
@@ -54,11 +54,20 @@ class _Run:
     def _value(self, node: Node) -> Any:
         operands = [self.values[operand] for operand in node.inputs]
         if node.kind == "copy":
-            return self._copied(node, operands[0])
+            return operands[0].clone()
         if node.kind in OPERATIONS:
             made = OPERATIONS[node.kind].reference(*operands)
             return made.to(self._dtype(node.dtype))
         return _KINDS[node.kind](self, node, *operands)
+
+    def _laid_out(self, node: Node, value: Any) -> Any:
+        """A tensor that lies where a kernel would write it: some of ATen's operations see that."""
+        if node.layout is None or node.is_view or node.is_opaque:
+            return value
+        strides = self._shape(node.layout.strides)
+        if value.stride() == strides:
+            return value
+        return torch.empty_strided(value.shape, strides, dtype=value.dtype).copy_(value)
 
     def _dtype(self, dtype: torch.dtype) -> torch.dtype:
         return self.dtype if self.dtype is not None and dtype.is_floating_point else dtype
@@ -127,13 +136,6 @@ class _Run:
 
     def _scatter(self, node: Node, into: Tensor, index: Tensor, values: Tensor) -> Tensor:
         return into.scatter_add(node.attributes["dim"], index, values)
-
-    def _copied(self, node: Node, source: Tensor) -> Tensor:
-        layout = node.layout
-        if layout is None:
-            return source.clone()
-        strides = [self._size(stride) for stride in layout.strides]
-        return torch.empty_strided(source.shape, strides, dtype=source.dtype).copy_(source)
 
     def _scan(self, node: Node, source: Tensor) -> Tensor:
         scan = {"sum": torch.cumsum, "prod": torch.cumprod}[node.attributes["how"]]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from functorch.compile import aot_function
+from functorch.compile import aot_function, make_boxed_func
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
@@ -71,12 +71,7 @@ def _trains(compile_: Callable[[fx.GraphModule], Any], x: Tensor, w: Tensor) -> 
 
     def boxed(captured: fx.GraphModule, _: Any) -> Any:
         run = compile_(captured)
-
-        def called(args: list[Any]) -> Any:
-            return run(args)
-
-        called._boxed_call = True  # type: ignore[attr-defined]
-        return called
+        return make_boxed_func(lambda *args: run([*args]))
 
     x = x.clone().requires_grad_()
     fused = aot_function(

@@ -215,7 +215,7 @@ class _Walk:
             raise NotCaptured(f"a call of {target}")
         if target._schema.is_mutable:
             raise NotCaptured(f"{target} writes into its argument")
-        if any(0 in value.shape for value in _tensors_of(node)):
+        if any(0 in extents_of(value.shape) for value in _tensors_of(node)):
             return self._opaque(node, target)
         try:
             return self._lowered(node, target)
