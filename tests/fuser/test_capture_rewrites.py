@@ -74,6 +74,26 @@ def test_logarithms_of_softmax_keep_two_numbers_of_a_row():
     assert kept_bytes(lambda x: functional.cross_entropy(x, target)) <= 3 * 4 * 64
 
 
+@pytest.mark.parametrize("padding", [None, 3])
+def test_rows_are_added_into_the_gradient_that_a_table_has(padding):
+    table, places = torch.randn(40, 16), torch.randint(40, (5, 7))
+
+    def tied(table):
+        found = functional.embedding(places, table, padding_idx=padding).tanh()
+        again = functional.embedding(places[:2], table, padding_idx=padding)
+        return (found @ table.t()).softmax(-1).square().sum() + again.sin().sum()
+
+    found, gradients = [], []
+    with listening(found.append):
+        for function in (fuse(tied), tied):
+            leaf = table.clone().requires_grad_()
+            gradients.append(torch.autograd.grad(function(leaf), leaf)[0])
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+    tables = [node for node in found[1].graph.nodes if node.kind == "scatter"]
+    assert len(tables) == 2
+    assert not any(node.kind == "add" and node.shape == (40, 16) for node in found[1].graph.nodes)
+
+
 def test_separate_results_have_memory_of_their_own():
     def functions():
         yield lambda x: ((x + 1)[:2], (x + 1)[:2])

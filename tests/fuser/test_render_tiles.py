@@ -60,6 +60,7 @@ CASES = {
         numbers(128, 144),
     ),
     "of a mask": (lambda x: torch.where(x.t() > 0, 1.0, x.t()).contiguous(), numbers(128, 144)),
+    "below the diagonal": (lambda x: x.t().tril().contiguous(), numbers(128, 144)),
     "expanded": (lambda x: x.t().unsqueeze(0).expand(3, -1, -1).contiguous(), numbers(128, 144)),
 }
 
@@ -70,6 +71,14 @@ def test_transposes_in_kernels_give_what_aten_gives(name):
     assert_as_eager(function, x)
     (mine,), (theirs,) = program(function, x).run([x]), interpreted(function, x)
     assert torch.equal(mine, theirs)
+
+
+def test_many_tiles_do_not_fill_the_stack():
+    several = [numbers(128, 256) for _ in range(40)]
+    assert_as_eager(
+        lambda *several: sum(one.t() for one in several).contiguous(), *several, is_tiled=False
+    )
+    assert_as_eager(lambda *several: sum(one.t() for one in several).contiguous(), *several[:4])
 
 
 def test_small_ones_and_those_of_prime_sides_are_not_turned():

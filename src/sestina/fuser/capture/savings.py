@@ -46,7 +46,8 @@ def add_into_tables(graph: fx.Graph) -> None:
 
 
 def _is_of_rows(rows: fx.Node, other: fx.Node) -> bool:
-    if rows.target is not _ATEN.embedding_dense_backward.default or len(rows.users) > 1:
+    is_sole = len(rows.users) == 1 and rows is not other
+    if rows.target is not _ATEN.embedding_dense_backward.default or not is_sole:
         return False
     _, _, num_rows, _, is_scaled = rows.args
     mine, others = rows.meta["val"], other.meta["val"]

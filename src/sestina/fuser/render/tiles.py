@@ -93,10 +93,6 @@ class Tiles:
             store_vector(w, self._place(step, at), vector, None)
 
 
-"""
-"""
-
-
 def _transposed(w: Writer, vectors: Sequence[Value]) -> list[Value]:
     """Vectors of the first elements, the second ones, …: blocks swapped, from halves to pairs."""
     turned = list(vectors)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sestina.fuser.ir.extents import Extent, is_known
+from sestina.fuser.ir.extents import Extent, is_known, product
 from sestina.fuser.schedule.loops import Loops, steps_of
 from sestina.fuser.schedule.steps import Step
 from sestina.fuser.segment.axes import Axis, Domain
@@ -23,6 +23,8 @@ Tile = tuple[Axis, Axis]
 _MOST, _LEAST, _VECTOR = 64, 8, 16
 # Smaller tensors stay in the first cache whatever the order.
 _SMALL = 1 << 12
+# Of all tiles of a row, which lie on the stack.
+_MAX_BYTES = 1 << 18
 
 
 def tile_of(domain: Domain, roots: Sequence[Step], loops: Loops) -> Tile | None:
@@ -38,14 +40,17 @@ def tile_of(domain: Domain, roots: Sequence[Step], loops: Loops) -> Tile | None:
     if kinds & {"reduce", "total", "scan", "scatter", "uniform"} or not loops.vector.axes:
         return None
     rows, column = {loop.axes[-1] for loop in loops.rows}, loops.vector.axes[-1]
-    across = _across((step for step in steps if step.kind == "load"), rows, column)
+    loads = [step for step in steps if step.kind == "load"]
+    across = _across(loads, rows, column)
     if across is None:
         return None
     sides = [_side(axis.extent) for axis in (across, column)]
     if len(rows) == 1 and sides == [across.extent, column.extent]:
         # There are to be several tiles, as they are what threads share.
         sides[0] = _side(across.extent, below=across.extent)
-    if 0 in sides:
+    turned = [load for load in loads if load.place.stride(across) == 1]
+    area = product(-(-side // _VECTOR) * _VECTOR for side in sides)
+    if 0 in sides or area * sum(load.dtype.itemsize for load in turned) > _MAX_BYTES:
         return None
     inner = [domain.cut(axis, side) for axis, side in zip((across, column), sides, strict=True)]
     return inner[0], inner[1]
