@@ -168,7 +168,8 @@ def with_writing(function):
     def both(x, y):
         x.mul_(0.5)[:, 1:].add_(y[:, :-1])
         results = function(x, y)
-        x[0].copy_(results[0].reshape(-1)[: x.shape[1]])
+        # A result may share x's memory: what is copied is not to change while it is.
+        x[0].copy_(results[0].reshape(-1)[: x.shape[1]].clone())
         return (*results, x.clone())
 
     return both
