@@ -220,6 +220,17 @@ def test_sizes_that_change_are_compiled_once():
     assert counts["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.filterwarnings("ignore:ATen computes")
+def test_a_view_that_only_aten_can_make_is_made_of_what_kernels_leave_broadcast():
+    def function(x):
+        return (x.mean(-1, keepdim=True).expand(x.shape) / 3).reshape(2, -1) * 2
+
+    made = fuse(function, dynamic=True)
+    for rows in (6, 8):
+        y = torch.randn(rows, 3)
+        torch.testing.assert_close(made(y), function(y))
+
+
 def test_sizes_that_change_train_and_drop_alike():
     layer = nn.Sequential(nn.Linear(40, 64), nn.GELU(), nn.Dropout(0.25), nn.LayerNorm(64))
     made = fuse(layer, dynamic=True)

@@ -62,6 +62,8 @@ LEFT_TO_ATEN = frozenset(
 _BY_STRIDES = frozenset(
     {_ATEN.as_strided.default, _ATEN.as_strided_copy.default, _ATEN.as_strided_scatter.default}
 )
+# A kernel's result may lie otherwise than ATen's would, and then these need a copy.
+_BY_VIEWING = {_ATEN.view.default, _ATEN._unsafe_view.default}
 BROKEN = "its lowering failed"
 """How the reason begins where an operation is left to ATen by a mistake of this compiler."""
 
@@ -333,6 +335,7 @@ class _Walk:
             return argument
 
         args, kwargs = fx.map_arg((node.args, node.kwargs), slot)
+        target = _ATEN.reshape.default if target in _BY_VIEWING else target
         values = _value_of(node)
         first = values if isinstance(values, torch.Tensor) else None
         made = self.builder.make(
