@@ -42,6 +42,7 @@ Result = TypeVar("Result")
 
 _KEPT_CHARACTERS = 1 << 20
 _WATCHED = 256  # Ray looks at each one that it is to wait for
+_SECONDS_TO_DIE = 10.0  # a worker whose machine is lost is not waited for
 
 
 class RayEngine(Engine):
@@ -182,6 +183,12 @@ class _RayHandle(Handle[Result]):
         return self.outcome().log if self._has_ended() else self._read_log() or ""
 
     def cancel(self) -> bool:
+        is_cancelled = self.ask_to_end()
+        _await_the_end([self.task])
+        return is_cancelled
+
+    def ask_to_end(self) -> bool:
+        """Cancel it without waiting until it has ended."""
         with self._lock:
             if self._has_ended():
                 self.outcome()  # or it would count as cancelled below
@@ -325,9 +332,18 @@ def _as_they_end(tasks: Iterable[Any]) -> Iterable[Any]:
 
 
 def _cancel_all(handles: Iterable[_RayHandle[Any]]) -> None:
-    for handle in list(handles):
-        if _ray().is_initialized():  # at the end of the program it may be gone
-            handle.cancel()
+    if _ray().is_initialized():  # at the end of the program it may be gone
+        _await_the_end([handle.task for handle in list(handles) if handle.ask_to_end()])
+
+
+def _await_the_end(tasks: Iterable[Any]) -> None:
+    """Wait for cancelled tasks.
+
+    Ray gives a worker that it is about to kill the next task, which dies with it.
+    """
+    going_on = [task for task in tasks if task is not None]
+    if going_on:
+        _ray().wait(going_on, num_returns=len(going_on), timeout=_SECONDS_TO_DIE)
 
 
 def _lost(index: int, error: Exception) -> WorkerError:
