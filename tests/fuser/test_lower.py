@@ -251,3 +251,16 @@ def test_views_by_strides_see_what_lies_in_memory():
         return made.as_strided((6,), (1,), 2) * 2, made[1:].as_strided((2, 3), (3, 1), 1) + 1
 
     assert_as_eager(function, filled(4, 6), allow_aten=True)
+
+
+@pytest.mark.parametrize("make", [lambda x: x * 2, lambda x: x], ids=["result", "argument"])
+def test_what_is_copied_elsewhere_stays_where_it_was(make):
+    def function(x):
+        made, laid = make(x), torch.empty_strided((2, 34), (1, 2))
+        laid.copy_(made)
+        seen = laid.as_strided((34,), (2,), 0) + 1
+        # Seen at its own place again, and by strides.
+        again = made.unsqueeze(1).expand(2, 2, 34)[:, 0]
+        return seen, again, made.as_strided((34,), (1,), 0) + 1, laid * 3
+
+    assert_as_eager(function, filled(2, 34), allow_aten=True)

@@ -118,6 +118,8 @@ class _Walk:
         # Where arguments begin in their memory, and which memory that is.
         self.starts: dict[Node, Extent] = {}
         self.given_storages: dict[Node, int] = {}
+        # Nodes that others count on to lie where they do.
+        self.settled: set[Node] = set()
         self.reasons: dict[str, str] = {}
 
     def visit(self, node: fx.Node) -> None:
@@ -256,8 +258,24 @@ class _Walk:
             self._rounded(result, value) for result, value in zip(results, tensors, strict=True)
         ]
         for result, value in zip(results, tensors, strict=True):
-            _check(target, result, value)
+            self._check(target, result, value)
         return results[0] if isinstance(made, Node) else results
+
+    def _check(self, target: object, result: Node | None, value: torch.Tensor | None) -> None:
+        """Compares a lowering with PyTorch's own inference, and notes where the result lies.
+
+        What was a result before stays where it was then; copied to elsewhere it is the same node.
+        """
+        if result is None or value is None:
+            return
+        expected = extents_of(value.shape), value.dtype
+        if (result.shape, result.dtype) != expected:
+            raise NotLowered(f"{target} gave {result.shape} {result.dtype}, expected {expected}")
+        is_placed = result.is_view or result.is_opaque or result.kind in {"copy", "scatter"}
+        if not is_placed and result not in self.settled:
+            layout = _layout_of(value)
+            result.layout = layout if layout.is_dense else Layout.contiguous(result.shape)
+            self.settled.add(result)
 
     def _rounded(self, result: Node | None, value: torch.Tensor | None) -> Node | None:
         """Statistics come out in half precision where their tensor is."""
@@ -361,6 +379,7 @@ class _Walk:
         offset = extent_of(value.storage_offset())
         start = self.starts.get(base_of(node), 0)
         if layout is not None and (layout.strides, layout.offset + start) == (strides, offset):
+            self.settled.add(base_of(node))
             return node
         wanted = Layout(node.shape, strides)
         if offset != 0 or not wanted.is_dense:
@@ -400,15 +419,3 @@ def _storage_of(value: torch.Tensor) -> int:
     """Which memory stands behind a tensor of the captured graph."""
     number: int = value.untyped_storage()._cdata
     return number
-
-
-def _check(target: object, result: Node | None, value: torch.Tensor | None) -> None:
-    """Compares a lowering with PyTorch's own inference, and notes where the result lies."""
-    if result is None or value is None:
-        return
-    expected = extents_of(value.shape), value.dtype
-    if (result.shape, result.dtype) != expected:
-        raise NotLowered(f"{target} gave {result.shape} {result.dtype}, expected {expected}")
-    if not (result.is_view or result.is_opaque or result.kind in {"copy", "scatter"}):
-        layout = _layout_of(value)
-        result.layout = layout if layout.is_dense else Layout.contiguous(result.shape)
