@@ -71,3 +71,12 @@ def test_a_module_may_change_its_mode_dtype_and_batch():
     made.double()
     torch.testing.assert_close(made(x.double()), model(x.double()))
     assert list(made.state_dict()) == [f"orig_module.{name}" for name in model.state_dict()]
+
+
+def test_results_that_are_no_tensors_are_what_they_were():
+    def function(x):
+        return x * 2, 3, None, x.shape[0], 0.5, True
+
+    result, *others = memory_efficient_fusion(function)(x)
+    assert torch.equal(result, x * 2)
+    assert others == [3, None, 6, 0.5, True]

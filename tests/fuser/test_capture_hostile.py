@@ -285,6 +285,26 @@ def test_a_lowering_that_fails_costs_its_operation_the_kernel(monkeypatch):
     torch.testing.assert_close(made, x.sin() * 2)
 
 
+def test_what_is_asserted_leaves_the_rest_its_kernels():
+    def function(index, x):
+        return (functional.one_hot(index, 4) * x).sum(1).exp()
+
+    made = fuse(function, strict=True)
+    index, x = torch.tensor([0, 2, 1]), filled(3, 4)
+    torch.testing.assert_close(made(index, x), function(index, x))
+    with pytest.raises(RuntimeError, match="smaller than num_classes"):
+        made(torch.tensor([0, 9, 1]), x)
+
+
+def test_an_argument_of_another_kind_leaves_the_rest_its_kernels():
+    shape = torch.empty(5, 3, device="meta")
+    made = fuse(lambda m, x: x * m.shape[1] + 1, strict=True)(shape, x)
+    torch.testing.assert_close(made, x * 3 + 1)
+    with pytest.warns(FallbackWarning, match="torch.sparse_coo"):
+        made = memory_efficient_fusion(SUMS)(SPARSE.to_sparse(), filled(12, 5))
+    torch.testing.assert_close(made, SUMS(SPARSE.to_sparse(), filled(12, 5)))
+
+
 def test_a_graph_without_kernels_runs_all_the_same(monkeypatch):
     def broken(graph):
         raise KeyError(len(graph.nodes))

@@ -63,7 +63,7 @@ def test_the_normal_distribution_is_as_exact_as_the_table_says(is_plain, backwar
 
     (mine,) = run(function, x)
     error = (mine.double() - function(x.double())).abs().nan_to_num()
-    assert error.max() <= 1.4e-7, x[error.argmax()]
+    assert error.max() <= 2e-7, x[error.argmax()]
 
 
 @pytest.mark.parametrize("is_plain", [False, True], ids=["machine", "plain"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import sympy
 import torch
 from torch import Tensor
 
@@ -46,10 +47,10 @@ class _Run:
             self.arguments[target.attributes["index"]].copy_(self.values[value])
         return [self._result(result) for result in self.graph.outputs]
 
-    def _result(self, result: Node | Extent | None) -> Any:
+    def _result(self, result: Any) -> Any:
         if isinstance(result, Node):
             return self.values[result]
-        return None if result is None else self._size(result)
+        return self._size(result) if isinstance(result, sympy.Expr) else result
 
     def _value(self, node: Node) -> Any:
         operands = [self.values[operand] for operand in node.inputs]

@@ -137,22 +137,24 @@ class Graph:
 
     Attributes:
         inputs: one node an argument; None where the argument is a number.
-        outputs: the results: tensors, sizes that the backward pass is to have, or None.
+        outputs: the results: tensors, sizes that the backward pass is to have, or constants.
         layouts: that the tensors among the outputs are to have.
         effects: pairs of an input and the tensor that is written into it at the end.
+        checks: calls of ATen that give nothing, and fail where something does not hold.
         symbols: for each symbol of a dynamic graph, the argument that holds its value.
     """
 
     inputs: list[Node | None]
-    outputs: list[Node | Extent | None]
+    outputs: list[Any]
     layouts: list[Layout | None]
     effects: list[tuple[Node, Node]] = field(default_factory=list)
+    checks: list[Node] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
 
     @property
     def nodes(self) -> list[Node]:
-        """Every node that an output or an effect needs, operands first."""
-        return topological([*self.results, *(value for _, value in self.effects)])
+        """Every node that an output, an effect or a check needs, operands first."""
+        return topological([*self.checks, *self.results, *(value for _, value in self.effects)])
 
     @property
     def results(self) -> list[Node]:

@@ -248,12 +248,13 @@ class _Assembly:
             f"as_strided({name}, {self.shape(layout.shape)}, {self.shape(layout.strides)}{offset})"
         )
 
-    def _outputs(self) -> Iterable[tuple[Node | Extent | None, Layout | None]]:
+    def _outputs(self) -> Iterable[tuple[Any, Layout | None]]:
         return zip(self.graph.outputs, self.graph.layouts, strict=True)
 
-    def _result(self, node: Node | Extent | None, wanted: Layout | None) -> str:
-        if not isinstance(node, Node) or wanted is None:
-            return "None" if node is None else self.size(node)
+    def _result(self, node: Any, wanted: Layout | None) -> str:
+        if not isinstance(node, Node):
+            return self._written(node)
+        assert wanted is not None, "a tensor among the results is to lie somewhere"
         layout = layout_of(node)
         if layout is None:
             return f"laid_out({self.tensor(node)}, {self.shape(wanted.strides)})"
@@ -296,8 +297,8 @@ class _Assembly:
     def _call(self, node: Node) -> None:
         """An ATen call as it was captured."""
         target, options = node.attributes["target"], node.attributes["kwargs"]
-        arguments = [self._written(node, argument) for argument in node.attributes["args"]]
-        arguments += [f"{key}={self._written(node, value)}" for key, value in options.items()]
+        arguments = [self._written(argument, node.inputs) for argument in node.attributes["args"]]
+        arguments += [f"{key}={self._written(value, node.inputs)}" for key, value in options.items()]
         self.line(f"# {target}")
         if target in ROUTED and not options:
             target = ROUTED[target]
@@ -311,12 +312,12 @@ class _Assembly:
             self.line(f"{item.name} = {node.name}[{item.attributes['index']}]")
             self._check_layout(item)
 
-    def _written(self, node: Node, argument: Any) -> str:
-        """An argument of an ATen call as an expression."""
+    def _written(self, argument: Any, inputs: Sequence[Node] = ()) -> str:
+        """An argument of an ATen call, or a result that is no tensor, as an expression."""
         if isinstance(argument, Slot):
-            return self.tensor(node.inputs[argument.index])
+            return self.tensor(inputs[argument.index])
         if isinstance(argument, (list, tuple)):
-            return "[" + "".join(f"{self._written(node, item)}, " for item in argument) + "]"
+            return "[" + "".join(f"{self._written(item, inputs)}, " for item in argument) + "]"
         if isinstance(argument, sympy.Expr):
             return self.size(argument)
         if argument is None or isinstance(argument, (bool, int)):

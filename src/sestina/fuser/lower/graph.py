@@ -84,12 +84,12 @@ def lower(captured: fx.GraphModule) -> Lowered:
     """The IR of a graph of functional ATen calls, with shapes in `meta["val"]`.
 
     Raises:
-        NotCaptured: for tensors that are not dense ones of the CPU, and calls that write.
+        NotCaptured: for results that are not dense tensors of the CPU, and calls that write.
     """
     walk = _Walk(captured)
     for node in captured.graph.nodes:
         walk.visit(node)
-    graph = Graph(walk.inputs, *walk.outputs(), effects=walk.effects, symbols=walk.symbols)
+    graph = Graph(walk.inputs, *walk.outputs(), walk.effects, walk.checks, walk.symbols)
     _check_symbols(graph)
     return Lowered(graph, walk.reasons)
 
@@ -114,6 +114,7 @@ class _Walk:
         self.inputs: list[Node | None] = []
         self.results: Sequence[fx.Node | None] = ()
         self.effects: list[tuple[Node, Node]] = []
+        self.checks: list[Node] = []
         self.symbols: dict[str, int] = {}
         # Where arguments begin in their memory, and which memory that is.
         self.starts: dict[Node, Extent] = {}
@@ -137,20 +138,22 @@ class _Walk:
             target, value = (self.values[argument] for argument in node.args[:2])  # type: ignore[index]
             self._write(target, value)
             self.values[node] = value
+        elif _gives_nothing(node):
+            self.checks.append(self._opaque(node, node.target))  # type: ignore[arg-type]
         elif not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
             self.values[node] = self._number(node)
         else:
             self.values[node] = self._called(node)
 
-    def outputs(self) -> tuple[list[Node | Extent | None], list[Layout | None]]:
+    def outputs(self) -> tuple[list[Any], list[Layout | None]]:
         """The results, each a tensor of its own where the captured graph had it so."""
-        nodes: list[Node | Extent | None] = []
+        nodes: list[Any] = []
         layouts: list[Layout | None] = []
         # The memory that PyTorch sees behind what lies in one here.
         behind = dict(self.given_storages)
         for result in self.results:
             if not isinstance(result, fx.Node):
-                nodes.append(None)
+                nodes.append(result)  # a constant
                 layouts.append(None)
                 continue
             node = self.values[result]
@@ -198,9 +201,9 @@ class _Walk:
         return number
 
     def _given(self, kind: str, value: torch.Tensor, **attributes: Any) -> Node:
-        if value.layout is not torch.strided or value.device.type != "cpu":
-            raise NotCaptured(f"a tensor of layout {value.layout} on {value.device}")
         node = self.builder.make(kind, (), extents_of(value.shape), value.dtype, **attributes)
+        if not _is_dense(value):
+            return node  # which only ATen reads
         # The offset is part of the pointer that the tensor has when it is called.
         node.layout = Layout(node.shape, extents_of(value.stride()))
         self.starts[node] = extent_of(value.storage_offset())
@@ -208,8 +211,8 @@ class _Walk:
         return node
 
     def _write(self, target: Any, value: Any) -> None:
-        if not isinstance(target, Node) or target.kind != "input":
-            raise NotCaptured("a copy into a tensor that is no argument")
+        if not isinstance(target, Node) or target.kind != "input" or target.layout is None:
+            raise NotCaptured("a copy into a tensor that is no argument of a layout known to it")
         written = self.builder.convert(value, target.dtype)
         self.effects.append((target, self.builder.expand(written, target.shape)))
 
@@ -236,8 +239,8 @@ class _Walk:
         tensors = [values] if isinstance(values, torch.Tensor) else list(values)
         operands = [_value_of(operand) for operand in node.all_input_nodes]
         for value in (v for v in (*tensors, *operands) if isinstance(v, torch.Tensor)):
-            if value.dtype not in STORED or value.device.type != "cpu" or value.is_sparse:
-                raise NotLowered(f"a tensor of {value.dtype} on {value.device}")
+            if value.dtype not in STORED or not _is_dense(value):
+                raise NotLowered(f"a tensor of {value.dtype}, {value.layout} on {value.device}")
         made: Any
         if target in ELEMENTWISE:
             made = self._elementwise(node, ELEMENTWISE[target])
@@ -368,6 +371,8 @@ class _Walk:
         if first is not None:
             made.layout = _layout_of(first)
             return made
+        if values is None:
+            return made
         return [
             self._item(made, index, value) if isinstance(value, torch.Tensor) else None
             for index, value in enumerate(values)
@@ -398,8 +403,20 @@ def _value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
+def _gives_nothing(node: fx.Node) -> bool:
+    """Whether it is called to fail where something does not hold."""
+    is_operation = isinstance(node.target, torch._ops.OpOverload)
+    return is_operation and not node.target._schema.returns  # type: ignore[union-attr]
+
+
+def _is_dense(value: torch.Tensor) -> bool:
+    return value.layout is torch.strided and value.device.type == "cpu"
+
+
 def _layout_of(value: torch.Tensor) -> Layout:
     """Of a tensor that is to be made: the offset is 0, as it has storage of its own."""
+    if not _is_dense(value):
+        raise NotCaptured(f"it gives a tensor of layout {value.layout} on {value.device}")
     return Layout(extents_of(value.shape), extents_of(value.stride()))
 
 

@@ -14,7 +14,7 @@ of the true value, the largest seen over all of float32's magnitudes.
 | erf with AVX-512 | x·p(t), one of 16 polynomials by a permutation of registers | 2.3 |
 
 Of the normal distribution's probability Φ and density φ the error is absolute, as that of
-½(1 + erf) is below 0: 1.4e-7. With AVX-512 they are ½ + x·p(t) and p(t), likewise of 16 polynomials,
+½(1 + erf) is below 0: 2e-7. With AVX-512 they are ½ + x·p(t) and p(t), likewise of 16 polynomials,
 and the same t serves both.
 """
 
