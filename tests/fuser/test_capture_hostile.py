@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sestina.fuser import FallbackWarning, fuse
+from sestina.fuser import FallbackWarning, fuse, memory_efficient_fusion
 from sestina.fuser.capture import backend as capturing
 from sestina.fuser.capture import fallbacks
 from sestina.fuser.lower import pointwise
@@ -300,9 +300,43 @@ def test_an_argument_of_another_kind_leaves_the_rest_its_kernels():
     shape = torch.empty(5, 3, device="meta")
     made = fuse(lambda m, x: x * m.shape[1] + 1, strict=True)(shape, x)
     torch.testing.assert_close(made, x * 3 + 1)
-    with pytest.warns(FallbackWarning, match="torch.sparse_coo"):
-        made = memory_efficient_fusion(SUMS)(SPARSE.to_sparse(), filled(12, 5))
-    torch.testing.assert_close(made, SUMS(SPARSE.to_sparse(), filled(12, 5)))
+
+    def product(sparse, x):
+        return (torch.sparse.mm(sparse, x) * 2).exp().sum(0)
+
+    with pytest.warns(FallbackWarning, match=r"computes aten.*torch\.sparse_coo"):
+        made = memory_efficient_fusion(product)(SPARSE.to_sparse(), filled(12, 5))
+    torch.testing.assert_close(made, product(SPARSE.to_sparse(), filled(12, 5)))
+
+
+REPEATED = {
+    "ones": torch.ones_like,
+    "a mean": lambda x: x.mean(-1, keepdim=True).expand_as(x) * 1.0,
+    "a column": lambda x: x[..., :1].expand(x.shape) * 2,
+}
+
+
+@pytest.mark.parametrize("is_dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize("name", REPEATED)
+def test_what_others_compute_has_its_operands_lying_as_it_was_told(name, is_dynamic):
+    seen = []
+
+    @torch.library.custom_op("test_capture_hostile::strides_of", mutates_args=())
+    def strides_of(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.stride())
+        return x.clone()
+
+    strides_of.register_fake(torch.empty_like)
+
+    def function(x):
+        repeated = REPEATED[name](x)
+        return functional.scaled_dot_product_attention(x, x, repeated), strides_of(repeated)
+
+    x = filled(2, 4, 16, 32)
+    made = torch.compile(function, backend="sestina", dynamic=is_dynamic)
+    for mine, theirs in zip(made(x), function(x), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert set(seen[:1]) == {x.stride()}
 
 
 def test_a_graph_without_kernels_runs_all_the_same(monkeypatch):

@@ -298,7 +298,9 @@ class _Assembly:
         """An ATen call as it was captured."""
         target, options = node.attributes["target"], node.attributes["kwargs"]
         arguments = [self._written(argument, node.inputs) for argument in node.attributes["args"]]
-        arguments += [f"{key}={self._written(value, node.inputs)}" for key, value in options.items()]
+        arguments += [
+            f"{key}={self._written(value, node.inputs)}" for key, value in options.items()
+        ]
         self.line(f"# {target}")
         if target in ROUTED and not options:
             target = ROUTED[target]

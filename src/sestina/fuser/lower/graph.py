@@ -348,8 +348,8 @@ class _Walk:
         def slot(argument: Any) -> Any:
             if isinstance(argument, fx.Node):
                 value, argument = _value_of(argument), self.values[argument]
-                if target in _BY_STRIDES and not inputs and isinstance(argument, Node):
-                    argument = self._lying(argument, value)
+                if isinstance(argument, Node) and _is_dense(value):
+                    argument = self._lying(argument, value, target in _BY_STRIDES and not inputs)
             if isinstance(argument, Node):
                 inputs.append(argument)
                 return Slot(len(inputs) - 1)
@@ -378,17 +378,22 @@ class _Walk:
             for index, value in enumerate(values)
         ]
 
-    def _lying(self, node: Node, value: torch.Tensor) -> Node:
-        """A tensor that lies in its memory where PyTorch has it."""
-        layout, strides = layout_of(node), extents_of(value.stride())
-        offset = extent_of(value.storage_offset())
-        start = self.starts.get(base_of(node), 0)
-        if layout is not None and (layout.strides, layout.offset + start) == (strides, offset):
+    def _lying(self, node: Node, value: torch.Tensor, is_strided: bool) -> Node:
+        """A tensor that lies as PyTorch has it: what ATen or others compute may count on that.
+
+        What is asked for by strides has to begin where PyTorch has it begin, too.
+        """
+        strides, offset = extents_of(value.stride()), extent_of(value.storage_offset())
+        layout = layout_of(node) or Layout.contiguous(node.shape)
+        start = layout.offset + self.starts.get(base_of(node), 0)
+        if _lie_alike(layout.strides, strides, node.shape) and not (is_strided and start != offset):
             self.settled.add(base_of(node))
             return node
         wanted = Layout(node.shape, strides)
-        if offset != 0 or not wanted.is_dense:
+        if is_strided and (offset != 0 or not wanted.is_dense):
             raise NotCaptured(f"a view by strides of {node}, which lies elsewhere")
+        if not wanted.is_dense:
+            return node
         made = self.builder.make("copy", (node,), node.shape, node.dtype, layout=wanted)
         made.layout = wanted
         return made
@@ -418,6 +423,14 @@ def _layout_of(value: torch.Tensor) -> Layout:
     if not _is_dense(value):
         raise NotCaptured(f"it gives a tensor of layout {value.layout} on {value.device}")
     return Layout(extents_of(value.shape), extents_of(value.stride()))
+
+
+def _lie_alike(
+    strides: Sequence[Extent], others: Sequence[Extent], shape: Sequence[Extent]
+) -> bool:
+    """Whether strides are the same where there is more than one element."""
+    triples = zip(strides, others, shape, strict=True)
+    return all(extent == 1 or one == other for one, other, extent in triples)
 
 
 def _lies_so(node: Node, layout: Layout) -> bool:

@@ -253,8 +253,8 @@ def _erf_quotient(x: float) -> float:
 
 
 def _probability_quotient(x: float) -> float:
-    # Far out rounding leaves more than there is; so a little is added, and more and more of it, with
-    # which the probability, being bounded, ends at 0 and 1 exactly.
+    # Far out rounding leaves more than there is. So a little is added, and more and more of it: the
+    # probability, being bounded, ends at 0 and 1 exactly.
     return (math.erf(x * math.sqrt(0.5)) / 2 + max(0.0, x - _ROUNDED_AWAY) * 2.0**-23) / x
 
 
