@@ -89,3 +89,30 @@ def test_autocast_inside_a_function_ends_where_it_ends():
     for mine, theirs in zip(fuse(function)(x), function(x), strict=True):
         assert mine.dtype is theirs.dtype
         torch.testing.assert_close(mine, theirs, rtol=1e-2, atol=1e-2)
+
+
+NORMALISATIONS = {
+    "of groups": lambda: nn.GroupNorm(2, 6),
+    "of a batch": lambda: nn.BatchNorm1d(6),
+    "of a batch, not kept": lambda: nn.BatchNorm1d(6, track_running_stats=False),
+    "of instances": lambda: nn.InstanceNorm1d(6, affine=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_statistics_are_not_rounded_to_the_precision_of_their_tensor(name, dtype):
+    model = NORMALISATIONS[name]()
+    torch.manual_seed(0)
+    given, gradient = (torch.randn(8, 6, 16) * 2 + 100).to(dtype), torch.randn(8, 6, 16).to(dtype)
+
+    def gradient_of_weight(call, model, kind):
+        model.zero_grad()
+        call(given.to(kind).requires_grad_()).backward(gradient.to(kind))
+        return model.weight.grad.double()
+
+    exact = copy.deepcopy(model).double()
+    true = gradient_of_weight(exact, exact, torch.float64)
+    mine = gradient_of_weight(fuse(model), model, dtype)
+    assert (mine - true).abs().max() <= 2e-5 * true.abs().max()

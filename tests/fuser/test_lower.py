@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from sestina.fuser import fuse
 from tests.fuser.captured import assert_as_eager, lowered, run
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -235,6 +236,36 @@ def test_complex_numbers_and_quantised_tensors_stay_with_aten():
 def test_a_conversion_there_and_back_is_left_out():
     graph = lowered(lambda x: x.exp() * 2, filled(5, dtype=torch.bfloat16)).graph
     assert [node.kind for node in graph.nodes].count("convert") == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_asked_to_be_rounded_is_rounded(dtype):
+    def function(x):
+        narrow = x.to(dtype)
+        return narrow, narrow.float(), narrow >= 256, x - narrow.float()
+
+    x = torch.tensor([255.7, 1.0001, 1e6, -3e-9])
+    for mine, theirs in zip(fuse(function)(x), function(x), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+EDGES = "relu relu6 hardtanh leaky_relu elu celu selu hardswish hardsigmoid softshrink hardshrink"
+EDGES += " softplus softsign tanhshrink silu gelu"
+
+
+@pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
+@pytest.mark.parametrize("name", EDGES.split())
+def test_gradients_at_edges_are_atens(name):
+    function = getattr(functional, name)
+    # A multiple of the vectors' width, so that ATen has one answer for a number.
+    x = torch.tensor([-20, -6, -3, -1, -0.5, 0.0, 0.5, 1, 3, 6, 20]).repeat_interleave(64)
+    for mine, theirs in zip(*(gradient(f, x) for f in (fuse(function), function)), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def gradient(function, x):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(function(x).sum(), x)
 
 
 def test_what_is_repeated_may_be_seen_in_a_shape_that_no_loops_share():

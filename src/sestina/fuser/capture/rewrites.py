@@ -23,12 +23,14 @@ from sestina.fuser.capture.savings import (
     compare_for_thresholds,
     see_through_detached,
 )
+from sestina.fuser.capture.statistics import widen_statistics
 from sestina.fuser.options import FuserOptions
 
 __all__ = ["INFERENCE", "TRAINING", "partition", "rewrite"]
 
 Rewrite = Callable[[fx.Graph], object]
 TRAINING: Mapping[str, Rewrite] = {
+    "statistics in the precision that ATen has": widen_statistics,
     "scores rather than logarithms of softmax": split_log_softmax,
     "random numbers by position": make_regenerable,
     "tensors rather than what shares their memory": see_through_detached,

@@ -282,16 +282,20 @@ class Builder:
             made.layout = _inherited(made)
         return made
 
-    def convert(self, node: Node, dtype: torch.dtype) -> Node:
-        """The tensor in another dtype; to a narrower one and back again is left out."""
+    def convert(self, node: Node, dtype: torch.dtype, *, is_asked: bool = False) -> Node:
+        """The tensor in another dtype; to a narrower one and back again is left out.
+
+        What the function itself asks to be rounded is rounded, with `is_asked`.
+        """
         if node.dtype is dtype:
             return node
-        if node.kind == "convert" and _widens(node.dtype, dtype):
+        if node.kind == "convert" and not node.attributes and _widens(node.dtype, dtype):
             # The value before it was rounded: what half precision costs is left out in kernels.
             (source,) = node.inputs
             if source.dtype is dtype:
                 return source
-        made = self.make("convert", (node,), node.shape, dtype)
+        asked = {"is_asked": True} if is_asked and _widens(dtype, node.dtype) else {}
+        made = self.make("convert", (node,), node.shape, dtype, **asked)
         if made.layout is None:
             made.layout = _inherited(made)
         return made

@@ -9,9 +9,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import linecache
-import math
-import struct
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,16 +22,15 @@ from sestina.fuser.compile.native import (
     compiled,
     compiled_table,
     machine,
-    num_threads,
 )
 from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
 from sestina.fuser.launch.division import divide
+from sestina.fuser.launch.names import NAMES
 from sestina.fuser.launch.order import launches
 from sestina.fuser.launch.placing import in_place, reused
-from sestina.fuser.memory import empty, taken
 from sestina.fuser.render.kernel import Rendered, render
 from sestina.fuser.render.totals import partial_dtype
 from sestina.fuser.schedule.kernel import Kernel, schedule
@@ -152,19 +148,7 @@ class _Assembly:
             for group, kernel in kernels.items()
         }
         self.launches = launches(segments.groups, self._alike())
-        self.names: dict[str, Any] = {
-            "torch": torch,
-            "as_strided": torch.as_strided,
-            "empty": empty,
-            "taken": taken,
-            "getrefcount": sys.getrefcount,
-            "num_threads": num_threads,
-            "divide": divide,
-            "refuse_index": _refuse_index,
-            "laid_out": _laid_out,
-            "bits_of": _bits_of,
-            "math": math,
-        }
+        self.names = dict(NAMES)
         # The results of calls with several.
         self.items = [node for node in graph.nodes if node.kind == "item"]
         self.last_use = self._last_uses()
@@ -329,10 +313,9 @@ class _Assembly:
     def _check_layout(self, node: Node) -> None:
         """What ATen made may lie otherwise than it said when the graph was captured."""
         assert node.layout is not None
-        strides = self.shape(node.layout.strides)
-        self.line(
-            f"if {node.name}.stride() != {strides}: {node.name} = laid_out({node.name}, {strides})"
-        )
+        name, strides = node.name, self.shape(node.layout.strides)
+        is_other = f"{name}.stride() != {strides} or {name}.dtype is not {node.dtype}"
+        self.line(f"if {is_other}: {name} = laid_out({name}, {strides}, {node.dtype})")
 
     def _items_of(self, node: Node) -> list[Node]:
         return [item for item in self.items if item.inputs[0] is node]
@@ -482,21 +465,3 @@ def _executed(source: str, names: dict[str, Any]) -> Callable[[list[Any]], list[
     exec(compile(source, filename, "exec"), space)  # noqa: S102 - this file has written it
     run: Callable[[list[Any]], list[Any]] = space["run"]
     return run
-
-
-def _refuse_index() -> None:
-    # What ATen raises where an index is out of range.
-    message = "index out of range in self"
-    raise IndexError(message)
-
-
-def _bits_of(value: float) -> int:
-    """A float64 as an int64."""
-    (bits,) = struct.unpack("q", struct.pack("d", value))
-    return int(bits)
-
-
-def _laid_out(tensor: torch.Tensor, strides: Sequence[int]) -> torch.Tensor:
-    """A copy with these strides."""
-    made = torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype)
-    return made.copy_(tensor)

@@ -59,11 +59,12 @@ class Expression:
         nodes = [self.node, *(operand.node for operand in operands)]
         return Expression(self.builder, self.builder.apply(name, *nodes))
 
-    def convert(self, dtype: torch.dtype) -> Expression:
+    def convert(self, dtype: torch.dtype, *, is_asked: bool = False) -> Expression:
         """In another dtype; what is not 0 is true."""
         if dtype is torch.bool and self.dtype is not torch.bool:
             return self.convert(compute_dtype(self.dtype)) != 0
-        return Expression(self.builder, self.builder.convert(self.node, dtype))
+        made = self.builder.convert(self.node, dtype, is_asked=is_asked)
+        return Expression(self.builder, made)
 
     def where(self, chosen: Expression | Number, other: Expression | Number) -> Expression:
         """One value where this is true and another where it's not."""

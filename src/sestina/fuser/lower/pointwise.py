@@ -316,8 +316,8 @@ def _hardsigmoid_backward(g: Expression, x: Expression) -> Expression:
 
 @elementwise(_ATEN.hardswish_backward.default)
 def _hardswish_backward(g: Expression, x: Expression) -> Expression:
-    middle = (x <= 3).where(g * (x / 3 + 0.5), g)
-    return (x < -3).where(0, middle)
+    middle = (x < 3).where(g * (x / 3 + 0.5), g)
+    return (x <= -3).where(0, middle)
 
 
 @elementwise(_ATEN.exp2.default)

@@ -166,7 +166,7 @@ def _clone(_b: Builder, node: Node, *, memory_format: Any = None) -> Node:
 
 @lowering(_ATEN.copy.default)
 def _copy(b: Builder, node: Node, source: Node, _non_blocking: bool = False) -> Node:
-    return b.expand(b.convert(source, node.dtype), node.shape)
+    return b.expand(b.convert(source, node.dtype, is_asked=True), node.shape)
 
 
 @lowering(_ATEN.fill.Tensor)
@@ -188,12 +188,12 @@ def _to_copy(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **othe
         raise NotLowered(f"a copy to {others}")
     if dtype is None or dtype is node.dtype:
         return node
-    return Expression(b, node).convert(dtype).node
+    return Expression(b, node).convert(dtype, is_asked=True).node
 
 
 @lowering(torch.ops.prims.convert_element_type.default)
 def _convert_element_type(b: Builder, node: Node, dtype: torch.dtype) -> Node:
-    return Expression(b, node).convert(dtype).node
+    return Expression(b, node).convert(dtype, is_asked=True).node
 
 
 @lowering(_ATEN.full.default)

@@ -152,7 +152,7 @@ def _log1p(w: Writer, x: Value) -> Value:
     one = _number(w, x, 1.0)
     whole = w.binary("fadd", x, one)
     difference = w.binary("fsub", whole, one)
-    exact = w.binary("fdiv", w.binary("fmul", _log(w, whole), x), difference)
+    exact = w.binary("fmul", _log(w, whole), w.binary("fdiv", x, difference))
     result = w.select(w.compare("eq", difference, _number(w, x, 0.0)), x, exact)
     is_infinite = w.compare("eq", whole, _number(w, x, math.inf))
     result = w.select(is_infinite, x, result)
