@@ -48,6 +48,87 @@ def test_a_first_operand_that_onednn_would_turn_is_atens(monkeypatch):
     assert not gemm.is_routed(b.t(), b)
 
 
+BIASES = {
+    "a column of a matrix": lambda: torch.randn(256, 2)[:, 0],
+    "every second number": lambda: torch.randn(512)[::2],
+    "a number repeated": lambda: torch.randn(1).expand(256),
+    "a number of a row, repeated": lambda: torch.randn(3, 256)[0, :1].expand(256),
+    "one number": lambda: torch.randn(1),
+    "no dimension": lambda: torch.randn(()),
+    "a part of a row": lambda: torch.randn(300)[17:273],
+    "negative by its view": lambda: torch._neg_view(torch.randn(256)),
+    "a row of a matrix": lambda: torch.randn(1, 256),
+    "a column": lambda: torch.randn(256, 1),
+    "one number of a matrix": lambda: torch.randn(1, 1),
+    "a matrix": lambda: torch.randn(256, 256),
+}
+
+
+@pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
+def test_a_bias_may_lie_in_any_way_and_be_of_any_length_that_atens_may(bias, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    bias, a, b = bias(), torch.randn(256, 256), torch.randn(256, 256)
+    true = torch.addmm(bias.double(), a.double(), b.double())
+    for made, expected in (
+        (gemm.addmm(bias, a, b), true),
+        (gemm.activated(bias, a, b, "tanh", "none"), true.tanh()),
+    ):
+        # 1e-6 is what the compiler promises of a product, relative to the norm.
+        assert (made - expected).norm() <= 1e-6 * true.norm()
+        assert made.stride() == (256, 1)
+
+
+@pytest.mark.parametrize("epilogue", [lambda x: x, torch.tanh], ids=["product", "tanh"])
+def test_a_bias_that_is_no_vector_in_memory_is_added_in_compiled_functions(epilogue, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    torch._dynamo.reset()
+
+    def function(x, weight, table):
+        return (
+            epilogue(functional.linear(x, weight, torch.ones(256))),
+            epilogue(functional.linear(x, weight, table[0, :1].expand(256))),
+            epilogue(torch.addmm(table[:, 0], x, weight)),
+            epilogue(torch.addmm(table[0, :1], x, weight)),
+        )
+
+    given = torch.randn(256, 256), torch.randn(256, 256), torch.randn(256, 2)
+    compiled = torch.compile(function, backend="sestina", options={"strict": True})
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(*given), function(*given), rtol=1e-5, atol=1e-4)
+
+
+SIZES = [(0, 9, 9), (9, 0, 9), (9, 9, 0), (1, 9, 9), (9, 1, 9), (9, 9, 1), (1, 1, 1), (17, 33, 65)]
+
+
+@pytest.mark.parametrize(("num", "inner", "columns"), SIZES)
+@pytest.mark.parametrize("second", ["rows", "columns"])
+def test_products_of_any_sizes_are_exact(num, inner, columns, second, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    monkeypatch.setattr(gemm, "_MIN_PRODUCTS", 0)
+    a, bias = torch.randn(num, inner), torch.randn(2 * columns)[::2]
+    b = torch.randn(inner, columns) if second == "rows" else torch.randn(columns, inner).t()
+    # Of a few numbers what is added may cancel: the norm is that without the signs.
+    scale = (bias.abs() + a.abs() @ b.abs()).norm()
+    for made, true in (
+        (gemm.mm(a, b), a.double() @ b.double()),
+        (gemm.addmm(bias, a, b), bias.double() + a.double() @ b.double()),
+    ):
+        assert made.shape == true.shape
+        assert (made - true).norm() <= 1e-6 * scale
+
+
+@pytest.mark.parametrize("strides", [(0, 1), (1, 0), (0, 0), (64, 1), (257, 1), (2, 512)], ids=str)
+def test_matrices_that_overlap_or_have_gaps_are_atens(strides, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    matrix = torch.randn(512 * 512).as_strided((256, 256), strides, 3)
+    other = torch.randn(256, 256)
+    for a, b in ((matrix, other), (other, matrix), (matrix, matrix)):
+        assert not gemm.is_routed(a, b)
+        true = a.double() @ b.double()
+        # Where all numbers are one, all roundings are too, and their sum grows with the length.
+        assert (gemm.mm(a, b) - true).norm() <= 1e-5 * true.norm()
+
+
 ACTIVATIONS = {
     "relu": functional.relu,
     "tanh": torch.tanh,

@@ -47,7 +47,7 @@ def mm(a: Tensor, b: Tensor) -> Tensor:
 
 def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """The product of two matrices, plus a vector in each row."""
-    if bias.ndim == 1 and bias.dtype is a.dtype and is_routed(a, b):
+    if is_routed(a, b, bias):
         return _onednn(a, b, bias)
     made = empty((a.shape[0], b.shape[1]), (b.shape[1], 1), a.dtype)
     return torch.addmm(bias, a, b, out=made)
@@ -63,9 +63,8 @@ def activated(bias: Tensor | None, a: Tensor, b: Tensor, name: str, algorithm: s
         name: a key of `ACTIVATIONS`.
         algorithm: of gelu, `none` or `tanh`.
     """
-    if (bias is None or (bias.ndim == 1 and bias.dtype is a.dtype)) and is_routed(a, b):
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, name, [], algorithm)
-        return made
+    if is_routed(a, b, bias):
+        return _onednn(a, b, bias, name, algorithm)
     product = mm(a, b) if bias is None else addmm(bias, a, b)
     return ACTIVATIONS[name](product, algorithm)
 
@@ -102,9 +101,11 @@ ROUTED: dict[Any, Callable[..., Tensor]] = {
 """Operations of PyTorch that are done here instead."""
 
 
-def is_routed(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN multiplies these matrices, or ones that lie so."""
+def is_routed(a: Tensor, b: Tensor, bias: Tensor | None = None) -> bool:
+    """Whether oneDNN multiplies these matrices, or ones that lie so, and adds the bias, if any."""
     if a.dtype is not torch.float32 or a.shape[0] * a.shape[1] * b.shape[1] < _MIN_PRODUCTS:
+        return False
+    if bias is not None and (bias.ndim > 1 or bias.dtype is not a.dtype):
         return False
     second = _way(b)
     is_plain = _way(a) == "rows" and bool(second)
@@ -160,6 +161,11 @@ def _without_bias(a: Tensor, b: Tensor) -> Tensor:
     return _onednn(a, b, None)
 
 
-def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    made: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "none", [], "")
+def _onednn(
+    a: Tensor, b: Tensor, bias: Tensor | None, name: str = "none", algorithm: str = ""
+) -> Tensor:
+    # It asks for no strides: it reads as many numbers as there are columns, one after another.
+    if bias is not None and (bias.shape != b.shape[1:] or bias.stride() != (1,)):
+        bias = bias.new_empty(b.shape[1]).copy_(bias)
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, name, [], algorithm)
     return made

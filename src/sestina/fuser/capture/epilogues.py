@@ -54,5 +54,5 @@ def _product_of(node: fx.Node) -> fx.Node | None:
         return None
     *bias, a, b = (argument.meta["val"] for argument in source.args)
     sizes = [*a.shape, *b.shape, *a.stride(), *b.stride()]
-    is_plain = all(isinstance(size, int) for size in sizes) and all(one.ndim == 1 for one in bias)
-    return source if is_plain and a.device.type == "cpu" and is_routed(a, b) else None
+    is_plain = all(isinstance(size, int) for size in sizes) and a.device.type == "cpu"
+    return source if is_plain and is_routed(a, b, *bias) else None
