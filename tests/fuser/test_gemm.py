@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -154,6 +156,45 @@ def test_activations_of_products_are_theirs_either_way(name, is_faster, monkeypa
     with torch.no_grad(), listening(found.append):
         torch.testing.assert_close(compiled(x), function(x), rtol=1e-5, atol=1e-5)
     assert str(found[0].graph).count("addmm_activation") == (2 if is_faster else 0)
+
+
+# NaN, infinities, zeros, what is near the largest and smallest, and where functions turn constant.
+SPECIAL = [math.nan, -math.nan, math.inf, 0.0, 1e-45, 1e-38, 1e-10, 1.0, 20.0, 90.0, 104.0, 3e38]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_special_numbers_within_products_are_atens(name, monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    torch._dynamo.reset()
+    numbers = torch.tensor(SPECIAL + [-number for number in SPECIAL])
+    row = numbers.repeat(16)  # as a bias; and as weights, each times 1
+    x, weight = torch.zeros(256, 256), torch.zeros(256, len(row))
+    one, weights = x.clone(), weight.clone()
+    one[:, 0], weights[0] = 1, row
+
+    def function(x, weight, row, one, weights):
+        return ACTIVATIONS[name](torch.addmm(row, x, weight)), ACTIVATIONS[name](one @ weights)
+
+    given = x, weight, row, one, weights
+    compiled = torch.compile(function, backend="sestina", options={"strict": True})
+    with torch.no_grad():
+        for made, expected in zip(compiled(*given), function(*given), strict=True):
+            # Below 1e-37 some of ATen's functions give 0 and others denormal numbers.
+            torch.testing.assert_close(made, expected, rtol=1e-6, atol=1e-37, equal_nan=True)
+            zeros = (made == 0) & (expected == 0)
+            assert torch.equal(made[zeros].signbit(), expected[zeros].signbit())
+
+
+def test_relu_of_a_layer_leaves_nan_as_it_is(monkeypatch):
+    monkeypatch.setattr(gemm, "prefers_onednn", lambda *_: True)
+    torch._dynamo.reset()
+    layer, x = torch.nn.Linear(256, 256), torch.randn(256, 256)
+    x[0, 0] = math.nan
+    compiled = torch.compile(lambda x: functional.relu(layer(x)), backend="sestina")
+    with torch.no_grad():
+        made = compiled(x)
+    assert made[0].isnan().all()
+    assert (made[1:] >= 0).all()
 
 
 def test_what_is_wanted_before_its_activation_too_stays_a_product(monkeypatch):
