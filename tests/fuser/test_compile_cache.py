@@ -1,4 +1,6 @@
+import ctypes
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -10,6 +12,7 @@ import pytest
 
 from sestina.core.errors import InvalidValueError
 from sestina.fuser.compile import cache as caching
+from sestina.fuser.compile import native
 from sestina.fuser.compile.cache import Cache, default_folder
 
 
@@ -25,7 +28,7 @@ def test_code_is_found_again_by_another_process(cache):
     assert cache.folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("damage", [b"", b"x", b"sestina-kernel-1\n" + bytes(40)])
+@pytest.mark.parametrize("damage", [b"", b"x", b"sestina-kernel-2\n" + bytes(40)])
 def test_a_damaged_file_is_dropped(cache, damage, caplog):
     cache.put("a" * 64, b"code")
     path = next(cache.folder.iterdir())
@@ -40,6 +43,43 @@ def test_a_changed_byte_of_code_is_noticed(cache):
     path = next(cache.folder.iterdir())
     path.write_bytes(path.read_bytes()[:-1] + b"X")
     assert cache.get("a" * 64) is None
+
+
+def test_code_under_the_name_of_another_is_not_used(cache, caplog):
+    cache.put("a" * 64, b"code")
+    (path,) = cache.folder.iterdir()
+    path.rename(cache.folder / f"{'b' * 64}.kernel")
+    assert cache.get("b" * 64) is None
+    assert "damaged" in caplog.text
+    assert cache.kernels() == []
+
+
+def test_a_file_of_the_former_format_is_made_anew(cache):
+    cache.put("a" * 64, b"code")
+    (path,) = cache.folder.iterdir()
+    # The digest was of the code alone.
+    path.write_bytes(b"sestina-kernel-1\n" + hashlib.sha256(b"code").digest() + b"code")
+    assert cache.get("a" * 64) is None
+    cache.put("a" * 64, b"code")
+    assert cache.get("a" * 64) == b"code"
+
+
+@pytest.mark.parametrize("wrong", ["another kernel", "no code"])
+def test_code_that_cannot_be_linked_is_compiled_anew_once(cache, wrong, caplog, monkeypatch):
+    cache.capacity_bytes = 1 << 20
+    monkeypatch.setattr(native, "kernel_cache", lambda: cache)
+    source = "define i64 @rows() {\n  ret i64 %s\n}\n"
+    code = native._generated_code(source.replace("rows", "others") % 1)
+    key = native.code_key(source % 2)
+    cache.put(key, code if wrong == "another kernel" else b"no code")
+    origins = []
+    for _ in range(2):
+        made = native.compiled(source % 2, has_finish=False)
+        origins.append(made.origin)
+        assert ctypes.CFUNCTYPE(ctypes.c_int64)(made.kernel.rows)() == 2
+        del made  # and its code with it
+    assert origins == ["compiled", "disk"]
+    assert caplog.text.count("linked") == 1
 
 
 def test_the_longest_unused_goes_when_there_is_too_much(cache):

@@ -1,11 +1,11 @@
 """Object code on disk, so that a kernel is compiled once for a user and machine.
 
-A file is found by the digest of all that its code depends on: the source, the versions of LLVM and
-of this format, the CPU's name and its features. It holds the digest of its own code, and one that
-doesn't match is compiled anew. The folder is native code that will be run: it has to be the user's,
-or it is not used, and it is closed to others. Files come by renaming, so that processes may share
-it; the longest unused go when they are too many. Without a folder kernels live as long as the
-process.
+A file is found by the digest of all that its code depends on: the source, the version of LLVM, the
+CPU's name and its features. It holds the digest of that key and its code, and one that doesn't
+match, is another's or of another format, is compiled anew. The folder is native code that will be
+run: it has to be the user's, or it is not used, and it is closed to others. Files come by renaming,
+so that processes may share it; the longest unused go when they are too many. Without a folder
+kernels live as long as the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["CAPACITY_BYTES", "Cache", "CachedKernel", "default_folder"]
 _logger = logging.getLogger(__name__)
 CAPACITY_BYTES = 256 << 20
 """Of all files; what is beyond goes, the longest unused first."""
-_MAGIC = b"sestina-kernel-1\n"
+_MAGIC = b"sestina-kernel-2\n"
 _SUFFIX = ".kernel"
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # The folder is looked over when this part of what it may hold was written: looking takes long.
@@ -119,13 +119,13 @@ class Cache:
             data = _own_bytes(path)
         except OSError:
             return None
-        head = len(_MAGIC) + hashlib.sha256().digest_size
-        code = data[head:] if data is not None else b""
-        if data is None or data[:head] != _MAGIC + hashlib.sha256(code).digest():
-            fault = "damaged" if data is not None else "no file that only the user can write to"
-            _logger.warning("%s is %s and is compiled anew", path, fault)
-            with contextlib.suppress(OSError):
-                path.unlink()
+        if data is None:
+            self.drop(key, "no file that only the user can write to")
+            return None
+        size = len(_head(key, b""))
+        code = data[size:]
+        if data[:size] != _head(key, code):
+            self.drop(key, "damaged, or of another version,")
             return None
         try:
             os.utime(path)
@@ -133,13 +133,20 @@ class Cache:
             _logger.debug("%s can't be marked as used", path)
         return code
 
+    def drop(self, key: str, fault: str) -> None:
+        """Removes the code of a key, which is to be compiled anew; says what is wrong with it."""
+        path = self._path(key)
+        _logger.warning("%s is %s and is compiled anew", path, fault)
+        with contextlib.suppress(OSError):
+            path.unlink()
+
     def put(self, key: str, code: bytes) -> None:
         """Keeps the code of a key, if the folder can be written to; says once if it can't."""
         try:
             if self._is_made():
                 with atomic_open(self._path(key), "wb") as file:
                     os.fchmod(file.fileno(), 0o600)
-                    file.write(_MAGIC + hashlib.sha256(code).digest() + code)
+                    file.write(_head(key, code) + code)
                 self._until_trim_bytes -= len(code)
                 if self._until_trim_bytes < 0:
                     self._trim()
@@ -247,6 +254,11 @@ class Cache:
             where = "on disk" if self.folder is None else f"in {self.folder}"
             _logger.warning("kernels are not kept %s: %s", where, reason)
         self._is_refused = True
+
+
+def _head(key: str, code: bytes) -> bytes:
+    """What a file begins with."""
+    return _MAGIC + hashlib.sha256(key.encode() + b"\n" + code).digest()
 
 
 def _own_bytes(path: Path) -> bytes | None:

@@ -144,8 +144,7 @@ class _Runtime:
 @functools.cache
 def _runtime() -> _Runtime:
     with _lock:
-        code, _ = _object_code(RUNTIME, code_key(RUNTIME))
-        tracker = _linked(code, ("run", "run_table"))
+        tracker, _ = _loaded(RUNTIME, code_key(RUNTIME), ("run", "run_table"))
     run: Any = ctypes.CFUNCTYPE(None, *_RUN)(tracker["run"])
     run_table: Any = ctypes.CFUNCTYPE(None, *_RUN_TABLE)(tracker["run_table"])
     return _Runtime(run, run_table, tracker)
@@ -181,11 +180,23 @@ def _native(source: str, *, has_finish: bool) -> tuple[_Native, Origin]:
         origin: Origin = "memory"
         if kernel is None:
             names = ("rows", "finish") if has_finish else ("rows",)
-            code, origin = _object_code(source, key)
-            tracker = _linked(code, names)
+            tracker, origin = _loaded(source, key, names)
             finish = tracker["finish"] if has_finish else 0
             kernel = _known[key] = _Native(tracker["rows"], finish, tracker)
         return kernel, origin
+
+
+def _loaded(source: str, key: str, names: tuple[str, ...]) -> tuple[Any, Origin]:
+    """A source's code in memory, as `_linked` gives it."""
+    code, origin = _object_code(source, key)
+    try:
+        return _linked(code, names), origin
+    except RuntimeError as error:
+        if origin != "disk":
+            raise
+        kernel_cache().drop(key, f"no code that can be linked ({error})")
+    code, origin = _object_code(source, key)
+    return _linked(code, names), origin
 
 
 def _object_code(source: str, key: str) -> tuple[bytes, Origin]:
