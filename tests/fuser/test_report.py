@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sestina.fuser import backend, explain
+from sestina.fuser import backend, explain, fuse, stages
 from sestina.fuser.capture.backend import listening
 from sestina.fuser.report import report_of, timing
 
@@ -125,3 +125,44 @@ def test_what_was_timed_runs_as_before():
     assert times.least()["0.k0"] > 0
     (kernel,) = report_of(found, times.least()).kernels
     assert kernel.seconds == times.least()["0.k0"]
+
+
+def normed(x):
+    return functional.layer_norm(x, (32,)).sum()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # TorchDynamo's
+@pytest.mark.parametrize("is_computed", [False, True], ids=["leaf", "computed"])
+def test_sizes_that_may_change_are_explained_as_such_and_leave_no_trace(is_computed):
+    x = torch.randn(8, 32, requires_grad=True)
+    x = x * 2 if is_computed else x
+    dynamic = fuse(normed, dynamic=True)
+    dynamic(x)
+    y = x.detach().requires_grad_()  # what PyTorch itself has left on x stays there
+    report = explain(dynamic, x)
+    assert [kernel.rows[0] for kernel in report.kernels] == ["s", "s"]
+    assert report.recompiles == ()
+    assert all("float32[s77, 32]" in one.ir for one in stages(dynamic, y))
+    assert [kernel.rows for kernel in explain(normed, y).kernels] == ["8 × 32"] * 2
+    assert [one.name for one in stages(normed, y)] == ["forward", "backward"]
+
+
+def test_what_is_compiled_already_keeps_its_options():
+    def dropped(x):
+        return functional.dropout(x, 0.5)
+
+    x = torch.ones(8, 32)
+    report = explain(fuse(dropped, dropout="eager"), x)
+    assert [call.target for call in report.calls] == ["aten.native_dropout.default"]
+    (graph,) = stages(fuse(dropped, dropout="eager"), x)
+    assert "native_dropout" in graph.rewritten
+    other = torch.compile(dropped, backend="eager")
+    (kernel,) = explain(other, x).kernels
+    assert "uniform" in kernel.operations
+    assert "sestina.uniform" in stages(other, x)[0].rewritten
+
+
+def test_a_function_without_operations_is_said_to_have_none():
+    report = explain(lambda x: x, torch.zeros(3))
+    assert (report.graphs, report.recompiles) == ((), ())
+    assert str(report).startswith("nothing was compiled: TorchDynamo found no operation on tensors")

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from sestina.fuser import fuse
 from sestina.fuser.optim import AdamW
-from sestina.fuser.trial import run_once, unchanged
+from sestina.fuser.trial import has_graph, run_once, unchanged
 
 
 class Counting(nn.Module):
@@ -131,3 +132,35 @@ def test_the_backward_pass_runs_from_the_first_result_that_has_one():
     x = torch.ones(3, requires_grad=True)
     run_once(lambda x, y: {"a": [y, x * 2], "b": x * 3}, (x,), {"y": torch.ones(2)})
     assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_what_was_computed_before_can_be_gone_through_again_and_its_parameters_are_put_back():
+    weight = torch.ones(3, requires_grad=True)
+    hidden = (weight * 2).exp()
+    assert has_graph([hidden])
+    assert not has_graph([weight])
+    with unchanged(hidden):
+        for _ in range(2):
+            run_once(torch.sin, (hidden,), {}, keeps=True)
+        assert weight.grad is not None
+    assert weight.grad is None
+
+
+def test_a_backward_pass_frees_its_graph_as_in_training():
+    kept = []
+
+    def function(x):
+        kept.append(x.exp())
+        return kept[-1]
+
+    run_once(function, (torch.ones(3, requires_grad=True),), {})
+    with pytest.raises(RuntimeError, match="second time"):
+        kept[0].sum().backward()
+
+
+def test_sizes_that_were_dynamic_are_not_remembered_by_the_arguments():
+    x = torch.randn(8, 32, requires_grad=True)
+    with unchanged(x):
+        fuse(lambda x: nn.functional.layer_norm(x, (32,)), dynamic=True)(x)
+        assert vars(x), "TorchDynamo marks tensors no more: unchanged need not know of it"
+    assert not vars(x)

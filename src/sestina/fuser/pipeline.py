@@ -12,13 +12,11 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch._dynamo.backends.common import aot_autograd
 
-from sestina.fuser.capture.backend import Compiled, compilers, listening
+from sestina.fuser.capture.backend import Compiled, backend, intercepting, listening
 from sestina.fuser.compile.native import assembly
-from sestina.fuser.options import FuserOptions
 from sestina.fuser.render.kernel import Rendered
-from sestina.fuser.trial import run_once, unchanged
+from sestina.fuser.trial import has_graph, is_compiled, run_once, unchanged
 
 __all__ = ["STAGES", "Stages", "stages", "stages_of"]
 
@@ -79,7 +77,8 @@ def stages(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Sta
     process is forgotten, as by `torch._dynamo.reset`.
 
     Args:
-        function: anything that `torch.compile` takes.
+        function: anything that `torch.compile` takes. What is compiled with this backend already
+            keeps its options, `dynamic=True` say.
         args: its arguments.
         kwargs: its other arguments.
 
@@ -103,10 +102,14 @@ def stages(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Sta
     """
     torch._dynamo.reset()
     capture = _Capture()
-    compiled: Any = torch.compile(function, backend=capture.backend)
+    keeps = has_graph(function, args, kwargs)
     try:
-        with unchanged(function, args, kwargs):
-            run_once(compiled, args, kwargs)
+        with unchanged(function, args, kwargs), intercepting(capture.note):
+            if is_compiled(function):
+                run_once(function, args, kwargs, keeps=keeps)
+            if not capture.found:
+                compiled: Any = torch.compile(function, backend=backend)
+                run_once(compiled, args, kwargs, keeps=keeps)
     finally:
         torch._dynamo.reset()  # what was compiled here is for looking at
     return tuple(capture.found)
@@ -146,14 +149,13 @@ def stages_of(
 
 
 class _Capture:
-    """A backend that notes what its graphs look like before and after they are rewritten."""
+    """Notes what graphs look like before and after they are rewritten."""
 
     def __init__(self) -> None:
         self.found: list[Stages] = []
 
-    def backend(self, captured: fx.GraphModule, example_inputs: Sequence[Any]) -> Any:
-        """What `torch.compile` calls, as the room's own does."""
-        told = compilers(FuserOptions())
+    def note(self, told: dict[str, Any]) -> None:
+        """Changes what AOTAutograd is told about one graph of TorchDynamo's."""
         divide, joint_text = told["partition_fn"], ""
 
         def partition(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
@@ -175,8 +177,8 @@ class _Capture:
 
         told["partition_fn"] = partition
         for key, name in _COMPILERS.items():
-            told[key] = noting(name, told[key])
-        return aot_autograd(**told)(captured, example_inputs)
+            if key in told:
+                told[key] = noting(name, told[key])
 
 
 # What AOTAutograd calls the compilers of the three kinds of graphs.

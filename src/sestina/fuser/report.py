@@ -27,7 +27,7 @@ from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
-from sestina.fuser.trial import run_once, unchanged
+from sestina.fuser.trial import has_graph, is_compiled, run_once, unchanged
 
 __all__ = [
     "CallReport",
@@ -139,6 +139,8 @@ class Report:
             f"{self.compile_seconds:.2f} s; {self._code()}",
             table(kernels, _KERNEL_HEADERS),
         ]
+        if not self.graphs:
+            parts = ["nothing was compiled: TorchDynamo found no operation on tensors"]
         if calls:
             parts.append(table(calls, ("ATen computes", "graph", "calls", "µs", "why")))
         if self.apart:
@@ -181,7 +183,8 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
     before in this process is forgotten, as by `torch._dynamo.reset`.
 
     Args:
-        function: anything that `torch.compile` takes.
+        function: anything that `torch.compile` takes. What is compiled with this backend already
+            keeps its options, `dynamic=True` say.
         args: its arguments.
         kwargs: its other arguments.
 
@@ -191,24 +194,29 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
         >>> [kernel.passes for kernel in report.kernels]
         [3]
     """
-    with unchanged(function, args, kwargs):
-        run_once(function, args, kwargs)
-    torch._dynamo.reset()
-    compiled: Any = torch.compile(function, backend=backend)
+    keeps = has_graph(function, args, kwargs)
+    run = functools.partial(run_once, args=args, kwargs=kwargs, keeps=keeps)
     found: list[Compiled] = []
+    torch._dynamo.reset()
+    with unchanged(function, args, kwargs), listening(found.append):
+        run(function)
+    is_ours = bool(found) and is_compiled(function)
+    found.clear()
+    torch._dynamo.reset()
+    compiled: Any = function if is_ours else torch.compile(function, backend=backend)
     with unchanged(function, args, kwargs):
         with listening(found.append):
-            run_once(compiled, args, kwargs)
+            run(compiled)
             first = len(found)
             # A second call may be captured anew, with what the first one has changed.
-            run_once(compiled, args, kwargs)
+            run(compiled)
         found = found[first:] or found
         with timing() as times:
             for one in found:
                 times.watch(one)
             for _ in range(_CALLS):
-                run_once(compiled, args, kwargs)
-        reasons = recompile_reasons(compiled, *args, **kwargs)
+                run(compiled)
+        reasons = recompile_reasons(compiled, *args, **kwargs) if found else ()
     return report_of(found, times.least(), recompiles=reasons)
 
 

@@ -24,7 +24,7 @@ from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
 from sestina.fuser.options import FuserOptions
 
-__all__ = ["MODES", "Compiled", "backend", "compilers", "listening"]
+__all__ = ["MODES", "Compiled", "backend", "compilers", "intercepting", "listening"]
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 """Those of `torch.compile`. They ask TorchInductor for CUDA graphs and for measured choices; here
@@ -61,6 +61,19 @@ def listening(tell: Callable[[Compiled], None]) -> Iterator[None]:
         _listeners.remove(tell)
 
 
+_interceptors: list[Callable[[dict[str, Any]], None]] = []
+
+
+@contextmanager
+def intercepting(change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Changes what AOTAutograd is told, for each graph that is captured within the block."""
+    _interceptors.append(change)
+    try:
+        yield
+    finally:
+        _interceptors.remove(change)
+
+
 def backend(
     captured: fx.GraphModule,
     example_inputs: Sequence[Any],
@@ -90,8 +103,11 @@ def backend(
             remedy="leave it out: every mode gives the same kernels",
         )
     chosen = options_from_mapping(FuserOptions, dict(options or {}))
+    told = compilers(chosen)
+    for change in _interceptors:
+        change(told)
     with _without_collections():
-        return aot_autograd(**compilers(chosen))(captured, example_inputs)
+        return aot_autograd(**told)(captured, example_inputs)
 
 
 @contextmanager
