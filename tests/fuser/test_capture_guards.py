@@ -54,7 +54,8 @@ CALLS = {
 @pytest.mark.parametrize("said", CALLS)
 def test_what_differs_is_named_and_compiles(said):
     compiled = torch.compile(scaled, backend="sestina")
-    assert recompile_reasons(compiled, torch.zeros(3)) == ("it has not been called yet",)
+    (reason,) = recompile_reasons(compiled, torch.zeros(3))
+    assert "it was not called yet" in reason
     compiled(torch.zeros(3))
     assert recompile_reasons(compiled, torch.ones(3)) == ()
     assert recompile_reasons(compiled, x=torch.ones(3), factor=2.0, shift=0) == ()

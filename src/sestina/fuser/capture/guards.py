@@ -26,6 +26,8 @@ __all__ = ["recompile_reasons"]
 # Guards on which function or module it is: a capture of another one says nothing of this one.
 _OF_ANOTHER = re.compile(r"___check_(obj_id|type_id)\(L\['(fn|self)'\]")
 
+_NOT_CAPTURED = "nothing is captured: it was not called yet, or has no operation on tensors"
+
 
 def recompile_reasons(compiled: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[str, ...]:
     """Why a call with these arguments would be captured and compiled; empty if it would not.
@@ -47,7 +49,7 @@ def recompile_reasons(compiled: Callable[..., Any], *args: Any, **kwargs: Any) -
         >>> from sestina.fuser import fuse
         >>> double = fuse(lambda x: x * 2)
         >>> recompile_reasons(double, torch.zeros(3))
-        ('it has not been called yet',)
+        ('nothing is captured: it was not called yet, or has no operation on tensors',)
         >>> double(torch.zeros(3))
         tensor([0., 0., 0.])
         >>> recompile_reasons(double, torch.zeros(3))
@@ -64,7 +66,7 @@ def recompile_reasons(compiled: Callable[..., Any], *args: Any, **kwargs: Any) -
         has_captures |= bool(own)
         if own and "" not in own:
             found += own
-    return tuple(dict.fromkeys(found)) if has_captures else ("it has not been called yet",)
+    return tuple(dict.fromkeys(found)) if has_captures else (_NOT_CAPTURED,)
 
 
 def _frames(
