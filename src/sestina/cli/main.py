@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -44,9 +45,22 @@ class _Commands(click.Group):
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
             nearest = nearest_name(name, known)
-            meant = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(known)}"
-            raise click.UsageError(f"no such command {name!r}; {meant}", ctx)
+            meant = [repr(nearest)] if nearest else self._within(ctx, name)
+            told = (
+                f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(known)}"
+            )
+            raise click.UsageError(f"no such command {name!r}; {told}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _within(self, ctx: click.Context, name: str) -> list[str]:
+        """Commands of that name in the groups; loads these, which only an error is worth."""
+        found = []
+        for group_name in self.list_commands(ctx):
+            with suppress(ImportError):  # also of an extra that is missing: it has no say
+                group = self.get_command(ctx, group_name)
+                if isinstance(group, click.Group) and name in group.commands:
+                    found.append(f"'sestina {group_name} {name}'")
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
