@@ -26,6 +26,8 @@ def example():
     return (lambda x, w: (x * w).sum(0)), torch.ones(8, 16), torch.ones(16)
 def nothing():
     return 3
+def needing(width):
+    return torch.sin, torch.zeros(width)
 def boom():
     raise RuntimeError("no data there")
 def fails():
@@ -70,6 +72,8 @@ def _folder(tmp_path, monkeypatch):
     (tmp_path / "shapes.py").write_text(SHAPES)
     (tmp_path / "strict.py").write_text(STRICT)
     (tmp_path / "syntax.py").write_text("import torch\nx = = 3\n")
+    (tmp_path / "binary.py").write_bytes(b"\0")
+    (tmp_path / "importing.py").write_text("import nowhere\n")
     (tmp_path / "leaving.py").write_text(LEAVING)
 
 
@@ -114,9 +118,11 @@ def test_each_graph_can_be_read_at_a_stage(capsys):
     [
         ("bad.py", "error: bad.py:4: ValueError: my own mistake;"),
         ("syntax.py", "error: syntax.py:2: SyntaxError: invalid syntax;"),
+        ("binary.py", "error: binary.py: SyntaxError: source code string cannot contain null"),
+        ("importing:f", "error: importing.py:1: ModuleNotFoundError: No module named 'nowhere';"),
         ("shapes.py", "error: shapes.py:4: TorchRuntimeError:"),
-        ("examples_of_fuser:boom", "error: examples_of_fuser.py:8: RuntimeError: no data there;"),
-        ("examples_of_fuser:fails", "error: examples_of_fuser.py:11: RuntimeError: shape '[7, 7]'"),
+        ("examples_of_fuser:boom", "error: examples_of_fuser.py:10: RuntimeError: no data there;"),
+        ("examples_of_fuser:fails", "error: examples_of_fuser.py:13: RuntimeError: shape '[7, 7]'"),
         ("examples_of_fuser:short", "error: examples_of_fuser:short: RuntimeError: mat1 and mat2"),
         ("strict.py", "error: ATen computes aten.sort.default"),
     ],
@@ -160,6 +166,10 @@ def test_ir_and_source_can_be_read(capsys):
         (["no_such_module:f"], "can be imported"),
         (["examples_of_fuser:nothing"], "gives (function, argument"),
         (["examples_of_fuser:missing"], "gives (function, argument"),
+        (["examples_of_fuser:needing"], "a function without arguments"),
+        (["examples_of_fuser:example", "16"], "only a script takes them"),
+        (["examples_of_fuser.py:example"], "sestina fuser explain examples_of_fuser:example"),
+        (["./examples_of_fuser:example"], "sestina fuser explain examples_of_fuser:example"),
         (["script.py", "16", "--source", "7.k9"], "0.k0"),
     ],
 )

@@ -79,7 +79,8 @@ def _is_of_compiler(error: BaseException) -> bool:
 def _place(error: BaseException, path: Path) -> str | None:
     """The innermost line of a file that had a part in an error."""
     if isinstance(error, SyntaxError):
-        return f"{_short(Path(error.filename or path))}:{error.lineno}"
+        line = f":{error.lineno}" if error.lineno else ""
+        return f"{_short(Path(error.filename or path))}{line}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]
     return f"{_short(path)}:{lines[-1]}" if lines else None

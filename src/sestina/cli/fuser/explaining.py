@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -53,12 +54,20 @@ def explain_command(
 ) -> None:
     """Show which kernels TARGET becomes, what they cost, and what ATen computes.
 
-    TARGET is a script, which runs with ARGUMENTS and whose calls of
-    torch.compile(..., backend="sestina") are reported; or module:function, a function without
-    arguments that gives a function or module of PyTorch followed by its arguments, as a tuple.
-    That one is compiled, run and timed.
+    TARGET is a script, which runs with ARGUMENTS (after -- if they begin with a dash) and whose
+    calls of torch.compile(..., backend="sestina") are reported; or module:function, a function
+    without arguments that gives a function or module of PyTorch followed by its arguments, as a
+    tuple. That one is compiled, run and timed.
     """
-    looked_at = _Script(target, arguments) if target.endswith(".py") else _Function(target)
+    is_script = target.endswith(".py")
+    if arguments and not is_script:
+        raise InvalidValueError(
+            "ARGUMENTS",
+            " ".join(arguments),
+            expected="none: only a script takes them",
+            remedy="leave them out, and let the function give them",
+        )
+    looked_at = _Script(target, arguments) if is_script else _Function(target)
     if names or shows_all:
         _print_stages(looked_at.stages(), STAGES if shows_all else names, as_json=as_json)
         return
@@ -162,6 +171,16 @@ class _Function:
                 expected="script.py or module:function",
                 remedy="as in: sestina fuser explain train.py",
             )
+        if not all(part.isidentifier() for part in module_name.split(".")) or (
+            module_name.endswith(".py")
+        ):
+            plain = module_name.removesuffix(".py").strip("./").replace("/", ".")
+            raise InvalidValueError(
+                "TARGET",
+                self.target,
+                expected="a module named as for an import",
+                remedy=f"as in: sestina fuser explain {plain}:{name}",
+            )
         path = Path(f"{module_name.replace('.', '/')}.py")
         sys.path.insert(0, "")
         try:
@@ -179,6 +198,8 @@ def _imported(target: str, name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and what it imports is not
         raise InvalidValueError(
             "TARGET",
             target,
@@ -189,7 +210,7 @@ def _imported(target: str, name: str) -> Any:
 
 def _called(target: str, module: Any, name: str) -> tuple[Any, ...]:
     function: Callable[[], Any] | None = getattr(module, name, None)
-    made = function() if callable(function) else None
+    made = function() if callable(function) and _takes_nothing(function) else None
     if not isinstance(made, tuple) or not made or not callable(made[0]):
         raise InvalidValueError(
             "TARGET",
@@ -198,6 +219,16 @@ def _called(target: str, module: Any, name: str) -> tuple[Any, ...]:
             remedy="define one, as: def example(): return model, torch.randn(8, 32)",
         )
     return made
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # of some builtins nothing is known
+        pass
+    return True
 
 
 def _kernel_source(report: Report, name: str) -> str:
