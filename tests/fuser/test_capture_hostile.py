@@ -112,6 +112,8 @@ KINDS = {
         filled(6, 8),
         torch.polar(torch.ones(6, 4), filled(6, 4)),
     ),
+    "negated view": (lambda x, c: x + c.conj().imag, filled(6, 8), COMPLEX),
+    "negated argument": (lambda x: x * 2 + 1, COMPLEX.conj().imag),
     "fourier": (lambda x: torch.fft.rfft(x * 2).abs() * 2, x),
     "sparse argument": (lambda s, x: torch.sparse.mm(s, x * 2) + 1, SPARSE.to_sparse(), x),
     "sparse rows": (lambda s, x: s @ (x * 2) + 1, SPARSE_ROWS, x),

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from sestina.fuser.ir.operations import HALVES
+
 __all__ = ["widen_statistics"]
 
 _ATEN = torch.ops.aten
@@ -21,7 +23,6 @@ _NORMALISATIONS = {
     _ATEN.native_group_norm.default,
 }
 _SAME = {_ATEN.detach.default, _ATEN.alias.default}
-_HALVES = {torch.bfloat16, torch.float16}
 
 
 def widen_statistics(graph: fx.Graph) -> bool:
@@ -38,7 +39,7 @@ def widen_statistics(graph: fx.Graph) -> bool:
 
 def _is_mixed(node: fx.Node) -> bool:
     tensor, *parameters = (_dtype_of(argument) for argument in node.args)
-    return tensor in _HALVES and torch.float32 in parameters
+    return tensor in HALVES and torch.float32 in parameters
 
 
 def _dtype_of(argument: Any) -> torch.dtype | None:

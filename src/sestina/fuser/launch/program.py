@@ -27,6 +27,7 @@ from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
+from sestina.fuser.ir.operations import HALVES
 from sestina.fuser.launch.division import divide
 from sestina.fuser.launch.names import NAMES
 from sestina.fuser.launch.order import launches
@@ -311,11 +312,14 @@ class _Assembly:
         return str(argument) if isinstance(argument, torch.dtype) else self.held(argument)
 
     def _check_layout(self, node: Node) -> None:
-        """What ATen made may lie otherwise than it said when the graph was captured."""
+        """What ATen made may be other than it said when the graph was captured."""
         assert node.layout is not None
         name, strides = node.name, self.shape(node.layout.strides)
-        is_other = f"{name}.stride() != {strides} or {name}.dtype is not {node.dtype}"
-        self.line(f"if {is_other}: {name} = laid_out({name}, {strides}, {node.dtype})")
+        is_other, wanted = f"{name}.stride() != {strides}", strides
+        if node.dtype in HALVES:  # statistics, say, which ATen keeps in float32
+            is_other += f" or {name}.dtype is not {node.dtype}"
+            wanted += f", {node.dtype}"
+        self.line(f"if {is_other}: {name} = laid_out({name}, {wanted})")
 
     def _items_of(self, node: Node) -> list[Node]:
         return [item for item in self.items if item.inputs[0] is node]

@@ -415,13 +415,16 @@ def _gives_nothing(node: fx.Node) -> bool:
 
 
 def _is_dense(value: torch.Tensor) -> bool:
-    return value.layout is torch.strided and value.device.type == "cpu"
+    """Whether its numbers are those in memory, where strides say."""
+    is_here = value.layout is torch.strided and value.device.type == "cpu"
+    return is_here and not value.is_neg()
 
 
 def _layout_of(value: torch.Tensor) -> Layout:
     """Of a tensor that is to be made: the offset is 0, as it has storage of its own."""
     if not _is_dense(value):
-        raise NotCaptured(f"it gives a tensor of layout {value.layout} on {value.device}")
+        seen = "a view of negated numbers" if value.is_neg() else f"a tensor of {value.layout}"
+        raise NotCaptured(f"it gives {seen} on {value.device}")
     return Layout(extents_of(value.shape), extents_of(value.stride()))
 
 
