@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from sestina.fuser import fuse
-from tests.fuser.captured import assert_as_eager, lowered, run
+from tests.fuser.captured import assert_as_eager, lowered, results_of, run
 
 FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
@@ -219,6 +219,88 @@ def test_rows_of_a_table_and_gathered_places():
     index = torch.tensor([[0, 3, 8], [8, 1, 1]])
     assert_as_eager(lambda w, i: functional.embedding(i, w) * 2, filled(9, 20), index)
     assert_as_eager(lambda x, i: x.softmax(-1).gather(1, i), filled(2, 9), index)
+
+
+EDGES = torch.tensor([float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.5, -2.5, 7.0, 1e-40])
+FULL_OF_EDGES = {
+    "fmod": torch.fmod,
+    "remainder": torch.remainder,
+    "floor_divide": torch.floor_divide,
+    "atan2": torch.atan2,
+    "logaddexp": torch.logaddexp,
+    "xlogy": torch.xlogy,
+    "mse": lambda x, y: functional.mse_loss(x, y, reduction="none"),
+    "smooth l1": lambda x, y: functional.smooth_l1_loss(x, y, reduction="none"),
+    "smooth l1 without a curve": lambda x, y: functional.smooth_l1_loss(x, y, beta=0.0),
+    "huber": lambda x, y: functional.huber_loss(x, y, reduction="none", delta=2.0),
+    "prelu": torch.ops.aten._prelu_kernel.default,
+    "unary": lambda x, _: (x.isinf(), x.nan_to_num(), functional.mish(x), functional.celu(x)),
+}
+
+
+@pytest.mark.parametrize("name", FULL_OF_EDGES)
+def test_pairs_of_special_values_come_out_as_from_aten(name):
+    x, y = torch.cartesian_prod(EDGES, EDGES).unbind(1)
+    function = FULL_OF_EDGES[name]
+    assert_as_eager(function, x.clone(), y.clone())
+    results = run(function, x.clone(), y.clone()), results_of(function, x, y)
+    for mine, theirs in zip(*results, strict=True):
+        is_finite = theirs.isfinite()
+        assert torch.equal(mine[~is_finite].isnan(), theirs[~is_finite].isnan())
+        assert torch.equal(mine.isinf(), theirs.isinf())
+        if name in {"fmod", "remainder", "floor_divide", "atan2"}:
+            assert torch.equal(mine[is_finite].signbit(), theirs[is_finite].signbit())
+
+
+@pytest.mark.parametrize("order", [2, 1, 0, float("inf"), float("-inf")])
+def test_norms_and_their_kin_of_special_values(order):
+    x = torch.cartesian_prod(EDGES, EDGES)
+    assert_as_eager(lambda x: (torch.linalg.vector_norm(x, order, 1), x.logsumexp(1)), x)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, torch.int64, torch.int8, torch.uint8], ids=str)
+@pytest.mark.parametrize("dim", [0, 1])
+def test_the_place_of_an_extreme_is_the_first_that_has_it(dtype, dim):
+    x = (filled(9, 70) * 2).round().to(dtype)
+    if dtype.is_floating_point:
+        x[3, 5:7] = x[8, 5] = float("nan")
+        x[4] = float("-inf")
+
+    def function(x):
+        return (
+            *x.max(dim),
+            *x.min(dim, keepdim=True),
+            x.argmax(dim),
+            x.argmin(),
+            x.argmax(dim, True),
+        )
+
+    assert_as_eager(function, x)
+
+
+@pytest.mark.parametrize("dtype", WHOLE, ids=str)
+def test_whole_numbers_divide_to_the_floor_and_to_zero(dtype):
+    def function(x):
+        return x // 7, x % 7, torch.fmod(x, 7), torch.div(x, 7, rounding_mode="trunc"), x.prod()
+
+    assert_as_eager(function, torch.arange(-20, 50).to(dtype))
+
+
+def test_whole_numbers_are_divided_by_aten_where_that_may_fail():
+    made = lowered(lambda x, y: x // y, torch.arange(5), torch.arange(5))
+    assert "divisor is 0" in made.reasons["aten.floor_divide.default"]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_of_pixels(reduction):
+    target = torch.randint(0, 5, (2, 6, 4), generator=torch.Generator().manual_seed(0))
+    target[0, 1:3] = -100
+    assert_as_eager(
+        lambda x, t: functional.cross_entropy(x, t, reduction=reduction),
+        filled(2, 5, 6, 4),
+        target,
+        steps=16,
+    )
 
 
 def test_what_has_no_lowering_is_aten_and_the_reason_names_it():

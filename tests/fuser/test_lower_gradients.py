@@ -7,6 +7,7 @@ Letters stand for tensors:
     w, c     vectors for the last and the second dimension; "C" above 0
     l, v     of the shape without the first dimension, and with 4 of it
     i, r, t  places in the last dimension, in the first; a class of each row
+    p        a class of each pixel
     #, o, s  places to gather; a number; a seed
 """
 
@@ -56,6 +57,15 @@ def backward_of_nll_loss(x, t):
     return A.nll_loss_backward.default(loss, x, t, None, 1, -100, total)
 
 
+def backward_of_nll_loss2d(x, p):
+    loss, total = A.nll_loss2d_forward.default(x, p, None, 1, 2)
+    return A.nll_loss2d_backward.default(loss, x, p, None, 1, 2, total)
+
+
+def backward_of_glu(g, x, y):
+    return A.glu_backward.default(g, A.cat.default([x, y], -1), -1)
+
+
 def shape_of(x, *, dim=-1, more=0):
     sizes = list(x.shape)
     sizes[dim] += more
@@ -64,10 +74,12 @@ def shape_of(x, *, dim=-1, more=0):
 
 UNARY = "abs neg relu square floor ceil trunc round sign sgn isnan logical_not bitwise_not"
 UNARY += " exp expm1 sin cos tanh erf sigmoid silu gelu hardsigmoid hardswish exp2"
+UNARY += " isinf celu mish prod argmax argmin linalg_vector_norm"
 UNARY += " max min t clone alias detach lift_fresh_copy log_sigmoid_forward ones_like zeros_like"
 POSITIVE = "log log2 log10 log1p sqrt rsqrt reciprocal"
 BINARY = "maximum minimum logical_and logical_or silu_backward hardsigmoid_backward"
-BINARY += " hardswish_backward copy"
+BINARY += " hardswish_backward copy mish_backward _prelu_kernel"
+BINARY += " mse_loss smooth_l1_loss huber_loss atan2 logaddexp"
 COMPARISONS = "eq ne lt le gt ge"
 
 CASES = {
@@ -94,12 +106,21 @@ CASES = {
         (lambda x, step=step: A.arange.start_step(1, 1 + step * x.shape[-1], step) * x, "x")
         for step in (1, 2)
     ],
+    A.binary_cross_entropy_backward.default: [
+        ("x", "<", "<", weight, reduction) for weight, reduction in (("y", 1), (None, 2))
+    ]
+    + [("x", "<", "<", None, 0)],
+    A.binary_cross_entropy_with_logits.default: [
+        ("x", "<", weight, positive, reduction)
+        for weight, positive, reduction in ((None, None, 1), ("w", None, 2), ("y", "w", 0))
+    ],
     A.bitwise_and.Scalar: [("x", 5)],
     A.bitwise_and.Tensor: [("x", "y")],
     A.bitwise_or.Scalar: [("x", 5)],
     A.bitwise_or.Tensor: [("x", "y")],
     A.bitwise_xor.Tensor: [("x", "y")],
     A.cat.default: [(["x", "y"], -1), (["x", "y", "x"], 0)],
+    A.celu.default: [("x",), ("x", 0.7)],
     A.clamp.default: [("x", -0.5, 0.7), ("x", None, 1)],
     A.clamp.Tensor: [("x", "y", "z")],
     A.clamp_max.default: [("x", 0.7)],
@@ -110,9 +131,9 @@ CASES = {
     A.cumprod.default: [("<", 0)],
     A.cumsum.default: [("x", -1), ("x", 0)],
     A.div.Scalar: [("x", 3)],
-    A.div.Scalar_mode: [("x", 3, {"rounding_mode": "trunc"})],
+    A.div.Scalar_mode: [("x", 3, {"rounding_mode": how}) for how in ("trunc", "floor")],
     A.div.Tensor: [("x", "+")],
-    A.div.Tensor_mode: [("x", "+", {"rounding_mode": "trunc"})],
+    A.div.Tensor_mode: [("x", "+", {"rounding_mode": how}) for how in ("trunc", "floor")],
     A.elu.default: [("x", 1.5, 1.2, 0.7)],
     A.elu_backward.default: [("x", 1.5, 1.2, 0.7, is_result, "y") for is_result in (False, True)],
     A.embedding.default: [("x", "r")],
@@ -121,13 +142,23 @@ CASES = {
     A.fill.Scalar: [("x", 2)],
     A.fill.Tensor: [("x", "o")],
     A.flip.default: [("x", [0]), ("x", [0, -1])],
+    A.floor_divide.default: [("x", "+")],
+    A.floor_divide.Scalar: [("x", 3), ("x", -1.25)],
+    A.fmod.Scalar: [("x", 3), ("x", 1.25)],
+    A.fmod.Tensor: [("x", "+")],
     A.full.default: [(lambda x: A.full.default(list(x.shape), 3, dtype=x.dtype) * x, "x")],
     A.full_like.default: [("x", 3)],
     A.gather.default: [("x", -1, "#")],
     A.gelu.default: [("x",), ("x", {"approximate": "tanh"})],
     A.gelu_backward.default: [("x", "y"), ("x", "y", {"approximate": "tanh"})],
+    A.glu.default: [(lambda x, y: A.glu.default(A.cat.default([x, y], 0), 0), "x", "y")],
+    A.glu_backward.default: [(backward_of_glu, "x", "y", "z")],
     A.hardtanh.default: [("x", -0.5, 0.7)],
     A.hardtanh_backward.default: [("x", "y", -0.5, 0.7)],
+    A.huber_loss_backward.default: [
+        ("x", "y", "z", 0, 0.7),
+        ("o", "y", "z", 1, 0.7),
+    ],
     A.index.Tensor: [("x", ["r"])],
     A.index_add.default: [("x", 0, "r", "v")],
     A.index_put.default: [("x", ["r"], "v", True)],
@@ -139,13 +170,18 @@ CASES = {
     A.log_sigmoid_backward.default: [
         (lambda g, x: A.log_sigmoid_backward.default(g, x, (-x.abs()).exp()), "x", "y")
     ],
+    A.logsumexp.default: [("x", [-1]), ("x", [0], True), ("x", [0, -1])],
     A.masked_fill.Scalar: [("x", "?", -3)],
     A.masked_fill.Tensor: [("x", "?", "o")],
     A.max_pool2d_with_indices.default: [("x", [2, 2], [2, 1], [1, 1])],
+    A.max.dim: [("x", -1), ("x", 0, True)],
     A.mean.default: [("x",)],
     A.mean.dim: [("x", [-1]), ("x", [0], True)],
+    A.min.dim: [("x", 0), ("x", -1, True)],
+    A.mse_loss_backward.default: [("x", "y", "z", 0), ("o", "y", "z", 1)],
     A.mul.Scalar: [("x", 3)],
     A.mul.Tensor: [("x", "y"), ("x", "o")],
+    A.nan_to_num.default: [("x",), ("x", 1.5, 2.5)],
     A.native_batch_norm_backward.default: [
         ("x", "y", "c", "c", "C", "c", "C", is_training, 1e-5, [True, True, True])
         for is_training in (True, False)
@@ -159,12 +195,24 @@ CASES = {
     A.native_layer_norm_backward.default: [(backward_of_layer_norm, "x", "y", "w")],
     A.new_zeros.default: [(lambda x: A.new_zeros.default(x, [*x.shape]) + x, "x")],
     A.nll_loss_backward.default: [(backward_of_nll_loss, "x", "t")],
+    A.nll_loss2d_backward.default: [(backward_of_nll_loss2d, "x", "p")],
+    A.nll_loss2d_forward.default: [
+        (
+            lambda x, p, how=how: A.nll_loss2d_forward.default(x, p, None, how, -100),
+            "x",
+            "p",
+        )
+        for how in range(3)
+    ],
     A.nll_loss_forward.default: [("x", "t", None, reduction, -100) for reduction in range(3)],
     A.ones.default: [(lambda x: A.ones.default(list(x.shape), dtype=x.dtype) + x, "x")],
     A.permute.default: [(lambda x: A.permute.default(x, range(x.dim())[::-1]) * 2, "x")],
     A.pow.Scalar: [(1.7, "x")],
     A.pow.Tensor_Scalar: [("+", 1.7), ("x", 2), ("x", 3), ("+", -0.5), ("+", -1)],
     A.pow.Tensor_Tensor: [("+", "y")],
+    A.prod.dim_int: [("x", -1), ("x", 0, True)],
+    A.remainder.Scalar: [("x", 3), ("x", -1.25)],
+    A.remainder.Tensor: [("x", "+")],
     A.reshape.default: [("x", [-1])],
     A.rsub.Scalar: [("x", 2, 3)],
     A.rsub.Tensor: [("x", "y", {"alpha": 2})],
@@ -181,6 +229,7 @@ CASES = {
         )
     ],
     A.slice_scatter.default: [(lambda x, y: A.slice_scatter.default(x, y[1:], 0, 1), "x", "y")],
+    A.smooth_l1_loss_backward.default: [("x", "y", "z", 0, 1.5), ("o", "y", "z", 1, 1.5)],
     A.softplus.default: [("x", 2.0, 1.0)],
     A.softplus_backward.default: [("x", "y", 2.0, 1.0)],
     A.split.Tensor: [(lambda x: [part * 2 for part in A.split.Tensor(x, 2, -1)], "x")],
@@ -195,6 +244,7 @@ CASES = {
     A.squeeze.dims: [(lambda x: A.squeeze.dims(x[:1].unsqueeze(1), [0, 1]) * 2, "x")],
     A.stack.default: [(["x", "y"], -1), (["x", "y"], 0)],
     A.std.correction: [("x", [-1], {"correction": 1}), ("x", [0], {"correction": 0})],
+    A.std_mean.correction: [("x", [-1], {"correction": 1}), ("x", [0], {"keepdim": True})],
     A.sub.Scalar: [("x", 2)],
     A.sub.Tensor: [("x", "y", {"alpha": 2})],
     A.sum.default: [("x",)],
@@ -211,11 +261,15 @@ CASES = {
     A.var_mean.correction: [("x", [-1], {"correction": 1}), ("x", [0], {"keepdim": True})],
     A.view.default: [(lambda x: A.view.default(x, [x.numel()]) * 2, "x")],
     A.where.self: [("?", "x", "y"), ("?", "x", "o")],
+    A.xlogy.Scalar_Other: [("x", 2.5)],
+    A.xlogy.Scalar_Self: [(2.5, "+")],
+    A.xlogy.Tensor: [("x", "+")],
     A.zeros.default: [(lambda x: A.zeros.default(list(x.shape), dtype=x.dtype) + x, "x")],
     A._log_softmax.default: [("x", -1, False), ("x", 0, False)],
     A._log_softmax_backward_data.default: [
         (lambda g, y: A._log_softmax_backward_data.default(g, -y, -1, g.dtype), "x", "+")
     ],
+    A._prelu_kernel_backward.default: [("x", "y", "w")],
     A._native_batch_norm_legit.no_stats: [("x", "c", "c", True, 0.1, 1e-5)],
     A._native_batch_norm_legit_functional.default: [
         ("x", "c", "c", "c", "C", is_training, 0.1, 1e-5) for is_training in (True, False)
@@ -262,14 +316,20 @@ SETTINGS = [
     (torch.float32, (2, 4, 5, 3), "plain"),
     (torch.bool, (7, 19), "transposed"),
 ]
-# Of no elements ATen ends the process.
+# Of no elements ATen ends the process, or what PyTorch traces with divides by their number.
 NEED_ELEMENTS = {
+    A.huber_loss_backward.default,
+    A.mse_loss_backward.default,
+    A.smooth_l1_loss_backward.default,
     A.native_batch_norm_backward.default,
     A.native_group_norm.default,
     A.native_group_norm_backward.default,
 }
-# PyTorch takes these apart before anything is captured.
-TAKEN_APART = {A.lift_fresh_copy.default, A.reshape.default, A.square.default}
+# PyTorch takes these apart before anything is captured, the first only as it is traced here.
+TAKEN_APART = {
+    A.binary_cross_entropy_with_logits.default,
+    *(A.lift_fresh_copy.default, A.reshape.default, A.square.default),
+}
 # ATen's constant 1/6 is that of float32.
 SINGLE_CONSTANTS = {A.hardsigmoid_backward.default, A.hardsigmoid.default}
 
@@ -284,9 +344,10 @@ class Tensors:
     def __call__(self, letter):
         shape = self.shape
         vectors = {"w": shape[-1:], "c": shape[1:2], "l": shape[1:], "v": (4, *shape[1:])}
-        if letter in {"i", "r", "t", "#"}:
-            dim = 0 if letter == "r" else -1
-            sizes = {"t": shape[:1], "#": (*shape[:-1], 4)}.get(letter, (4,))
+        if letter in {"i", "r", "t", "p", "#"}:
+            dim = {"r": 0, "p": 1}.get(letter, -1)
+            sizes = {"t": shape[:1], "#": (*shape[:-1], 4), "p": (*shape[:1], *shape[2:])}
+            sizes = sizes.get(letter, (4,))
             return torch.randint(shape[dim], sizes, generator=self.generator)
         if letter == "s":
             return torch.tensor(5)

@@ -114,6 +114,10 @@ class _Run:
         how, dims = node.attributes["how"], node.attributes["dims"]
         if how == "sum":
             return source.sum(dims, dtype=self._dtype(node.dtype))
+        if how == "prod":
+            for dim in reversed(dims):
+                source = source.prod(dim, dtype=self._dtype(node.dtype))
+            return source
         made: Tensor = getattr(torch, {"max": "amax", "min": "amin"}.get(how, how))(source, dims)
         return made
 

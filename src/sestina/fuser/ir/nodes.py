@@ -8,7 +8,7 @@
 | `size` | – | `extent`, as a number; the shape is () |
 | a name of `OPERATIONS` | tensors of the node's shape | – |
 | `expand`, `permute`, `reshape`, `slice` | the tensor seen | `order`; `dim`, `start`, `step` |
-| `reduce` | the tensor | `how`: sum, max, min, any, all; `dims`, which go |
+| `reduce` | the tensor | `how`: sum, prod, max, min, any, all; `dims`, which go |
 | `iota` | – | `dim`: the element is its index there |
 | `uniform` | seed, of shape () | `stream`: float32 in [0, 1), by position |
 | `copy` | the tensor | `layout` that the copy is to have |

@@ -95,6 +95,7 @@ OPERATIONS: dict[str, Operation] = {
     "sin": _floats(1, torch.sin, cost=20),
     "cos": _floats(1, torch.cos, cost=20),
     "pow": _floats(2, torch.pow, cost=60),
+    "atan2": _floats(2, torch.atan2, cost=60),
     "copysign": _floats(2, torch.copysign),
     "and": _bits(2, torch.bitwise_and),
     "or": _bits(2, torch.bitwise_or),

@@ -30,6 +30,7 @@ from sestina.fuser.ir.operations import STORED, compute_dtype
 from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
     batches,
     indexing,
+    losses,
     parts,
     pointwise,
     pooling,
@@ -49,6 +50,8 @@ LEFT_TO_ATEN = frozenset(
     {
         *("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"),
         "sestina::addmm_activation",
+        # It refuses what is no probability.
+        "binary_cross_entropy",
         # Whose channels lie side by side.
         *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu",),

@@ -171,47 +171,51 @@ def _gather(
     return _take(b, source, index, dim)
 
 
-@lowering(_ATEN.nll_loss_forward.default)
+@lowering(_ATEN.nll_loss_forward.default, _ATEN.nll_loss2d_forward.default)
 def _nll_loss(b: Builder, scores: Node, target: Node, *options: Any) -> tuple[Node, Node]:
     weight, reduction, ignored = options
-    if len(scores.shape) != 2 or weight is not None:
+    if len(scores.shape) < 2 or weight is not None:
         raise NotLowered("a likelihood with weights of classes, or of one row")
     losses, counted = _losses(b, scores, target, ignored)
-    total = b.reduce("sum", counted.convert(losses.dtype).node, (0,))
     if reduction == 0:
-        return (
-            b.convert(losses.node, scores.dtype),
-            b.convert(b.constant(0, torch.float32), scores.dtype),
-        )
-    summed = Expression(b, b.reduce("sum", losses.node, (0,)))
+        none = b.convert(b.constant(0, torch.float32), scores.dtype)
+        return b.convert(losses.node, scores.dtype), none
+    everything = range(len(target.shape))
+    total = b.reduce("sum", counted.convert(losses.dtype).node, everything)
+    summed = Expression(b, b.reduce("sum", losses.node, everything))
     result = summed / Expression(b, total) if reduction == 1 else summed
     return b.convert(result.node, scores.dtype), b.convert(total, scores.dtype)
 
 
 def _losses(b: Builder, scores: Node, target: Node, ignored: int) -> tuple[Expression, Expression]:
-    """The negative score of each row's class, and which rows count."""
+    """The negative score of each row's or pixel's class, and which of them count."""
     counted = Expression(b, target) != ignored
     index = counted.where(Expression(b, target), 0)
-    column = b.reshape(index.node, (*target.shape, 1))
-    picked = b.reshape(_take(b, scores, column, 1), target.shape)
+    classes = b.reshape(index.node, _beside_classes(target))
+    picked = b.reshape(_take(b, scores, classes, 1), target.shape)
     picked = b.convert(picked, compute_dtype(picked.dtype))
     return counted.where(-Expression(b, picked), 0), counted
 
 
-@lowering(_ATEN.nll_loss_backward.default)
+def _beside_classes(target: Node) -> tuple[Extent, ...]:
+    """The shape of what there is one of for all classes, as scores have it."""
+    return (*target.shape[:1], 1, *target.shape[1:])
+
+
+@lowering(_ATEN.nll_loss_backward.default, _ATEN.nll_loss2d_backward.default)
 def _nll_loss_backward(
     b: Builder, gradient: Node, scores: Node, target: Node, *options: Any
 ) -> Node:
     weight, reduction, ignored, total = options
-    if len(scores.shape) != 2 or weight is not None:
+    if len(scores.shape) < 2 or weight is not None:
         raise NotLowered("a likelihood with weights of classes, or of one row")
-    columns = b.make("iota", (), scores.shape, torch.int64, dim=1)
-    seen = Expression(b, b.reshape(target, (*target.shape, 1)))
-    here = (Expression(b, columns) == seen) & (seen != ignored)
+    classes = b.make("iota", (), scores.shape, torch.int64, dim=1)
+    seen = Expression(b, b.reshape(target, _beside_classes(target)))
+    here = (Expression(b, classes) == seen) & (seen != ignored)
     dtype = compute_dtype(scores.dtype)
     g = -Expression(b, b.convert(gradient, dtype))
     if reduction == 1:
         g = g / Expression(b, b.convert(total, dtype))
     if reduction == 0:
-        g = Expression(b, b.reshape(g.node, (*target.shape, 1)))
+        g = Expression(b, b.reshape(g.node, _beside_classes(target)))
     return b.convert(here.where(g, 0).node, scores.dtype)

@@ -9,7 +9,7 @@ import torch
 
 from sestina.fuser.ir.extents import Extent
 from sestina.fuser.ir.nodes import Builder, Node, base_of, broadcast
-from sestina.fuser.ir.operations import OPERATIONS
+from sestina.fuser.ir.operations import OPERATIONS, compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
@@ -179,3 +179,27 @@ def _flip(b: Builder, node: Node, dims: Sequence[int]) -> Node:
             # Strides below 0 are none that a tensor of PyTorch can have: the copy is one.
             node = b.make("copy", (turned,), node.shape, node.dtype)
     return node
+
+
+@lowering(_ATEN.glu.default)
+def _glu(b: Builder, node: Node, dim: int = -1) -> Node:
+    value, gate = _halves(b, node, dim)
+    return b.convert((value * gate.sigmoid()).node, node.dtype)
+
+
+@lowering(_ATEN.glu_backward.default)
+def _glu_backward(b: Builder, gradient: Node, node: Node, dim: int) -> Node:
+    value, gate = _halves(b, node, dim)
+    g, opened = Expression(b, b.convert(gradient, value.dtype)), gate.sigmoid()
+    made = g * opened, g * value * opened * (1 - opened)
+    return _cat(b, [b.convert(one.node, node.dtype) for one in made], dim)
+
+
+def _halves(b: Builder, node: Node, dim: int) -> list[Expression]:
+    dim %= len(node.shape)
+    extent = node.shape[dim]
+    if not isinstance(extent, int):
+        raise NotLowered(f"halves of a dimension of {extent}")
+    values = b.convert(node, compute_dtype(node.dtype))
+    half = extent // 2
+    return [Expression(b, b.slice(values, dim, start, half)) for start in (0, half)]

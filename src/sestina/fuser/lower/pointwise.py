@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sestina.fuser.ir.nodes import Builder, Node
+from sestina.fuser.ir.nodes import Builder, Node, broadcast
 from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered, Number
 from sestina.fuser.lower.table import elementwise, lowering
@@ -112,6 +112,13 @@ def _sign(x: Expression) -> Expression:
     return (x > 0).convert(x.dtype) - (x < 0).convert(x.dtype)
 
 
+@elementwise(_ATEN.isinf.default, is_predicate=True)
+def _isinf(x: Expression) -> Expression:
+    if not x.dtype.is_floating_point:
+        return Expression(x.builder, x.builder.constant(0, torch.bool))
+    return x.abs() == math.inf
+
+
 @elementwise(_ATEN.logical_and.default, is_predicate=True)
 def _logical_and(x: Expression, y: Expression) -> Expression:
     return x.convert(torch.bool) & y.convert(torch.bool)
@@ -153,15 +160,97 @@ def _pow(x: Expression | Number, exponent: Expression) -> Expression:
 
 
 @elementwise(_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode, rounds_within=True)
-def _div_mode(x: Expression, y: Expression, *, rounding_mode: str | None = None) -> Expression:
-    if not x.dtype.is_floating_point:
-        raise NotLowered("division of whole numbers, which fails where a divisor is 0")
-    quotient = x / y
-    if rounding_mode is None:
-        return quotient
+def _div_mode(
+    x: Expression, y: Expression | Number, *, rounding_mode: str | None = None
+) -> Expression:
     if rounding_mode == "floor":
-        raise NotLowered("division to the floor, which ATen corrects by the remainder")
-    return quotient.apply("trunc")
+        return _floor_divide(x, y)
+    if not x.dtype.is_floating_point:
+        return x.apply("quotient", _positive(x, y))
+    return x / y if rounding_mode is None else (x / y).apply("trunc")
+
+
+@elementwise(_ATEN.floor_divide.default, _ATEN.floor_divide.Scalar, rounds_within=True)
+def _floor_divide(x: Expression, y: Expression | Number) -> Expression:
+    if not x.dtype.is_floating_point:
+        quotient = x.apply("quotient", _positive(x, y))
+        return quotient - (x < quotient * y).convert(x.dtype)
+    y = y if isinstance(y, Expression) else x.number(y)
+    # Rounded once the remainder is gone, as Python has it: 1 // 0.1 is 9.
+    rest = x.apply("fmod", y)
+    quotient = (x - rest) / y
+    is_across = (rest != 0) & ((rest < 0) ^ (y < 0))
+    quotient = is_across.where(quotient - 1, quotient)
+    whole = quotient.floor()
+    whole = (quotient - whole > 0.5).where(whole + 1, whole)
+    whole = (quotient == 0).where(_zero_like(x / y), whole)
+    return (y == 0).where(x / y, whole)
+
+
+@elementwise(_ATEN.fmod.Tensor, _ATEN.fmod.Scalar)
+def _fmod(x: Expression, y: Expression | Number) -> Expression:
+    if x.dtype.is_floating_point:
+        return x.apply("fmod", y)
+    return x - x.apply("quotient", _positive(x, y)) * y
+
+
+@elementwise(_ATEN.remainder.Tensor, _ATEN.remainder.Scalar)
+def _remainder(x: Expression, y: Expression | Number) -> Expression:
+    rest = _fmod(x, y)
+    if not isinstance(y, Expression):
+        y = x.number(y)
+    return ((rest != 0) & ((rest < 0) ^ (y < 0))).where(rest + y, rest)
+
+
+def _positive(x: Expression, y: Expression | Number) -> int:
+    """A divisor that no whole number fails with, by 0 or by what the quotient has no room for."""
+    if x.dtype is torch.bool or not (isinstance(y, int) and 0 < y <= torch.iinfo(x.dtype).max):
+        raise NotLowered("division of whole numbers, which fails where a divisor is 0")
+    return y
+
+
+def _zero_like(x: Expression) -> Expression:
+    return x.number(0).apply("copysign", x)
+
+
+@elementwise(_ATEN.atan2.default)
+def _atan2(y: Expression, x: Expression) -> Expression:
+    return y.apply("atan2", x)
+
+
+@elementwise(_ATEN.logaddexp.default)
+def _logaddexp(x: Expression, y: Expression) -> Expression:
+    larger = x.maximum(y)
+    # Of two infinities that are the same the difference is none.
+    made = larger + (-(x - y).abs()).exp().log1p()
+    return ((x == y) & (x.abs() == math.inf)).where(x, made)
+
+
+@elementwise(_ATEN.xlogy.Tensor, _ATEN.xlogy.Scalar_Self, _ATEN.xlogy.Scalar_Other)
+def _xlogy(x: Expression | Number, y: Expression | Number) -> Expression:
+    given = x if isinstance(x, Expression) else y
+    assert isinstance(given, Expression), "one of them is a tensor"
+    x, y = (value if isinstance(value, Expression) else given.number(value) for value in (x, y))
+    product = (x == 0).where(0, x * y.log())
+    return (y != y).where(y, product)  # noqa: PLR0124 - not a number
+
+
+@lowering(_ATEN.nan_to_num.default)
+def _nan_to_num(
+    b: Builder,
+    node: Node,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Node:
+    if not node.dtype.is_floating_point:
+        return node
+    limits = torch.finfo(node.dtype)
+    x = Expression(b, b.convert(node, compute_dtype(node.dtype)))
+    made = (x != x).where(nan or 0, x)  # noqa: PLR0124 - not a number
+    made = (x == math.inf).where(limits.max if posinf is None else posinf, made)
+    made = (x == -math.inf).where(limits.min if neginf is None else neginf, made)
+    return b.convert(made.node, node.dtype)
 
 
 @elementwise(_ATEN.where.self, masks=(0,))
@@ -291,6 +380,40 @@ def _softplus(x: Expression, beta: Number = 1, threshold: Number = 20) -> Expres
 @elementwise(_ATEN.elu.default)
 def _elu(x: Expression, alpha: Number = 1, scale: Number = 1, inner: Number = 1) -> Expression:
     return (x > 0).where(x * scale, (x * inner).apply("expm1") * (alpha * scale))
+
+
+@elementwise(_ATEN.celu.default)
+def _celu(x: Expression, alpha: Number = 1) -> Expression:
+    return _elu(x, alpha, 1, 1 / alpha)
+
+
+@elementwise(_ATEN.mish.default)
+def _mish(x: Expression) -> Expression:
+    return x * x.exp().log1p().tanh()
+
+
+@elementwise(_ATEN.mish_backward.default)
+def _mish_backward(g: Expression, x: Expression) -> Expression:
+    bent = x.exp().log1p().tanh()
+    return g * (bent + x * x.sigmoid() * (1 - bent * bent))
+
+
+@elementwise(_ATEN._prelu_kernel.default)
+def _prelu(x: Expression, weight: Expression) -> Expression:
+    return (x > 0).where(x, x * weight)
+
+
+@lowering(_ATEN._prelu_kernel_backward.default)
+def _prelu_backward(b: Builder, gradient: Node, node: Node, slope: Node) -> tuple[Node, Node]:
+    dtype = compute_dtype(node.dtype)
+    g, x, weight = (Expression(b, b.convert(given, dtype)) for given in (gradient, node, slope))
+    is_above = x > 0
+    shape = broadcast([node.shape, slope.shape])
+    inner, outer = (
+        b.expand(b.convert(one.node, node.dtype), shape)
+        for one in (is_above.where(g, g * weight), is_above.where(0, g * x))
+    )
+    return inner, outer
 
 
 @elementwise(_ATEN.softplus_backward.default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -54,6 +54,13 @@ class _Rows:
         """Combined over the dimensions."""
         node = _reduce(self.builder, how, values.node, self.dims, keepdim=True)
         return Expression(self.builder, node)
+
+    def shaped(self, values: Expression, *, keepdim: bool) -> Node:
+        """Statistics as an operation gives them: without the dimensions, unless they are kept."""
+        if keepdim:
+            return values.node
+        kept = [extent for dim, extent in enumerate(self.shape) if dim not in self.dims]
+        return self.builder.reshape(values.node, kept)
 
     def mean(self, values: Expression) -> Expression:
         """The mean over the dimensions."""
@@ -195,14 +202,135 @@ def _var_mean(
     left = rows.count - (int(taken) if taken == int(taken) else taken)
     if not rows.dims or (isinstance(rows.count, int) and left <= 0):
         raise NotLowered(f"a variance of {rows.count} elements")
-    mean, _, squares = rows.centred(_computed(b, node))
-    shape = node.shape if keepdim else [e for d, e in enumerate(node.shape) if d not in rows.dims]
-    shape = _kept(shape, rows.dims) if keepdim else shape
+    centre, _, squares = rows.centred(_computed(b, node))
     variance, mean = (
-        Expression(b, b.reshape(b.convert(value.node, node.dtype), shape))
-        for value in (squares.over(left), mean)
+        b.convert(rows.shaped(value, keepdim=keepdim), node.dtype)
+        for value in (squares.over(left), centre)
     )
-    return variance.node, mean.node
+    return variance, mean
+
+
+@lowering(_ATEN.std_mean.correction)
+def _std_mean(
+    b: Builder,
+    node: Node,
+    dims: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> tuple[Node, Node]:
+    variance, mean = _var_mean(b, node, dims, correction=correction, keepdim=keepdim)
+    return b.convert(_computed(b, variance).sqrt().node, node.dtype), mean
+
+
+@lowering(_ATEN.prod.default)
+def _prod(b: Builder, node: Node, *, dtype: torch.dtype | None = None) -> Node:
+    return _product(b, node, None, dtype=dtype, keepdim=False)
+
+
+@lowering(_ATEN.prod.dim_int)
+def _prod_dim(
+    b: Builder, node: Node, dim: int, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Node:
+    return _product(b, node, dim, dtype=dtype, keepdim=keepdim)
+
+
+def _product(
+    b: Builder, node: Node, dim: int | None, *, dtype: torch.dtype | None, keepdim: bool
+) -> Node:
+    result = dtype or (node.dtype if node.dtype.is_floating_point else torch.int64)
+    if result is torch.bool:
+        raise NotLowered("a product of truths")
+    values = b.convert(node, compute_dtype(result))
+    return b.convert(_reduce(b, "prod", values, dim, keepdim=keepdim), result)
+
+
+@lowering(_ATEN.linalg_vector_norm.default)
+def _vector_norm(
+    b: Builder,
+    node: Node,
+    order: float = 2,
+    dims: Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Node:
+    result = dtype or node.dtype
+    values = Expression(b, b.convert(node, compute_dtype(result)))
+    if not result.is_floating_point or order not in _NORMS:
+        raise NotLowered(f"a norm of order {order} of {result}")
+    how, formula = _NORMS[order]
+    node = _reduce(b, how, formula(values).node, dims, keepdim=keepdim)
+    norm = Expression(b, node)
+    return b.convert((norm.sqrt() if order == 2 else norm).node, result)
+
+
+_NORMS: dict[float, tuple[str, Callable[[Expression], Expression]]] = {
+    0: ("sum", lambda x: (x != 0).convert(x.dtype)),
+    1: ("sum", lambda x: x.abs()),
+    2: ("sum", lambda x: x * x),
+    math.inf: ("max", lambda x: x.abs()),
+    -math.inf: ("min", lambda x: x.abs()),
+}
+
+
+@lowering(_ATEN.logsumexp.default)
+def _logsumexp(b: Builder, node: Node, dims: Sequence[int], keepdim: bool = False) -> Node:
+    if not node.dtype.is_floating_point:
+        raise NotLowered(f"logarithms of sums of {node.dtype}")
+    rows, values = _Rows(b, node, dims), _computed(b, node)
+    largest = rows.reduce("max", values)
+    # Less an infinity there would be NaN where the result is that infinity.
+    largest = (largest.abs() == math.inf).where(0, largest)
+    made = rows.reduce("sum", (values - largest).exp()).log() + largest
+    return b.convert(rows.shaped(made, keepdim=keepdim), node.dtype)
+
+
+@lowering(_ATEN.max.dim)
+def _max_dim(b: Builder, node: Node, dim: int, keepdim: bool = False) -> tuple[Node, Node]:
+    return _extreme_and_place(b, "max", node, dim, keepdim=keepdim)
+
+
+@lowering(_ATEN.min.dim)
+def _min_dim(b: Builder, node: Node, dim: int, keepdim: bool = False) -> tuple[Node, Node]:
+    return _extreme_and_place(b, "min", node, dim, keepdim=keepdim)
+
+
+@lowering(_ATEN.argmax.default)
+def _argmax(b: Builder, node: Node, dim: int | None = None, keepdim: bool = False) -> Node:
+    return _place(b, "max", node, dim, keepdim=keepdim)
+
+
+@lowering(_ATEN.argmin.default)
+def _argmin(b: Builder, node: Node, dim: int | None = None, keepdim: bool = False) -> Node:
+    return _place(b, "min", node, dim, keepdim=keepdim)
+
+
+def _place(b: Builder, how: str, node: Node, dim: int | None, *, keepdim: bool) -> Node:
+    if dim is not None:
+        return _extreme_and_place(b, how, node, dim, keepdim=keepdim)[1]
+    flat = b.reshape(node, (node.num_elements,))
+    place = _extreme_and_place(b, how, flat, 0, keepdim=False)[1]
+    return b.reshape(place, [1] * len(node.shape)) if keepdim else place
+
+
+def _extreme_and_place(
+    b: Builder, how: str, node: Node, dim: int, *, keepdim: bool
+) -> tuple[Node, Node]:
+    """The largest or smallest of each row, and the first place that has it."""
+    if node.dtype is torch.bool or not node.shape:
+        raise NotLowered(f"places in {node.shape} of {node.dtype}")
+    rows, values = _Rows(b, node, dim), _computed(b, node)
+    best = rows.reduce(how, values)
+    (dim,) = rows.dims
+    places = Expression(b, b.make("iota", (), node.shape, torch.int64, dim=dim))
+    # NaN is both the largest and the smallest, and equals nothing.
+    is_best = (values == best) | (values != values)  # noqa: PLR0124
+    place = rows.reduce("min", is_best.where(places, torch.iinfo(torch.int64).max))
+    return (
+        b.convert(rows.shaped(best, keepdim=keepdim), node.dtype),
+        rows.shaped(place, keepdim=keepdim),
+    )
 
 
 @lowering(_ATEN._softmax.default)

@@ -20,6 +20,14 @@ _FUNCTIONS = {
     *("exp", "expm1", "log", "log1p", "tanh", "erf", "sin", "cos"),
     *("normal_probability", "normal_density"),
 }
+_COMBINED = {
+    "sum": "add",
+    "prod": "mul",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "or",
+    "all": "and",
+}
 _UNSIGNED = {torch.uint8, torch.bool}
 
 
@@ -45,7 +53,7 @@ def _on_floats(w: Writer, name: str, operands: list[Value]) -> Value:
         return function(w, name, x)
     if name in _INTRINSICS:
         return w.call(_INTRINSICS[name], *operands)
-    if name == "pow":
+    if name in {"pow", "atan2"}:
         return by_lane(w, name, *operands)
     assert name == "neg", name
     return w.emit(f"fneg {x}", x.dtype, vector=x.is_vector)
@@ -164,7 +172,7 @@ def identity(how: str, dtype: torch.dtype) -> float | int | bool:
     """What combining with changes nothing."""
     if how in {"sum", "any"}:
         return 0
-    if how == "all":
+    if how in {"prod", "all"}:
         return 1
     if dtype.is_floating_point:
         return float("-inf") if how == "max" else float("inf")
@@ -174,8 +182,7 @@ def identity(how: str, dtype: torch.dtype) -> float | int | bool:
 
 def combine(w: Writer, how: str, a: Value, b: Value) -> Value:
     """Two partial results as one."""
-    name = {"sum": "add", "max": "maximum", "min": "minimum", "any": "or", "all": "and"}[how]
-    return operate(w, name, [a, b], a.dtype)
+    return operate(w, _COMBINED[how], [a, b], a.dtype)
 
 
 def total_of(w: Writer, how: str, vector: Value) -> Value:
@@ -201,10 +208,9 @@ def total_of(w: Writer, how: str, vector: Value) -> Value:
 
 def _combined_parts(w: Writer, how: str, parts: list[str], type_: str, dtype: torch.dtype) -> str:
     a, b = parts
-    if how == "sum":
-        return w.raw(f"{'fadd' if dtype.is_floating_point else 'add'} {type_} {a}, {b}")
-    if how in {"any", "all"}:
-        return w.raw(f"{'or' if how == 'any' else 'and'} {type_} {a}, {b}")
+    if how not in {"max", "min"}:
+        table = _FLOAT if dtype.is_floating_point else _INTEGER
+        return w.raw(f"{table[_COMBINED[how]]} {type_} {a}, {b}")
     if dtype.is_floating_point:
         count = type_[1:].split(" ", maxsplit=1)[0]
         suffix = f"v{count}{'f32' if dtype is torch.float32 else 'f64'}"
