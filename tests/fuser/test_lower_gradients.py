@@ -62,6 +62,15 @@ def backward_of_nll_loss2d(x, p):
     return A.nll_loss2d_backward.default(loss, x, p, None, 1, 2, total)
 
 
+def backward_of_avg_pool2d(x):
+    means = A.avg_pool2d.default(x, [2, 2])
+    return A.avg_pool2d_backward.default(means, x, [2, 2], [], [0, 0], False, True, None)
+
+
+def unshuffled(x):
+    return A.pixel_unshuffle.default(A.repeat.default(x, [1] * (x.dim() - 2) + [2, 2]), 2) * 2
+
+
 def backward_of_glu(g, x, y):
     return A.glu_backward.default(g, A.cat.default([x, y], -1), -1)
 
@@ -106,6 +115,8 @@ CASES = {
         (lambda x, step=step: A.arange.start_step(1, 1 + step * x.shape[-1], step) * x, "x")
         for step in (1, 2)
     ],
+    A.avg_pool2d.default: [("x", [2, 2], [2, 1], [1, 1]), ("x", [2, 2]), ("x", [2, 3])],
+    A.avg_pool2d_backward.default: [(backward_of_avg_pool2d, "x")],
     A.binary_cross_entropy_backward.default: [
         ("x", "<", "<", weight, reduction) for weight, reduction in (("y", 1), (None, 2))
     ]
@@ -207,13 +218,17 @@ CASES = {
     A.nll_loss_forward.default: [("x", "t", None, reduction, -100) for reduction in range(3)],
     A.ones.default: [(lambda x: A.ones.default(list(x.shape), dtype=x.dtype) + x, "x")],
     A.permute.default: [(lambda x: A.permute.default(x, range(x.dim())[::-1]) * 2, "x")],
+    A.pixel_shuffle.default: [("x", 2)],
+    A.pixel_unshuffle.default: [(unshuffled, "x")],
     A.pow.Scalar: [(1.7, "x")],
     A.pow.Tensor_Scalar: [("+", 1.7), ("x", 2), ("x", 3), ("+", -0.5), ("+", -1)],
     A.pow.Tensor_Tensor: [("+", "y")],
     A.prod.dim_int: [("x", -1), ("x", 0, True)],
     A.remainder.Scalar: [("x", 3), ("x", -1.25)],
     A.remainder.Tensor: [("x", "+")],
+    A.repeat.default: [("x", [2, 3]), ("x", [2, 1, 3, 1, 2])],
     A.reshape.default: [("x", [-1])],
+    A.roll.default: [("x", [3], [-1]), ("x", [-2, 1], [0, 1]), ("x", [5])],
     A.rsub.Scalar: [("x", 2, 3)],
     A.rsub.Tensor: [("x", "y", {"alpha": 2})],
     A.scalar_tensor.default: [(lambda x: A.scalar_tensor.default(2.5, dtype=x.dtype) * x, "x")],

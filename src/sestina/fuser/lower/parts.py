@@ -181,6 +181,21 @@ def _flip(b: Builder, node: Node, dims: Sequence[int]) -> Node:
     return node
 
 
+@lowering(_ATEN.roll.default)
+def _roll(b: Builder, node: Node, shifts: Sequence[Extent], dims: Sequence[int] = ()) -> Node:
+    if not dims:
+        flat = b.reshape(node, (node.num_elements,))
+        return b.reshape(_roll(b, flat, shifts, (0,)), node.shape)
+    for dim, shift in zip(dims, shifts, strict=True):
+        at, extent = dim % max(len(node.shape), 1), node.shape[dim] if node.shape else 1
+        if not (isinstance(shift, int) and isinstance(extent, int)):
+            raise NotLowered(f"{extent} elements moved on by {shift}")
+        if first := shift % extent:
+            before = b.slice(node, at, extent - first, first)
+            node = _cat(b, [before, b.slice(node, at, 0, extent - first)], at)
+    return node
+
+
 @lowering(_ATEN.glu.default)
 def _glu(b: Builder, node: Node, dim: int = -1) -> Node:
     value, gate = _halves(b, node, dim)

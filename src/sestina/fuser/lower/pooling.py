@@ -1,4 +1,4 @@
-"""The largest value of each window."""
+"""The largest value of each window, and the mean."""
 
 from __future__ import annotations
 
@@ -59,6 +59,62 @@ def _max_pool(
     return b.convert(best.node, node.dtype), place.node
 
 
+@lowering(_ATEN.avg_pool2d.default)
+def _avg_pool(
+    b: Builder,
+    node: Node,
+    size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Node:
+    height, width = node.shape[-2:]
+    layout, padded = layout_of(node), _pair(padding)
+    if not (isinstance(height, int) and isinstance(width, int)) or not node.dtype.is_floating_point:
+        raise NotLowered(f"windows of {node.shape} of {node.dtype}")
+    count = math.prod(_pair(size))
+    if ceil_mode or count > _MAX_WINDOW or not (count_include_pad or padded == (0, 0)):
+        raise NotLowered(f"windows of {size}, cut off at the border")
+    if layout is not None and layout.strides[-1] != 1:
+        raise NotLowered("channels that lie side by side, which ATen takes in vectors")
+    windows = _Windows(b, node, _pair(size), _pair(stride, size), padded, border=0)
+    rows, columns = windows.size
+    total = windows.seen(0, 0)[0]
+    for place in range(1, rows * columns):
+        total = total + windows.seen(place // columns, place % columns)[0]
+    return b.convert(total.over(divisor_override or count).node, node.dtype)
+
+
+@lowering(_ATEN.avg_pool2d_backward.default)
+def _avg_pool_backward(
+    b: Builder,
+    gradient: Node,
+    node: Node,
+    size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    _count_include_pad: bool,
+    divisor_override: int | None,
+) -> Node:
+    down, right = _pair(size)
+    if _pair(stride, size) != (down, right) or _pair(padding) != (0, 0) or ceil_mode:
+        raise NotLowered("windows that overlap, or reach beyond the border")
+    *outer, height, width = node.shape
+    *_, rows, columns = gradient.shape
+    if not (isinstance(height, int) and isinstance(width, int)):
+        raise NotLowered(f"windows of {node.shape}")
+    g = Expression(b, b.convert(gradient, compute_dtype(gradient.dtype)))
+    mean = b.convert(g.over(divisor_override or down * right).node, gradient.dtype)
+    apart = b.reshape(mean, (*outer, rows, 1, columns, 1))
+    wide = b.expand(apart, (*outer, rows, down, columns, right))
+    spread = b.reshape(wide, (*outer, rows * down, columns * right))
+    # What no window reaches has no gradient.
+    return pad(b, spread, (0, width - columns * right, 0, height - rows * down))
+
+
 class _Windows:
     def __init__(
         self,
@@ -67,10 +123,11 @@ class _Windows:
         size: tuple[int, int],
         stride: tuple[int, int],
         padding: tuple[int, int],
+        border: float = -math.inf,
     ) -> None:
         self.builder, self.size, self.stride, self.padding = b, size, stride, padding
         self.extents = node.shape[-2:]
-        (down, right), border = padding, -math.inf
+        down, right = padding
         self.padded = pad(b, node, (right, right, down, down), border)
         self.shape: tuple[Extent, ...] = (
             *node.shape[:-2],

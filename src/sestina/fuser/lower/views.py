@@ -293,3 +293,40 @@ def _tril(b: Builder, node: Node, diagonal: int = 0) -> Node:
 @lowering(_ATEN.triu.default)
 def _triu(b: Builder, node: Node, diagonal: int = 0) -> Node:
     return _triangle(b, node, diagonal, "ge")
+
+
+@lowering(_ATEN.repeat.default)
+def _repeat(b: Builder, node: Node, times: Sequence[Extent]) -> Node:
+    shape = (*[1] * (len(times) - len(node.shape)), *node.shape)
+    pairs = list(zip(times, shape, strict=True))
+    apart = b.reshape(node, [extent for _, size in pairs for extent in (1, size)])
+    wide = b.expand(apart, [extent for pair in pairs for extent in pair])
+    return b.reshape(wide, [count * size for count, size in pairs])
+
+
+@lowering(_ATEN.pixel_shuffle.default)
+def _pixel_shuffle(b: Builder, node: Node, factor: int) -> Node:
+    *outer, channels, height, width = node.shape
+    left = divided(channels, factor * factor)
+    if left is None:
+        raise NotLowered(f"{channels} channels as {factor} × {factor} pixels each")
+    apart = b.reshape(node, (*outer, left, factor, factor, height, width))
+    moved = _last_in_order(b, apart, (0, 3, 1, 4, 2))
+    return b.reshape(moved, (*outer, left, height * factor, width * factor))
+
+
+@lowering(_ATEN.pixel_unshuffle.default)
+def _pixel_unshuffle(b: Builder, node: Node, factor: int) -> Node:
+    *outer, channels, height, width = node.shape
+    rows, columns = divided(height, factor), divided(width, factor)
+    if rows is None or columns is None:
+        raise NotLowered(f"pixels of {height} × {width} in blocks of {factor}")
+    apart = b.reshape(node, (*outer, channels, rows, factor, columns, factor))
+    moved = _last_in_order(b, apart, (0, 2, 4, 1, 3))
+    return b.reshape(moved, (*outer, channels * factor * factor, rows, columns))
+
+
+def _last_in_order(b: Builder, node: Node, order: Sequence[int]) -> Node:
+    """The last dimensions in another order, those before them as they are."""
+    first = len(node.shape) - len(order)
+    return b.permute(node, [*range(first), *(first + dim for dim in order)])
