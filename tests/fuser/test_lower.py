@@ -215,6 +215,13 @@ def test_cross_entropy_picks_the_class_and_leaves_out_what_is_ignored(reduction)
     )
 
 
+@pytest.mark.parametrize("how", ["sum", "prod", "amax"])
+def test_a_dimension_of_one_element_counts_once(how):
+    combine = getattr(torch, how)
+    assert_as_eager(lambda x: combine(combine(x, 0, keepdim=True) * 2, 0), filled(5))
+    assert_as_eager(lambda x: combine(combine(x, 1, keepdim=True) * 2, 1), filled(6, 38))
+
+
 def test_rows_of_a_table_and_gathered_places():
     index = torch.tensor([[0, 3, 8], [8, 1, 1]])
     assert_as_eager(lambda w, i: functional.embedding(i, w) * 2, filled(9, 20), index)

@@ -80,7 +80,10 @@ class Node:
         if self.kind == "uniform":
             self.is_free = self.inputs[0].is_opaque
         else:
-            is_simple = self.is_elementwise or (self.is_view and self.kind != "slice")
+            # A copy is asked for where elements are to lie in memory.
+            is_simple = (self.is_elementwise and self.kind != "copy") or (
+                self.is_view and self.kind != "slice"
+            )
             made = is_simple and all(operand.is_free for operand in self.inputs)
             self.is_free = self.kind in {"constant", "size", "iota"} or made
 
@@ -356,11 +359,13 @@ class Builder:
 
     def reduce(self, how: str, node: Node, dims: Sequence[int]) -> Node:
         """The tensor without some dimensions, their elements combined."""
-        dims = tuple(sorted(dims))
-        if not dims:
-            return node
-        shape = tuple(extent for dim, extent in enumerate(node.shape) if dim not in dims)
-        return self.make("reduce", (node,), shape, node.dtype, how=how, dims=dims)
+        shape = [extent for dim, extent in enumerate(node.shape) if dim not in dims]
+        # A dimension of one element has no loop: it would be added once in each turn of others.
+        dims = tuple(sorted(dim for dim in dims if node.shape[dim] != 1))
+        if dims:
+            kept = [extent for dim, extent in enumerate(node.shape) if dim not in dims]
+            node = self.make("reduce", (node,), kept, node.dtype, how=how, dims=dims)
+        return self.reshape(node, shape)
 
 
 def _inherited(node: Node) -> Layout | None:
