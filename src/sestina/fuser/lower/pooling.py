@@ -13,6 +13,7 @@ from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.parts import pad
 from sestina.fuser.lower.table import lowering
+from sestina.fuser.lower.views import together
 
 __all__: list[str] = []
 
@@ -110,7 +111,7 @@ def _avg_pool_backward(
     mean = b.convert(g.over(divisor_override or down * right).node, gradient.dtype)
     apart = b.reshape(mean, (*outer, rows, 1, columns, 1))
     wide = b.expand(apart, (*outer, rows, down, columns, right))
-    spread = b.reshape(wide, (*outer, rows * down, columns * right))
+    spread = together(b, wide, (*outer, rows * down, columns * right))
     # What no window reaches has no gradient.
     return pad(b, spread, (0, width - columns * right, 0, height - rows * down))
 

@@ -16,7 +16,7 @@ from sestina.fuser.ir.nodes import Builder, Node, layout_of
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
-__all__: list[str] = []
+__all__ = ["together"]
 
 _ATEN = torch.ops.aten
 
@@ -299,9 +299,14 @@ def _triu(b: Builder, node: Node, diagonal: int = 0) -> Node:
 def _repeat(b: Builder, node: Node, times: Sequence[Extent]) -> Node:
     shape = (*[1] * (len(times) - len(node.shape)), *node.shape)
     pairs = list(zip(times, shape, strict=True))
-    apart = b.reshape(node, [extent for _, size in pairs for extent in (1, size)])
+    apart = _view(b, node, [extent for _, size in pairs for extent in (1, size)])
     wide = b.expand(apart, [extent for pair in pairs for extent in pair])
-    return b.reshape(wide, [count * size for count, size in pairs])
+    return together(b, wide, [count * size for count, size in pairs])
+
+
+def together(b: Builder, node: Node, shape: Sequence[Extent]) -> Node:
+    """A copy in another shape, which later views may cut otherwise than the loops that make it."""
+    return b.make("copy", (b.reshape(node, shape),), shape, node.dtype)
 
 
 @lowering(_ATEN.pixel_shuffle.default)
@@ -310,9 +315,9 @@ def _pixel_shuffle(b: Builder, node: Node, factor: int) -> Node:
     left = divided(channels, factor * factor)
     if left is None:
         raise NotLowered(f"{channels} channels as {factor} × {factor} pixels each")
-    apart = b.reshape(node, (*outer, left, factor, factor, height, width))
+    apart = _view(b, node, (*outer, left, factor, factor, height, width))
     moved = _last_in_order(b, apart, (0, 3, 1, 4, 2))
-    return b.reshape(moved, (*outer, left, height * factor, width * factor))
+    return together(b, moved, (*outer, left, height * factor, width * factor))
 
 
 @lowering(_ATEN.pixel_unshuffle.default)
@@ -321,9 +326,9 @@ def _pixel_unshuffle(b: Builder, node: Node, factor: int) -> Node:
     rows, columns = divided(height, factor), divided(width, factor)
     if rows is None or columns is None:
         raise NotLowered(f"pixels of {height} × {width} in blocks of {factor}")
-    apart = b.reshape(node, (*outer, channels, rows, factor, columns, factor))
+    apart = _view(b, node, (*outer, channels, rows, factor, columns, factor))
     moved = _last_in_order(b, apart, (0, 2, 4, 1, 3))
-    return b.reshape(moved, (*outer, channels * factor * factor, rows, columns))
+    return together(b, moved, (*outer, channels * factor * factor, rows, columns))
 
 
 def _last_in_order(b: Builder, node: Node, order: Sequence[int]) -> Node:
