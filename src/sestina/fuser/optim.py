@@ -1,9 +1,13 @@
 """Optimizers that update all parameters of a model in one call of one kernel.
 
-Drop-in for those of `torch.optim`: the same arguments, state and results within rounding. What
-PyTorch does as three calls is one here, if asked: `max_norm` clips the gradients to a norm, all
-together, and `zero` sets them to 0 in the pass that reads them. Learning rates and the like are
-data of the kernel, so that a schedule changes them for free.
+They take the state of those of `torch.optim` and the arguments that are listed here, with the same
+results within rounding. Left out are `amsgrad`, `maximize` and `dampening`, and what chooses among
+PyTorch's own ways of computing: `foreach`, `fused`, `capturable` and `differentiable`.
+
+What PyTorch does as three calls is one here, if asked: `max_norm` clips the gradients to a norm,
+all together, and `zero` sets them to 0 in the pass that reads them. Learning rates and the like are
+data of the kernel, so that a schedule changes them for free. `torch.compile` breaks its graph at
+`step`, which is compiled already.
 
     AdamW  I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019
     Lion   X. Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023
@@ -22,12 +26,21 @@ import sympy
 import torch
 from torch import Tensor
 
-from sestina.core.errors import DtypeError, InvalidValueError
+from sestina.core.errors import InvalidValueError, SestinaError
 from sestina.fuser.compile.native import compiled_table, machine, num_threads
-from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Graph, Node
-from sestina.fuser.ir.operations import STORED, compute_dtype
+from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression
+from sestina.fuser.optim_checks import (
+    Known,
+    check_apart,
+    check_gradient,
+    check_memory,
+    check_options,
+    check_parameter,
+    check_state,
+    laid_like,
+)
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -36,6 +49,7 @@ __all__ = ["SGD", "AdamW", "Lion"]
 
 # Elements of an item of work: enough to be worth a call, few enough to be dealt out evenly.
 _CHUNK = 1 << 16
+_ADDRESS = Tensor.data_ptr
 # Of a parameter, its gradient, what is kept of it and the numbers: what they are to become.
 Rule = Callable[..., Sequence[Expression]]
 
@@ -54,29 +68,62 @@ class _Fused(torch.optim.Optimizer):
                 "max_norm", max_norm, expected="a number above 0", remedy="leave it out not to clip"
             )
         self.max_norm, self.zero = max_norm, zero
+        # What a step found in order, which the next one need only find unchanged.
+        self._known: dict[Tensor, Known] = {}
+        self._apart: list[list[int]] = []
         super().__init__(params, defaults)
-        for group in self.param_groups:
-            for param in group["params"]:
-                _check(param)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"max_norm": self.max_norm, "zero": self.zero}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._known, self._apart = {}, []
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Takes more parameters, with options of their own.
+
+        Raises:
+            DtypeError: for parameters that are not real floating-point tensors of the CPU.
+            InvalidValueError: for parameters with gaps in memory and options out of range.
+        """
+        super().add_param_group(param_group)
+        try:
+            check_options(self.param_groups[-1])
+            for param in self.param_groups[-1]["params"]:
+                check_parameter(param)
+        except SestinaError:
+            self.param_groups.pop()
+            raise
+
+    # Dynamo would trace into the compiler of the kernels.
+    @torch.compiler.disable(  # type: ignore[untyped-decorator]  # so are the stubs
+        reason="sestina.fuser.optim updates parameters by a kernel that is compiled already"
+    )
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Updates the parameters that have a gradient.
+        """Updates the parameters that have a gradient: all of them, or none if one can't be.
 
         Args:
             closure: computes the loss and the gradients; what it gives is given back.
+
+        Raises:
+            DtypeError: for a parameter, gradient or state whose dtype, device or layout the kernel
+                does not take, or state that is not of the parameter's dtype any more.
+            ShapeError: for a gradient or state that is not of the parameter's shape any more.
+            InvalidValueError: for parameters with gaps in memory or that share memory.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        pairs = [
-            (group, [param for param in group["params"] if param.grad is not None])
-            for group in self.param_groups
-        ]
-        scale = self._scale([param.grad for _, params in pairs for param in params])
-        for group, params in pairs:
-            self._update(group, params, scale)
+        # All are checked before any is written.
+        updates = [(group, self._sets_of(group["params"])) for group in self.param_groups]
+        sets = [one for _, several in updates for one in several]
+        self._check_written(sets)
+        scale = self._scale(sets)
+        for group, several in updates:
+            self._update(group, several, scale)
         return loss
 
     def numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
@@ -84,48 +131,113 @@ class _Fused(torch.optim.Optimizer):
         del group, step
         return ()
 
-    def _scale(self, gradients: list[Tensor]) -> float:
-        if self.max_norm is None or not gradients:
+    def _scale(self, sets: list[_Set]) -> float:
+        if self.max_norm is None or not sets:
             return 1.0
+        gradients = [gradient for _, _, (_, gradient, *_), _ in sets]
         norm = float(torch.nn.utils.get_total_norm(gradients, foreach=True))
         # As torch.nn.utils.clip_grad_norm_ has it.
         return min(1.0, self.max_norm / (norm + 1e-6))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the state of an optimizer of this kind, PyTorch's own included."""
-        super().load_state_dict(state_dict)
-        for param, state in self.state.items():
+        """Takes the state of an optimizer of this kind, PyTorch's own included.
+
+        Raises:
+            InvalidValueError: for the state of another kind, or options that are left out here.
+            ShapeError: for the state of parameters of other shapes.
+        """
+        for group in state_dict["param_groups"]:
+            check_options(group)
+        # Registered last, it sees what the hooks before have made of the state.
+        loaded: list[dict[str, Any]] = []
+        hook = self.register_load_state_dict_pre_hook(lambda _, last: loaded.append(last))
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            hook.remove()
+        saved = [key for group in loaded[0]["param_groups"] for key in group["params"]]
+        params = [param for group in self.param_groups for param in group["params"]]
+        for key, param in zip(saved, params, strict=True):
+            state = self.state.get(param)
+            if not state:
+                continue
             state["step"] = float(state.get("step", 0))
-            for name in set(self.kept) & set(state):
-                # What was loaded may lie otherwise, or be of the parameter's dtype.
-                wide = state[name].to(compute_dtype(param.dtype))
-                state[name] = _laid_like(wide, param)
+            for name in self.kept:
+                # Not what PyTorch has rounded to the dtype of half-precision parameters.
+                value = loaded[0]["state"][key].get(name)
+                if isinstance(value, Tensor):
+                    state[name] = value.to(param.device, compute_dtype(param.dtype))
+            self._lay_state(state, param)
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], scale: float) -> None:
-        sets: dict[tuple[float, torch.dtype, torch.dtype], list[list[Tensor]]] = {}
-        for param in params:
-            state = self._state_of(param)
-            state["step"] += 1
-            gradient = _laid_like(param.grad, param)
-            tensors = [param, gradient, *(state[name] for name in self.kept)]
-            sets.setdefault((state["step"], param.dtype, gradient.dtype), []).append(tensors)
-        for (step, dtype, kind), several in sets.items():
-            numbers = self.numbers(group, int(step))
-            spec = _Spec(type(self).rule, dtype, kind, len(self.kept), len(numbers), self.zero)
-            _kernel(spec).run(several, [scale, *numbers])
-        for param in params:
-            if self.zero and param.grad is not None and param.grad.stride() != param.stride():
-                param.grad.zero_()  # the kernel has zeroed a copy
+    def _sets_of(self, params: list[Tensor]) -> list[_Set]:
+        """Of each parameter with a gradient: the two and what is kept, as the kernel may have them.
 
-    def _state_of(self, param: Tensor) -> dict[str, Any]:
-        state: dict[str, Any] = self.state[param]
+        This is most of what a step does in Python, hence one loop of few calls.
+        """
+        sets: list[_Set] = []
+        for param in params:
+            gradient = param.grad
+            if gradient is None:
+                continue
+            state, known = self.state[param], self._known.get(param)
+            if known is not None and state:
+                tensors = [param, gradient, *map(state.__getitem__, self.kept)]
+            if known is None or not state or not known.holds(*tensors):
+                tensors = self._checked(param, gradient, state)
+                known = self._known[param] = Known.of(tensors)
+            addresses = list(map(_ADDRESS, tensors))
+            if known.count and 0 in addresses:
+                check_memory(tensors)
+            sets.append((state, known, tensors, addresses))
+        return sets
+
+    def _checked(self, param: Tensor, gradient: Tensor, state: dict[str, Any]) -> list[Tensor]:
+        self._apart = []
+        check_parameter(param)
+        check_gradient(gradient, param)
+        self._lay_state(state, param)
+        return [param, laid_like(gradient, param), *(state[name] for name in self.kept)]
+
+    def _lay_state(self, state: dict[str, Any], param: Tensor) -> None:
+        """Makes the state of a parameter, or lays it as the parameter lies."""
         if not state:
             # A number, which PyTorch's optimizers take where they load it: counting 100 tensors
             # takes longer than all else that is done in Python here.
             state["step"] = 0.0
-            for name in self.kept:
+            state |= dict.fromkeys(self.kept)
+        for name in self.kept:
+            check_state(state, name, param)
+            if state[name] is None:  # what PyTorch's SGD has before its first step
                 state[name] = torch.zeros_like(param, dtype=compute_dtype(param.dtype))
-        return state
+            state[name] = laid_like(state[name], param)
+
+    def _check_written(self, sets: list[_Set]) -> None:
+        """Asks that what is written is written once: threads would race."""
+        # Parameters, and gradients if these are zeroed; what is kept was made here.
+        written = 1 + self.zero
+        addresses = [one[3][:written] for one in sets]
+        if addresses != self._apart:
+            check_apart([tensor for _, _, tensors, _ in sets for tensor in tensors[:written]])
+            self._apart = addresses
+
+    def _update(self, group: dict[str, Any], sets: list[_Set], scale: float) -> None:
+        alike: dict[tuple[float, tuple[torch.dtype, torch.dtype]], list[_Set]] = {}
+        for one in sets:
+            one[0]["step"] += 1
+            alike.setdefault((one[0]["step"], one[1].dtypes), []).append(one)
+        for (step, (dtype, kind)), several in alike.items():
+            numbers = self.numbers(group, int(step))
+            spec = _Spec(type(self).rule, dtype, kind, len(self.kept), len(numbers), self.zero)
+            _kernel(spec).run(several, [scale, *numbers])
+        if self.zero:
+            for _, _, (param, gradient, *_), _ in sets:
+                if param.grad is not None and param.grad is not gradient:
+                    param.grad.zero_()  # the kernel has zeroed a copy
+
+
+# The state of a parameter, what is known, and its tensors with their addresses. No class: it is
+# made for each parameter in each step.
+_Set = tuple[dict[str, Any], Known, list[Tensor], list[int]]
 
 
 class AdamW(_Fused):
@@ -142,7 +254,7 @@ class AdamW(_Fused):
 
     Raises:
         DtypeError: for parameters that are not real floating-point tensors of the CPU.
-        InvalidValueError: for a norm that isn't above 0.
+        InvalidValueError: for parameters with gaps in memory and arguments out of range.
     """
 
     kept = ("exp_avg", "exp_avg_sq")
@@ -190,6 +302,10 @@ class SGD(_Fused):
         nesterov: whether the step looks ahead by the momentum.
         max_norm: gradients are scaled down to this norm, all together; None not to.
         zero: whether gradients are set to 0 once they are read.
+
+    Raises:
+        DtypeError: for parameters that are not real floating-point tensors of the CPU.
+        InvalidValueError: for parameters with gaps in memory and arguments out of range.
     """
 
     kept = ("momentum_buffer",)
@@ -199,8 +315,8 @@ class SGD(_Fused):
         params: Any,
         lr: float = 1e-3,
         momentum: float = 0.0,
+        *,  # here PyTorch's has its dampening
         weight_decay: float = 0.0,
-        *,
         nesterov: bool = False,
         max_norm: float | None = None,
         zero: bool = False,
@@ -240,6 +356,10 @@ class Lion(_Fused):
         weight_decay: of parameters, times the learning rate, a step.
         max_norm: gradients are scaled down to this norm, all together; None not to.
         zero: whether gradients are set to 0 once they are read.
+
+    Raises:
+        DtypeError: for parameters that are not real floating-point tensors of the CPU.
+        InvalidValueError: for parameters with gaps in memory and arguments out of range.
     """
 
     kept = ("exp_avg",)
@@ -284,22 +404,21 @@ class _Kernel:
     function: Callable[..., None]
     order: tuple[int, ...]
 
-    def run(self, sets: list[list[Tensor]], numbers: Sequence[float]) -> None:
+    def run(self, sets: list[_Set], numbers: Sequence[float]) -> None:
         """Updates sets of a parameter, its gradient and what is kept, with the same numbers."""
         values = torch.tensor(numbers, dtype=torch.float64)
         width = len(self.order) + 1  # and a flag that the kernel never raises
         in_order = itemgetter(*self.order)
         arguments: list[int] = []
-        for tensors in sets:
-            addresses = [tensor.data_ptr() for tensor in tensors]
-            addresses.append(values.data_ptr())
-            arguments.extend(in_order(addresses))
+        last = values.data_ptr()
+        for *_, addresses in sets:
+            arguments += in_order([*addresses, last])
             arguments.append(0)
         array = (ctypes.c_int64 * len(arguments))(*arguments)
         step = width * ctypes.sizeof(ctypes.c_int64)
         items: list[int] = []
-        for index, tensors in enumerate(sets):
-            count = tensors[0].numel()
+        for index, (_, known, *_) in enumerate(sets):
+            count = known.count
             for start in range(0, count, _CHUNK):
                 items += [index * step, start, min(start + _CHUNK, count), 0]
         table = (ctypes.c_int64 * len(items))(*items)
@@ -359,29 +478,3 @@ def _compiled(graph: Graph, places: dict[Node, int]) -> _Kernel:
     rendered = render(schedule(group, segments.stored), machine().features)
     order = tuple(places[base] for base in rendered.bases)
     return _Kernel(compiled_table(rendered.source), order)
-
-
-def _check(param: Tensor) -> None:
-    is_real = param.dtype in STORED and param.is_floating_point()
-    if not is_real or param.device.type != "cpu" or param.layout is not torch.strided:
-        raise DtypeError(
-            f"a parameter on {param.device}",
-            param.dtype,
-            expected="real floating-point numbers on the CPU",
-            remedy="use an optimizer of torch.optim for it",
-        )
-    if not Layout(tuple(param.shape), param.stride()).is_dense:
-        raise InvalidValueError(
-            "the strides of a parameter",
-            param.stride(),
-            expected="elements that fill a stretch of memory",
-            remedy="make the parameter of a contiguous tensor",
-        )
-
-
-def _laid_like(tensor: Tensor | None, param: Tensor) -> Tensor:
-    """A tensor whose elements lie as the parameter's do: itself, or a copy."""
-    assert tensor is not None
-    if tensor.stride() == param.stride():
-        return tensor
-    return torch.empty_like(param, dtype=tensor.dtype).copy_(tensor)
