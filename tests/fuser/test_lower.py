@@ -338,13 +338,13 @@ def test_what_is_asked_to_be_rounded_is_rounded(dtype):
         assert torch.equal(mine, theirs)
 
 
-EDGES = "relu relu6 hardtanh leaky_relu elu celu selu hardswish hardsigmoid softshrink hardshrink"
-EDGES += " softplus softsign tanhshrink silu gelu"
+THRESHOLDS = "relu relu6 hardtanh leaky_relu elu celu selu hardswish hardsigmoid softshrink hardshrink"
+THRESHOLDS += " softplus softsign tanhshrink silu gelu"
 
 
 @pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
-@pytest.mark.parametrize("name", EDGES.split())
-def test_gradients_at_edges_are_atens(name):
+@pytest.mark.parametrize("name", THRESHOLDS.split())
+def test_gradients_at_thresholds_are_atens(name):
     function = getattr(functional, name)
     # A multiple of the vectors' width, so that ATen has one answer for a number.
     x = torch.tensor([-20, -6, -3, -1, -0.5, 0.0, 0.5, 1, 3, 6, 20]).repeat_interleave(64)
