@@ -202,3 +202,45 @@ def test_means_over_sizes_that_change_are_kernels(function):
         weight = torch.ones_like(theirs)
         (a,), (b,) = (torch.autograd.grad(y, x, weight) for y in (mine, theirs))
         torch.testing.assert_close(a, b)
+
+
+OF_CHANGING_SIZES = {
+    "tail": lambda x: x[1:] * 2,
+    "head": lambda x: x[:-1] + 1,
+    "differences": lambda x: (x[:, 1:] - x[:, :-1]).exp(),
+    "middle": lambda x: x[2:-3] * 2,
+    "first": lambda x: x[:4] * 2,
+    "last": lambda x: x[-3:] * 2,
+    "all": lambda x: x[:, 0:] * 2,
+    "half": lambda x: x[: x.shape[0] // 2] * 2,
+    "row": lambda x: x[-1] * 2,
+    "set": lambda x: torch.slice_scatter(x * 2, x[1:] * 3, 0, 1),
+    "padded": lambda x: functional.pad(x, (1, 2, 0, 3)) * 2,
+    "rows": lambda x: torch.cat([x, 2 * x], 0) + 1,
+    "columns": lambda x: torch.cat([x.exp(), x, x * 3], 1) * 2,
+    "stacked": lambda x: torch.stack([x, x * 2], 1) + 1,
+    "turned": lambda x: torch.cat((-x[:, x.shape[1] // 2 :], x[:, : x.shape[1] // 2]), 1) * 2,
+}
+
+
+@pytest.mark.parametrize("name", OF_CHANGING_SIZES)
+def test_parts_of_sizes_that_change_are_kernels(name):
+    torch._dynamo.reset()
+    function = OF_CHANGING_SIZES[name]
+    compiled = torch.compile(function, backend="sestina", dynamic=True, options={"strict": True})
+    for shape in ((9, 12), (14, 37), (7, 6), (120, 8)):
+        x = normal(*shape).requires_grad_()
+        mine, theirs = compiled(x), function(x)
+        torch.testing.assert_close(mine, theirs)
+        weight = normal(*theirs.shape, seed=1)
+        (a,), (b,) = (torch.autograd.grad(y, x, weight) for y in (mine, theirs))
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
+def test_a_slice_beyond_a_size_that_changes_ends_there():
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: x[:100] * 2, backend="sestina", dynamic=True)
+    for rows in (9, 120, 100, 20):
+        x = normal(rows, 6)
+        assert torch.equal(compiled(x), x[:100] * 2)

@@ -12,6 +12,7 @@ from sestina.fuser.ir.nodes import Builder, Node, base_of, broadcast
 from sestina.fuser.ir.operations import OPERATIONS, compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
+from sestina.fuser.lower.views import bounds
 
 __all__ = ["pad"]
 
@@ -35,13 +36,14 @@ def _set(b: Builder, part: Node, around: Node, dim: int, start: Extent) -> Node:
     if not (number.kind == "constant" or is_cheap):
         operands = (b.settled(part), around)
         return b.make("inset", operands, around.shape, part.dtype, dim=dim, start=start)
-    last = start + part.shape[dim]
-    if not (isinstance(start, int) and isinstance(last, int)):
-        raise NotLowered(f"a part from {start} to {last}")
     place = Expression(b, b.make("iota", (), around.shape, torch.int64, dim=dim))
-    inside = (place >= start) & (place < last)
+    inside = (place >= _number(b, start)) & (place < _number(b, start + part.shape[dim]))
     value = Expression(b, _moved(b, part, around.shape, dim, start))
     return inside.where(value, Expression(b, around)).node
+
+
+def _number(b: Builder, extent: Extent) -> int | Expression:
+    return extent if isinstance(extent, int) else Expression(b, b.size(extent, torch.int64))
 
 
 def _cost(node: Node) -> float:
@@ -124,13 +126,10 @@ def _slice_scatter(
     step: int = 1,
 ) -> Node:
     dim %= len(node.shape)
-    extent = node.shape[dim]
-    if step != 1 or not (isinstance(extent, int) and isinstance(end, int | None)):
+    if step != 1:
         raise NotLowered(f"a slice from {start} to {end} by {step}")
-    if not isinstance(start, int | None):
-        raise NotLowered(f"a slice from {start}")
-    first, last, _ = slice(start, end).indices(extent)
-    shape = (*node.shape[:dim], max(0, last - first), *node.shape[dim + 1 :])
+    first, length = bounds(node.shape[dim], start, end, step)
+    shape = (*node.shape[:dim], length, *node.shape[dim + 1 :])
     if broadcast([part.shape, shape]) != shape:
         raise NotLowered(f"a part of {part.shape} for {shape}")
     return _set(b, b.expand(b.convert(part, node.dtype), shape), node, dim, first)
@@ -140,11 +139,9 @@ def _slice_scatter(
 def _select_scatter(b: Builder, node: Node, part: Node, dim: int, index: Extent) -> Node:
     dim %= len(node.shape)
     extent = node.shape[dim]
-    if not (isinstance(index, int) and isinstance(extent, int)):
-        raise NotLowered(f"the index {index} of {extent}")
+    start = extent + index if isinstance(index, int) and index < 0 else index
     shape = (*node.shape[:dim], 1, *node.shape[dim + 1 :])
-    part = b.reshape(b.convert(part, node.dtype), shape)
-    return _set(b, part, node, dim, index % extent)
+    return _set(b, b.reshape(b.convert(part, node.dtype), shape), node, dim, start)
 
 
 @lowering(_ATEN.slice_backward.default)

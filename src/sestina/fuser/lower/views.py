@@ -19,6 +19,7 @@ from sestina.fuser.lower.table import lowering
 __all__ = ["together"]
 
 _ATEN = torch.ops.aten
+_WHOLE = 2**63 - 1  # how far a slice goes that has no end
 
 
 def _dim(node: Node, dim: int) -> int:
@@ -115,15 +116,33 @@ def _slice(
     step: int = 1,
 ) -> Node:
     dim = _dim(node, dim)
-    extent = node.shape[dim]
-    if start in {None, 0} and (end is None or end == extent or end == 2**63 - 1) and step == 1:
+    if start in {None, 0} and end in {None, _WHOLE, node.shape[dim]} and step == 1:
         return node
-    if not (isinstance(extent, int) and isinstance(step, int)):
-        raise NotLowered(f"a slice of a dimension of {extent}")
-    if not all(isinstance(bound, int | None) for bound in (start, end)):
-        raise NotLowered(f"a slice from {start} to {end}")
-    first, last, _ = slice(start, end, step).indices(extent)
-    return b.slice(node, dim, first, max(0, math.ceil((last - first) / step)), step)
+    first, length = bounds(node.shape[dim], start, end, step)
+    return b.slice(node, dim, first, length, step)
+
+
+def bounds(
+    extent: Extent, start: Extent | None, end: Extent | None, step: int
+) -> tuple[Extent, Extent]:
+    """Where a slice of a dimension begins, and its length.
+
+    Of sizes that may change it is taken that the slice is within: where it is not, the shape that
+    PyTorch inferred is another.
+    """
+    given = [bound for bound in (extent, start, end, step) if bound is not None]
+    if all(isinstance(bound, int) for bound in given):
+        first, last, _ = slice(start, end, step).indices(extent)  # type: ignore[arg-type]
+        return first, max(0, math.ceil((last - first) / step))
+    if step != 1:
+        raise NotLowered(f"a slice of every {step}th of {extent}")
+
+    def counted(bound: Extent) -> Extent:
+        return extent + bound if isinstance(bound, int) and bound < 0 else bound
+
+    first = 0 if start is None else counted(start)
+    last = extent if end in {None, _WHOLE} else counted(end)
+    return first, last - first
 
 
 @lowering(_ATEN.split_with_sizes.default)
