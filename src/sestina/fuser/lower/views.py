@@ -132,7 +132,7 @@ def bounds(
     """
     given = [bound for bound in (extent, start, end, step) if bound is not None]
     if all(isinstance(bound, int) for bound in given):
-        first, last, _ = slice(start, end, step).indices(extent)  # type: ignore[arg-type]
+        first, last, _ = slice(start, end, step).indices(extent)
         return first, max(0, math.ceil((last - first) / step))
     if step != 1:
         raise NotLowered(f"a slice of every {step}th of {extent}")
