@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.fuser.models import MODELS, built
-from benchmarks.fuser.ways import PEERS, made
+from benchmarks.fuser.ways import ALLOCATORS, PEERS, made
 from benchmarks.harness import Geomean, Pairs, Report, Worker, alternate, at_least, main
 
 STEP = "benchmarks.fuser.bench_models:step"
@@ -71,40 +71,44 @@ def step(workload: Mapping[str, Any]) -> Callable[[], None]:
     return run
 
 
-def compare(report: Report, setting: Setting) -> None:
+def compare(report: Report, setting: Setting, allocator: str = "as it comes") -> None:
     """A row for each model and peer, and one for each peer over all models."""
+    name = setting.name if allocator == "as it comes" else f"{setting.name}, {allocator}"
     found: dict[str, list[tuple[Pairs, ...]]] = {peer: [] for peer in PEERS}
     for model in MODELS:
         for peer in PEERS:
-            measured = _pairs(setting, model, peer)
+            measured = _pairs(setting, model, peer, ALLOCATORS[allocator])
             found[peer].append((measured,))
             report.row(
-                what=f"training step of {model}, {setting.name}, beside {peer}",
-                workload=setting.workload(model) | {"peer": peer},
+                what=f"training step of {model}, {name}, beside {peer}",
+                workload=setting.workload(model) | {"peer": peer, "allocator": allocator},
                 measured=measured,
                 target=at_least(0.98, of="ratio_high"),
             )
     for peer, target in setting.targets.items():
         report.row(
-            what=f"training steps of all models, {setting.name}, beside {peer}: geometric mean",
-            workload=setting.workload(", ".join(MODELS)) | {"peer": peer},
+            what=f"training steps of all models, {name}, beside {peer}: geometric mean",
+            workload=setting.workload(", ".join(MODELS)) | {"peer": peer, "allocator": allocator},
             measured=Geomean(tuple(found[peer])),
             target=at_least(target, of="ratio"),
         )
 
 
-def _pairs(setting: Setting, model: str, peer: str) -> Pairs:
-    workload, cores = setting.workload(model), setting.threads
-    with (
-        Worker(STEP, workload | {"how": "sestina"}, num_cores=cores) as ours,
-        Worker(STEP, workload | {"how": peer}, num_cores=cores) as theirs,
-    ):
+def _pairs(setting: Setting, model: str, peer: str, environment: Mapping[str, str]) -> Pairs:
+    cores = setting.threads
+
+    def worker(how: str) -> Worker:
+        workload = setting.workload(model) | {"how": how}
+        return Worker(STEP, workload, num_cores=cores, environment=environment)
+
+    with worker("sestina") as ours, worker(peer) as theirs:
         return alternate(ours, theirs, clock="process" if cores == 1 else "wall")
 
 
 def bench(report: Report) -> None:
-    """In float32."""
-    compare(report, FLOAT32)
+    """In float32, with memory as it comes and with all pages kept."""
+    for allocator in ALLOCATORS:
+        compare(report, FLOAT32, allocator)
 
 
 if __name__ == "__main__":
