@@ -311,6 +311,26 @@ def test_an_argument_of_another_kind_leaves_the_rest_its_kernels():
     torch.testing.assert_close(made, product(SPARSE.to_sparse(), filled(12, 5)))
 
 
+def test_what_writes_and_gives_nothing_writes_into_its_argument():
+    @torch.library.custom_op("test_capture_hostile::doubled", mutates_args={"x"})
+    def doubled(x: torch.Tensor) -> None:
+        x.mul_(2)
+
+    def function(x):
+        repeated = x[..., :1].expand(x.shape) + 1
+        made = x * 3
+        doubled(made)
+        doubled(repeated)
+        doubled(x)
+        return made + 1, repeated, x * 2
+
+    given = [x.clone(), x.clone()]
+    results = [call(one) for call, one in zip((fuse(function), function), given, strict=True)]
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.equal(*given)
+
+
 REPEATED = {
     "ones": torch.ones_like,
     "a mean": lambda x: x.mean(-1, keepdim=True).expand_as(x) * 1.0,

@@ -7,6 +7,7 @@ from torch import nn
 
 from sestina.core.errors import InvalidValueError, ShapeError
 from sestina.fuser import optim
+from tests.fuser.optimizers import stepped
 
 
 def model(dtype=torch.float32):
@@ -166,15 +167,6 @@ def test_a_closure_gives_the_loss():
 
     expected = made(torch.ones(2, 37)).sum().detach()
     assert torch.equal(optimizer.step(closure).detach(), expected)
-
-
-def stepped(shape=(10,), make=optim.AdamW, **options):
-    """A parameter with a gradient and an optimizer that has made a step."""
-    param = nn.Parameter(torch.linspace(-1, 1, torch.Size(shape).numel()).reshape(shape))
-    param.grad = torch.linspace(2, -1, param.numel()).reshape(shape)
-    optimizer = make([param], lr=0.1, **options)
-    optimizer.step()
-    return param, optimizer
 
 
 @pytest.mark.parametrize("zero", [False, True])

@@ -20,7 +20,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 import torch
@@ -52,6 +52,14 @@ _CHUNK = 1 << 16
 _ADDRESS = Tensor.data_ptr
 # Of a parameter, its gradient, what is kept of it and the numbers: what they are to become.
 Rule = Callable[..., Sequence[Expression]]
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _outside_of_graphs(method: Method) -> Method:
+    """A method that Dynamo does not trace: it would follow the compiler of the kernels."""
+    reason = "sestina.fuser.optim updates parameters by a kernel that is compiled already"
+    outside: Method = torch.compiler.disable(method, reason=reason)
+    return outside
 
 
 class _Fused(torch.optim.Optimizer):
@@ -96,10 +104,7 @@ class _Fused(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
-    # Dynamo would trace into the compiler of the kernels.
-    @torch.compiler.disable(  # type: ignore[untyped-decorator]  # so are the stubs
-        reason="sestina.fuser.optim updates parameters by a kernel that is compiled already"
-    )
+    @_outside_of_graphs
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters that have a gradient: all of them, or none if one can't be.

@@ -141,8 +141,8 @@ class _Walk:
             target, value = (self.values[argument] for argument in node.args[:2])  # type: ignore[index]
             self._write(target, value)
             self.values[node] = value
-        elif _gives_nothing(node):
-            self.checks.append(self._opaque(node, node.target))  # type: ignore[arg-type]
+        elif isinstance(node.target, torch._ops.OpOverload) and _only_checks(node.target):
+            self.checks.append(self._opaque(node, node.target))
         elif not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
             self.values[node] = self._number(node)
         else:
@@ -411,10 +411,9 @@ def _value_of(node: fx.Node) -> Any:
     return node.meta.get("val")
 
 
-def _gives_nothing(node: fx.Node) -> bool:
-    """Whether it is called to fail where something does not hold."""
-    is_operation = isinstance(node.target, torch._ops.OpOverload)
-    return is_operation and not node.target._schema.returns  # type: ignore[union-attr]
+def _only_checks(target: torch._ops.OpOverload[Any, Any]) -> bool:
+    """Whether it is called to fail where something does not hold: it gives and writes nothing."""
+    return not target._schema.returns and not target._schema.is_mutable
 
 
 def _is_dense(value: torch.Tensor) -> bool:

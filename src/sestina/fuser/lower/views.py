@@ -16,7 +16,7 @@ from sestina.fuser.ir.nodes import Builder, Node, layout_of
 from sestina.fuser.lower.expressions import Expression, NotLowered
 from sestina.fuser.lower.table import lowering
 
-__all__ = ["together"]
+__all__ = ["bounds", "together"]
 
 _ATEN = torch.ops.aten
 _WHOLE = 2**63 - 1  # how far a slice goes that has no end
