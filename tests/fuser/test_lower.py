@@ -207,6 +207,16 @@ def test_batch_norm_in_both_layouts(memory, is_training):
     assert_as_eager(function, x, *parameters, filled(6, seed=4).abs() + 0.5)
 
 
+def test_batch_norm_outside_of_training_is_a_kernel():
+    def function(x, *channels):
+        return functional.relu(functional.batch_norm(x, *channels))
+
+    arguments = filled(3, 6, 5, 5), *(filled(6, seed=seed).abs() for seed in range(4))
+    graph = lowered(function, *arguments).graph
+    assert not any(node.kind == "aten" for node in graph.nodes)
+    assert_as_eager(function, *arguments)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_cross_entropy_picks_the_class_and_leaves_out_what_is_ignored(reduction):
     target = torch.tensor([3, 0, -100, 69, 5, -100, 1])

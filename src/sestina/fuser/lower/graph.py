@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx
@@ -443,11 +443,15 @@ def _lies_so(node: Node, layout: Layout) -> bool:
 
 
 def _tensors_of(node: fx.Node) -> list[torch.Tensor]:
-    """What a call takes and gives, where shapes are numbers and where they are not."""
+    """What a call takes and what of its results is used, sizes being numbers or not."""
     values = _value_of(node)
+    if isinstance(values, (tuple, list)):  # batch norm gives empty statistics outside of training
+        items = [user for user in node.users if user.target is operator.getitem]
+        values = [values[cast("int", item.args[1])] for item in items]
+    else:
+        values = [values]
     given = [_value_of(operand) for operand in node.all_input_nodes]
-    several = [*values, *given] if isinstance(values, (tuple, list)) else [values, *given]
-    return [value for value in several if isinstance(value, torch.Tensor)]
+    return [value for value in (*values, *given) if isinstance(value, torch.Tensor)]
 
 
 def _storage_of(value: torch.Tensor) -> int:
