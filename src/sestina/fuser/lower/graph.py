@@ -446,7 +446,7 @@ def _tensors_of(node: fx.Node) -> list[torch.Tensor]:
     """What a call takes and what of its results is used, sizes being numbers or not."""
     values = _value_of(node)
     if isinstance(values, (tuple, list)):  # batch norm gives empty statistics outside of training
-        items = [user for user in node.users if user.target is operator.getitem]
+        items = [user for user in node.users if user.target is operator.getitem and user.users]
         values = [values[cast("int", item.args[1])] for item in items]
     else:
         values = [values]
