@@ -113,19 +113,6 @@ def test_the_interpreter_gives_the_same(name):
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize(
-    ("size", "stride", "padding"), [(3, 2, 1), (2, 2, 0), ((3, 2), (1, 2), (1, 0)), (4, 3, 2)]
-)
-def test_the_largest_of_each_window(size, stride, padding, dtype):
-    x = normal(2, 3, 19, 22).to(dtype)
-    x[0, 0, 3, 4] = torch.nan
-    x[1] = -torch.inf
-    assert_as_eager(
-        lambda x: functional.max_pool2d(x.relu() + x, size, stride, padding, return_indices=True), x
-    )
-
-
 GRADIENTS = {
     "a table": (
         lambda w, i: functional.embedding(i, w).tanh(),

@@ -85,10 +85,15 @@ class Memory:
 
     def load_columns(self, place: Place, dtype: torch.dtype, cursor: Cursor) -> Value:
         """The elements of a vector's columns."""
-        stride = self.vector.stride(place)
-        if stride == 0:
+        if self.vector.stride(place) == 0:
             return self.w.splat(self.load(place, dtype, cursor.indices))
-        pointer = self.address(place, dtype, self.offset(place, cursor.indices, cursor.column))
+        offset = self.offset(place, cursor.indices, cursor.column)
+        return self._columns_from(place, dtype, offset, cursor)
+
+    def _columns_from(self, place: Place, dtype: torch.dtype, offset: str, cursor: Cursor) -> Value:
+        """The elements of a vector's columns, the first of them at an offset."""
+        stride = self.vector.stride(place)
+        pointer = self.address(place, dtype, offset)
         if stride == 1:
             return load_vector(self.w, pointer, dtype, cursor.mask)
         return _gather(self.w, self._spread(pointer, dtype, stride), dtype, cursor.mask)
@@ -178,9 +183,12 @@ class Memory:
         return load_one(self.w, self.address(place, dtype, total), dtype)
 
     def take_columns(self, place: Place, dtype: torch.dtype, index: Value, cursor: Cursor) -> Value:
-        """Elements at indices that were computed, one a column."""
+        """Elements at indices that were computed, one a column or one for all."""
         w = self.w
-        start = self.address(place, dtype, self.offset(place, cursor.indices, cursor.column))
+        offset = self.offset(place, cursor.indices, cursor.column)
+        if not index.is_vector:
+            return self._columns_from(place, dtype, w.plus(offset, index.name), cursor)
+        start = self.address(place, dtype, offset)
         steps = self.steps(self.vector.stride(place))
         total = w.raw(f"add {_OFFSETS} {steps}, {w.splat(index).name}")
         item = item_type(dtype)

@@ -121,7 +121,7 @@ class _Rows:
 
     def _row(self, row: str | None) -> None:
         w = self.w
-        self.steps.row, self.steps.row_indices, self.steps.finished = {}, {}, set()
+        self.steps.begin_row()
         if row is not None:
             rest = row
             *slower, first = reversed(self.kernel.loops.rows)
@@ -146,6 +146,7 @@ class _Rows:
         goals = (*one.reductions, *one.roots)
         for step in steps_of(goals):
             self._scalar_if_constant(step)
+            self.steps.look_up(step)
             if step.kind == "scan" and step not in self.steps.finished:
                 self.steps.begin_scan(step)
         self.accumulators = {}

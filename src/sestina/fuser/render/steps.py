@@ -21,6 +21,8 @@ __all__ = ["Steps"]
 # Two hide what additions wait for; more is no faster, and takes longer to compile. Random numbers
 # come in blocks.
 _SLOTS = 2
+# Which operand says where in memory it is done.
+_INDEX = {"take": 0, "scatter": 1}
 _AT_PLACES = frozenset({"index", "inset", "load", "take", "uniform"})
 _NOTHING = {"sum": 0, "prod": 1}
 _COMBINED = {"sum": "add", "prod": "mul"}
@@ -38,19 +40,25 @@ class Steps:
         self._buffers: dict[Step, str] = {}
         self._carries: dict[Step, str] = {}
         self._bad = ""
+        # Where lookups are done whose index is the same for all columns of the row.
+        self._places: dict[Step, Value] = {}
         self.tiles = Tiles(kernel, w, memory)
         self._has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
 
     def begin(self) -> None:
         """What a function needs before its first row."""
         w = self.w
-        if any(step.kind in {"take", "scatter"} for step in steps_of(self.kernel.roots)):
+        if any(step.kind in _INDEX for step in steps_of(self.kernel.roots)):
             self._bad = w.alloca("i1", hint="bad")
             w.line(f"store i1 false, ptr {self._bad}")
         for step in dict.fromkeys(keep for one in self.kernel.passes for keep in one.keeps):
             count = self.memory.extent(_padded(self.kernel.num_columns))
             item = llvm_type(step.dtype, vector=False) if step.dtype is not torch.bool else "i8"
             self._buffers[step] = w.alloca(item, count, hint="kept")
+
+    def begin_row(self) -> None:
+        """Forgets what was of the row before."""
+        self.row, self.row_indices, self.finished, self._places = {}, {}, set(), {}
 
     def end(self) -> None:
         """Tells whether an index was out of range."""
@@ -237,8 +245,17 @@ class Steps:
         within = w.binary("sub", index, start)
         return w.emit(f"icmp ult {within}, {extent.name}", torch.bool, vector=index.is_vector)
 
+    def look_up(self, step: Step) -> None:
+        """Makes and checks a lookup's index before the columns, if it is one for all of them."""
+        index = step.operands[_INDEX[step.kind]] if step.kind in _INDEX else step
+        if index is not step and step not in self._places and not self.kernel.varies(index):
+            self._places[step] = self._place(step, self.scalar(index), None)
+
     def index(self, step: Step, index: Value, mask: str | None = None) -> Value:
         """An index times its stride; 0 and a raised flag where it is out of range."""
+        return self._places.get(step) or self._place(step, index, mask)
+
+    def _place(self, step: Step, index: Value, mask: str | None) -> Value:
         w = self.w
 
         def number(extent: Extent) -> Value:
