@@ -56,7 +56,8 @@ def written(a, b):
 def picked(a, _):
     index = torch.arange(a.numel()).reshape(a.shape) * 7
     rows = functional.embedding(index[:, 0].remainder(a.shape[0]), a)
-    return a.gather(1, index.remainder(a.shape[1])) + rows
+    places = index.remainder(a.shape[1])
+    return a.gather(1, places) + rows.scatter(1, places, a).scatter_add(1, places, rows)
 
 
 def batch_normed(a, _):

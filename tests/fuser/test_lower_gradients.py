@@ -172,6 +172,8 @@ CASES = {
     ],
     A.index.Tensor: [("x", ["r"])],
     A.index_add.default: [("x", 0, "r", "v")],
+    A.index_copy.default: [("x", 0, "r", "v")],
+    A.index_fill.int_Scalar: [("x", -1, "i", 2)],
     A.index_put.default: [("x", ["r"], "v", True)],
     A.index_select.default: [("x", 0, "r"), ("x", -1, "i")],
     A.leaky_relu.default: [("x", 0.1)],
@@ -234,6 +236,11 @@ CASES = {
     A.scalar_tensor.default: [(lambda x: A.scalar_tensor.default(2.5, dtype=x.dtype) * x, "x")],
     A.select.int: [(lambda x: A.select.int(x, -1, 2) * 2, "x")],
     A.select_backward.default: [(lambda g: A.select_backward.default(g, [4, *g.shape], 0, 2), "x")],
+    A.scatter.src: [(lambda x, y, i: A.scatter.src(x, -1, i, y.gather(-1, i)), "x", "y", "#")],
+    A.scatter.value: [("x", -1, "#", 2)],
+    A.scatter_add.default: [
+        (lambda x, y, i: A.scatter_add.default(x, -1, i, y.gather(-1, i)), "x", "y", "#")
+    ],
     A.select_scatter.default: [("x", "l", 0, -1)],
     A.sigmoid_backward.default: [("x", "<")],
     A.slice.Tensor: [(lambda x: A.slice.Tensor(x, -1, 1, 9, 2) * 2, "x")],

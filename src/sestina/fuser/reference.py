@@ -140,7 +140,13 @@ class _Run:
         return made
 
     def _scatter(self, node: Node, into: Tensor, index: Tensor, values: Tensor) -> Tensor:
-        return into.scatter_add(node.attributes["dim"], index, values)
+        dim = node.attributes["dim"]
+        if node.attributes["how"] == "sum":
+            return into.scatter_add(dim, index, values)
+        made = into.clone()
+        for at in range(index.shape[dim]):  # one after another: the last one stays
+            made.scatter_(dim, index.narrow(dim, at, 1), values.narrow(dim, at, 1))
+        return made
 
     def _scan(self, node: Node, source: Tensor) -> Tensor:
         scan = {"sum": torch.cumsum, "prod": torch.cumprod}[node.attributes["how"]]

@@ -14,7 +14,7 @@
 | `copy` | the tensor | `layout` that the copy is to have |
 | `take` | source, index | `dim`: as `torch.gather` |
 | `inset` | source, around | `dim`, `start`: around, but the source from there on |
-| `scatter` | into, index, values | `dim`: as `index_add`; the result takes the memory of `into` |
+| `scatter` | into, index, values | `dim`; `how`: sum, or last, which stays; in `into`'s memory |
 | `scan` | the tensor | `how`: sum, prod; `dim`: each element combined with those before it |
 | `aten` | tensors | `target`, `args`, `kwargs` with `Slot` for tensors |
 | `item` | an `aten` node | `index`: one of its results |

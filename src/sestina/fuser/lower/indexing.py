@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,8 @@ from sestina.fuser.lower.table import lowering
 __all__: list[str] = []
 
 _ATEN = torch.ops.aten
+_MASKS = frozenset({torch.bool, torch.uint8})
+_COUNTS = frozenset({torch.int32, torch.int64})
 
 
 def _take(b: Builder, source: Node, index: Node, dim: int) -> Node:
@@ -58,10 +62,10 @@ def _index_select(b: Builder, source: Node, dim: int, index: Node) -> Node:
 
 @lowering(_ATEN.index.Tensor, _ATEN._unsafe_index.Tensor)
 def _index(b: Builder, source: Node, indices: Sequence[Node | None]) -> Node:
-    dim, index = _only(b, source, indices)
+    dim, index, merged = _as_one(b, source, indices)
     flat = b.reshape(index, (product(index.shape),))
-    chosen = _index_select(b, source, dim, flat)
-    return b.reshape(chosen, (*source.shape[:dim], *index.shape, *source.shape[dim + 1 :]))
+    chosen = _index_select(b, b.reshape(source, merged), dim, flat)
+    return b.reshape(chosen, (*merged[:dim], *index.shape, *merged[dim + 1 :]))
 
 
 @lowering(_ATEN.index_add.default)
@@ -70,7 +74,8 @@ def _index_add(
 ) -> Node:
     if len(index.shape) != 1 or alpha != 1:
         raise NotLowered(f"a sum by {index.shape}, times {alpha}")
-    return _added(b, into, dim % max(len(into.shape), 1), index, values)
+    dim %= max(len(into.shape), 1)
+    return _scattered(b, into, dim, _repeated(b, index, into.shape, dim), values, "sum")
 
 
 @lowering(_ATEN.index_put.default, _ATEN._unsafe_index_put.default)
@@ -81,14 +86,46 @@ def _index_put(
     values: Node,
     accumulate: bool = False,
 ) -> Node:
-    if not accumulate:
-        raise NotLowered("elements replaced, the last one of several winning")
-    dim, index = _only(b, into, indices)
-    before, after = into.shape[:dim], into.shape[dim + 1 :]
+    dim, index, merged = _as_one(b, into, indices)
+    before, after = merged[:dim], merged[dim + 1 :]
     values = b.expand(values, (*before, *index.shape, *after))
     count = product(index.shape)
     flat = b.reshape(values, (*before, count, *after))
-    return _added(b, into, dim, b.reshape(index, (count,)), flat)
+    places = _repeated(b, b.reshape(index, (count,)), merged, dim)
+    how = "sum" if accumulate else "last"
+    made = _scattered(b, b.reshape(into, merged), dim, places, flat, how)
+    return b.reshape(made, into.shape)
+
+
+@lowering(_ATEN.index_copy.default)
+def _index_copy(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Node:
+    if not into.shape or len(index.shape) != 1:
+        raise NotLowered(f"elements of {into.shape} replaced at {index.shape}")
+    dim %= len(into.shape)
+    return _scattered(b, into, dim, _repeated(b, index, into.shape, dim), values, "last")
+
+
+@lowering(_ATEN.index_fill.int_Scalar)
+def _index_fill(b: Builder, into: Node, dim: int, index: Node, value: float) -> Node:
+    dim %= max(len(into.shape), 1)
+    shape = (*into.shape[:dim], *index.shape, *into.shape[dim + 1 :])
+    return _index_copy(b, into, dim, index, b.expand(b.constant(value, into.dtype), shape))
+
+
+@lowering(_ATEN.scatter_add.default)
+def _scatter_add(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Node:
+    return _scattered_each(b, into, dim, index, values, "sum")
+
+
+@lowering(_ATEN.scatter.src)
+def _scatter(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Node:
+    return _scattered_each(b, into, dim, index, values, "last")
+
+
+@lowering(_ATEN.scatter.value)
+def _scatter_value(b: Builder, into: Node, dim: int, index: Node, value: float) -> Node:
+    values = b.expand(b.constant(value, into.dtype), index.shape)
+    return _scattered_each(b, into, dim, index, values, "last")
 
 
 @lowering(_ATEN.embedding_dense_backward.default)
@@ -109,20 +146,35 @@ def _embedding_backward(
         seen = Expression(b, b.reshape(index, (count, 1))) != padding_idx
         values = seen.where(Expression(b, values), 0).node
     zeros = b.expand(b.constant(0, gradient.dtype), (num_weights, width))
-    return _added(b, zeros, 0, index, values)
+    return _scattered(b, zeros, 0, _repeated(b, index, zeros.shape, 0), values, "sum")
 
 
-def _only(b: Builder, source: Node, indices: Sequence[Node | None]) -> tuple[int, Node]:
-    """The one dimension that is indexed, and by what, counted from the start."""
-    given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
-    if len(given) != 1 or given[0][1].dtype is torch.bool:
-        raise NotLowered("several indices, or a mask")
-    ((dim, index),) = given
-    extent = source.shape[dim]
-    if not isinstance(extent, int):
-        raise NotLowered(f"indices from the end of a dimension of {extent}")
-    place = Expression(b, b.convert(index, torch.int64))
-    return dim, (place < 0).where(place + extent, place).node
+def _as_one(
+    b: Builder, source: Node, indices: Sequence[Node | None]
+) -> tuple[int, Node, tuple[Extent, ...]]:
+    """Indices of adjacent dimensions as that of one: which, by what, and the shape that has it."""
+    dims = [dim for dim, index in enumerate(indices) if index is not None]
+    given = [index for index in indices if index is not None]
+    if any(index.dtype in _MASKS for index in given):
+        raise NotLowered("a mask, of which as many elements are chosen as are true")
+    if dims != list(range(dims[0], dims[-1] + 1)):
+        raise NotLowered("indices of dimensions that are apart")
+    first, extents = dims[0], source.shape[dims[0] : dims[-1] + 1]
+    merged = (*source.shape[:first], product(extents), *source.shape[dims[-1] + 1 :])
+    places, inside = [], []
+    for index, extent in zip(given, extents, strict=True):
+        if not isinstance(extent, int):
+            raise NotLowered(f"indices from the end of a dimension of {extent}")
+        place = Expression(b, b.convert(index, torch.int64))
+        places.append((place < 0).where(place + extent, place))
+        inside.append((places[-1] >= 0) & (places[-1] < extent))
+    if len(places) == 1:
+        return first, places[0].node, merged
+    flat = places[0]
+    for place, extent in zip(places[1:], extents[1:], strict=True):
+        flat = flat * extent + place
+    # What is out of range of its own dimension is so of all of them together.
+    return first, functools.reduce(operator.and_, inside).where(flat, -1).node, merged
 
 
 def _repeated(b: Builder, index: Node, shape: Sequence[Extent], dim: int) -> Node:
@@ -132,14 +184,28 @@ def _repeated(b: Builder, index: Node, shape: Sequence[Extent], dim: int) -> Nod
     return b.expand(along, (*shape[:dim], count, *shape[dim + 1 :]))
 
 
-def _added(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Node:
-    """Values added to slices of a tensor, in their order, several to one slice."""
-    if not into.dtype.is_floating_point or dim >= len(into.shape) - 1:
-        raise NotLowered(f"sums of {into.dtype} at places in dimension {dim} of {into.shape}")
-    dtype = compute_dtype(into.dtype)
-    places = _repeated(b, b.convert(index, torch.int64), into.shape, dim)
+def _scattered_each(b: Builder, into: Node, dim: int, index: Node, values: Node, how: str) -> Node:
+    """Values at places of which each is given by itself; the values beyond these count for none."""
+    dim %= max(len(into.shape), 1)
+    pairs = enumerate(zip(into.shape, index.shape, strict=True))
+    if not into.shape or any(here != there for at, (here, there) in pairs if at != dim):
+        raise NotLowered(f"places of {index.shape} in a larger tensor of {into.shape}")
+    for at, extent in enumerate(index.shape):
+        values = b.slice(values, at, 0, extent)
+    return _scattered(b, into, dim, index, values, how)
+
+
+def _scattered(b: Builder, into: Node, dim: int, places: Node, values: Node, how: str) -> Node:
+    """A tensor with values added at places in one dimension, or put there, in their order."""
+    if how == "sum" and not (into.dtype.is_floating_point or into.dtype in _COUNTS):
+        raise NotLowered(f"sums of {into.dtype} at places")
+    if not into.shape:
+        raise NotLowered("a place in a single element")
+    dtype = compute_dtype(into.dtype) if how == "sum" else into.dtype
+    places = b.convert(places, torch.int64)
     operands = (b.renewed(b.convert(into, dtype)), places, b.convert(values, dtype))
-    return b.convert(b.make("scatter", operands, into.shape, dtype, dim=dim), into.dtype)
+    made = b.make("scatter", operands, into.shape, dtype, dim=dim, how=how)
+    return b.convert(made, into.dtype)
 
 
 def _rows_of(b: Builder, source: Node, indices: Node) -> Node:
@@ -166,8 +232,11 @@ def _gather(
     del sparse_grad
     dim %= max(len(source.shape), 1)
     pairs = enumerate(zip(source.shape, index.shape, strict=True))
-    if not source.shape or any(here != there for at, (here, there) in pairs if at != dim):
-        raise NotLowered(f"a gather of {index.shape} from a larger tensor of {source.shape}")
+    if not source.shape:
+        raise NotLowered("a gather from a single element")
+    for at, (here, there) in pairs:
+        if at != dim and here != there:
+            source = b.slice(source, at, 0, there)
     return _take(b, source, index, dim)
 
 

@@ -12,7 +12,7 @@ from sestina.fuser.ir.nodes import Node
 from sestina.fuser.render.values import convert, item_type, operate
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.loops import Loop
-from sestina.fuser.schedule.steps import Place
+from sestina.fuser.schedule.steps import Place, Step
 
 __all__ = ["Cursor", "Memory", "lanes_below", "load_one", "load_vector", "store_vector"]
 
@@ -158,23 +158,31 @@ class Memory:
         is_aligned = all(is_known(step) and step % LANES == 0 for step in steps)
         return place.base in self.streamed and is_aligned and "avx2" in self.w.features
 
-    def add_columns(self, place: Place, value: Value, offset: str, cursor: Cursor) -> None:
-        """Adds to the elements of a vector's columns, an offset further on."""
-        w, dtype = self.w, value.dtype
+    def scatter_columns(self, root: Step, value: Value, further: Value, cursor: Cursor) -> None:
+        """Puts or adds the elements of a vector's columns, each an offset further on."""
+        w, dtype, place = self.w, value.dtype, root.place
+        adds = root.attributes["how"] == "sum"
         start = self.address(place, dtype, self.offset(place, cursor.indices, cursor.column))
-        pointer = w.raw(f"getelementptr {item_type(dtype)}, ptr {start}, i64 {offset}")
         stride = self.vector.stride(place)
         if not self.vector.axes:
+            pointer = w.raw(f"getelementptr {item_type(dtype)}, ptr {start}, i64 {further.name}")
             one = w.emit(f"extractelement {value}, i64 0", dtype, vector=False)
-            total = operate(w, "add", [load_one(w, pointer, dtype), one], dtype)
-            w.line(f"store {total}, ptr {pointer}")
-        elif stride == 1:
-            old = load_vector(w, pointer, dtype, cursor.mask)
-            store_vector(w, pointer, operate(w, "add", [old, value], dtype), cursor.mask)
+            if adds:
+                one = operate(w, "add", [load_one(w, pointer, dtype), one], dtype)
+            w.line(f"store {_in_memory(w, one)}, ptr {pointer}")
+        elif stride == 1 and not further.is_vector:
+            pointer = w.raw(f"getelementptr {item_type(dtype)}, ptr {start}, i64 {further.name}")
+            if adds:
+                old = load_vector(w, pointer, dtype, cursor.mask)
+                value = operate(w, "add", [old, value], dtype)
+            store_vector(w, pointer, value, cursor.mask)
         else:
-            pointers = self._spread(pointer, dtype, stride)
-            old = _gather(w, pointers, dtype, cursor.mask)
-            _scatter(w, pointers, operate(w, "add", [old, value], dtype), cursor.mask)
+            # No two lanes are at one place: they differ in a dimension besides that of places.
+            pointers = self._apart(start, dtype, self.steps(stride), further)
+            if adds:
+                old = _gather(w, pointers, dtype, cursor.mask)
+                value = operate(w, "add", [old, value], dtype)
+            _scatter(w, pointers, value, cursor.mask)
 
     def take(self, place: Place, dtype: torch.dtype, index: Value, offset: str) -> Value:
         """One element at an index that was computed; the offset is that of index 0."""
@@ -190,10 +198,13 @@ class Memory:
             return self._columns_from(place, dtype, w.plus(offset, index.name), cursor)
         start = self.address(place, dtype, offset)
         steps = self.steps(self.vector.stride(place))
-        total = w.raw(f"add {_OFFSETS} {steps}, {w.splat(index).name}")
+        return _gather(w, self._apart(start, dtype, steps, index), dtype, cursor.mask)
+
+    def _apart(self, start: str, dtype: torch.dtype, steps: str, further: Value) -> str:
+        """Pointers to elements that lie so many steps from the first lane's, and further on."""
+        total = self.w.raw(f"add {_OFFSETS} {steps}, {self.w.splat(further).name}")
         item = item_type(dtype)
-        pointers = w.raw(f"getelementptr {item}, ptr {start}, {_OFFSETS} {total}")
-        return _gather(w, pointers, dtype, cursor.mask)
+        return self.w.raw(f"getelementptr {item}, ptr {start}, {_OFFSETS} {total}")
 
     def _spread(self, pointer: str, dtype: torch.dtype, stride: Extent) -> str:
         """Pointers to elements a stride apart."""

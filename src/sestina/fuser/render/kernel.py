@@ -260,8 +260,10 @@ class _Rows:
         w.line(f"store {new}, ptr {slot}")
 
     def _scatter(self, root: Step, value: Value, memo: dict[Step, Value], cursor: Cursor) -> None:
-        """Adds a vector of columns at an index that is the same for all of them."""
+        """Puts or adds a vector of columns where their index says, one for all or one for each."""
         index = self.steps.column(root.operands[1], memo, cursor)
-        if index.is_vector:
-            index = self.w.emit(f"extractelement {index}, i64 0", torch.int64, vector=False)
-        self.memory.add_columns(root.place, value, self.steps.index(root, index).name, cursor)
+        if index.is_vector and not set(self.kernel.loops.vector.axes) & root.operands[1].axes:
+            first = self.w.emit(f"extractelement {index}, i64 0", torch.int64, vector=False)
+            index = first
+        further = self.steps.index(root, index, cursor.mask)
+        self.memory.scatter_columns(root, value, further, cursor)

@@ -133,7 +133,13 @@ class _Flattening:
         layout = layout_of(node)
         assert layout is not None, "what is written to lies in memory"
         dim = node.attributes["dim"]
-        attributes = {"place": place, "stride": layout.strides[dim], "extent": node.shape[dim]}
+        attributes = {
+            "how": node.attributes["how"],
+            "place": place,
+            "along": self.domain.resolve(dims[dim]),
+            "stride": layout.strides[dim],
+            "extent": node.shape[dim],
+        }
         operands = (self.value(values, dims), self.value(index, dims))
         axes = frozenset(self.domain.operand_axes(node))
         level = max(operand.level for operand in operands)

@@ -78,8 +78,9 @@ def arrange(roots: Sequence[Step], roles: Roles, tile: tuple[Axis, Axis] | None 
     places = [step.place for step in steps if "place" in step.attributes]
     has_sums = any(step.kind in {"reduce", "total", "scan"} for step in steps)
     rows, columns = _ordered(roles.rows, places), _ordered(roles.columns, places)
-    if any(step.kind == "scatter" for step in steps):
-        # Places may be the same for several rows, so these run one after another.
+    if along := [step.attributes["along"] for step in steps if step.kind == "scatter"]:
+        # Places may be the same for several rows, so these run one after another, in their order.
+        rows = [*along[0], *(axis for axis in rows if axis not in along[0])]
         return Loops((), tuple(_run_together(rows, places)), Loop(tuple(columns)))
     if tile is not None:
         around = [axis for axis in _ordered([*rows, *columns], places) if axis not in tile]

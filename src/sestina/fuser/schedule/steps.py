@@ -14,7 +14,7 @@
 | `reduce` | the value | `how`; over the columns of a row |
 | `total` | the value | `how`, `place`; `over` all rows, or rows and columns: their loops |
 | `store` | the value | `place` |
-| `scatter` | the value, the index | `place` of index 0, `stride`, `extent`; adds |
+| `scatter` | the value, the index | as `take`; `how`: sum, last; `along`: loops run in order |
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def decide(domain: Domain, nodes: Collection[Node]) -> Roles:
     inner = [node for node in reductions if _is_consumed(node, nodes)]
     everything = _all_axes(domain, nodes)
     scans = [node for node in nodes if node.kind == "scan"]
-    scatters = [node for node in nodes if node.kind == "scatter"]
+    scatters = _scatters(domain, nodes)
     if scatters and (reductions or scans):
         raise Refusal("what is added at computed places is not summed besides")
     if scans:
@@ -145,6 +145,15 @@ def _scan_columns(domain: Domain, node: Node) -> set[Axis]:
     if lanes is not None and is_known(lanes.extent) and lanes.extent <= _MAX_ROW:
         return {*run, lanes}
     return {*run}
+
+
+def _scatters(domain: Domain, nodes: Iterable[Node]) -> list[Node]:
+    """What puts elements at computed places, all in one order of those that may be at one place."""
+    found = [node for node in nodes if node.kind == "scatter"]
+    runs = {domain.resolve(domain.operands[node][node.attributes["dim"]]) for node in found}
+    if len(runs) > 1:
+        raise Refusal("computed places are run through in different orders")
+    return found
 
 
 def _reduced(domain: Domain, node: Node) -> set[Axis]:

@@ -1,0 +1,139 @@
+"""Elements read, added and put at places that tensors hold: against ATen."""
+
+import pytest
+import torch
+
+from tests.fuser.captured import assert_as_eager, program, run
+
+SOURCE = 2 * torch.rand(37, 50, 6, generator=torch.Generator().manual_seed(0)) - 1
+FLAT = SOURCE[..., 0].contiguous()
+
+
+def normal(*shape, seed=3):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def places(low, high, *shape, seed=1):
+    return torch.randint(low, high, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def gradient_of(function):
+    """The gradient of the first argument."""
+
+    def gradient(x, *others):
+        made, pull = torch.func.vjp(lambda x: function(x, *others), x)
+        return pull(torch.ones_like(made))[0]
+
+    return gradient
+
+
+READ = {
+    "two dimensions": (
+        lambda x, i, j: x[i, j] * 2,
+        (SOURCE, places(-37, 37, 9), places(-50, 50, 9)),
+    ),
+    "all of them": (
+        lambda x, i, j, k: x[i, j, k].exp(),
+        (SOURCE, places(-37, 37, 9), places(-50, 50, 9), places(-6, 6, 4, 1)),
+    ),
+    "the last two": (
+        lambda x, j, k: x[:, j, k] * 2,
+        (SOURCE, places(-50, 50, 4, 1), places(-6, 6, 5)),
+    ),
+    "one of each row": (lambda x, i: x[torch.arange(9), i].exp(), (SOURCE, places(0, 50, 9))),
+    "gather": (lambda x, i: x.gather(1, i).exp(), (FLAT, places(0, 50, 37, 9))),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_read_at_places_and_its_gradient(name):
+    function, arguments = READ[name]
+    assert_as_eager(function, *arguments)
+    assert_as_eager(gradient_of(function), *arguments, steps=64)
+
+
+def test_a_gather_of_a_part():
+    assert_as_eager(lambda x, i: x.gather(0, i).exp(), SOURCE, places(0, 37, 9, 20, 3))
+
+
+@pytest.mark.parametrize(
+    ("row", "column"), [(40, -10), (0, 50), (-38, 49), (36, 50), (1, -51), (-1 << 62, 1 << 62)]
+)
+@pytest.mark.parametrize("is_put", [False, True])
+def test_an_index_out_of_range_of_its_own_dimension_is_refused(row, column, is_put):
+    def function(x, i, j):
+        return x.index_put((i, j), x[:1, 0], accumulate=True) if is_put else x[i, j] * 2
+
+    with pytest.raises(IndexError):
+        run(function, SOURCE, torch.tensor([row]), torch.tensor([column]))
+
+
+PUT = {
+    "the last dimension": (1, FLAT, places(0, 50, 37, 9), normal(37, 12)),
+    "the first dimension": (0, FLAT, places(0, 37, 90, 50), normal(90, 50)),
+    "one a row": (1, FLAT, places(0, 50, 37, 1), normal(37, 1)),
+    "a vector": (0, FLAT[0].contiguous(), places(0, 50, 88), normal(88)),
+    "between": (1, SOURCE, places(0, 50, 37, 70, 6), normal(37, 70, 6)),
+    "turned": (1, FLAT.t().contiguous().t(), places(0, 50, 9, 37).t(), normal(12, 37).t()),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.bfloat16])
+@pytest.mark.parametrize("name", PUT)
+def test_sums_at_places_given_for_each_element(name, dtype):
+    dim, into, index, values = PUT[name]
+    into, values = (100 * into).to(dtype), (100 * values).to(dtype)
+    steps = 8 if dtype is torch.bfloat16 else 64
+    assert_as_eager(lambda x, i, v: x.scatter_add(dim, i, v) * 2, into, index, values, steps=steps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8, torch.bool, torch.float16])
+@pytest.mark.parametrize("name", PUT)
+def test_of_several_at_one_place_the_last_one_stays(name, dtype):
+    dim, into, index, values = PUT[name]
+    into, values = (100 * into).to(dtype), (100 * values).to(dtype)
+    assert_as_eager(lambda x, i, v: x.scatter(dim, i, v), into, index, values)
+    assert_as_eager(lambda x, i: x.scatter(dim, i, 1), into, index)
+
+
+def test_the_order_is_that_of_the_index_however_it_lies():
+    index, values = places(0, 50, 8, 11), normal(8, 11)
+    orders = {
+        "both": lambda x, i, v: x.scatter(0, i.t().reshape(-1), v.t().reshape(-1)),
+        "places": lambda x, i, v: x.scatter(0, i.t().reshape(-1), v.reshape(-1)),
+        "values": lambda x, i, v: x.scatter(0, i.reshape(-1), v.t().reshape(-1)),
+    }
+    for function in orders.values():
+        assert_as_eager(function, FLAT[0].contiguous(), index, values)
+
+
+def test_elements_replaced_at_indices():
+    index = torch.randperm(37, generator=torch.Generator().manual_seed(2))[:30]
+    assert_as_eager(
+        lambda x, i, v: x.index_put((i.reshape(5, 6) - 37,), v), FLAT, index, normal(5, 6, 50)
+    )
+    assert_as_eager(lambda x, i, v: x.index_copy(0, i, v), FLAT, index, normal(30, 50))
+    assert_as_eager(lambda x, i: x.index_fill(0, i, 3), FLAT, index)
+
+
+def test_the_gradient_of_a_maximum_along_a_dimension_is_a_kernel():
+    assert_as_eager(gradient_of(lambda x: x.max(-1).values.exp()), FLAT, steps=64)
+
+
+def test_a_sum_along_the_last_dimension():
+    index, values = places(0, 50, 90), normal(37, 90)
+    assert_as_eager(lambda x, i, v: x.index_add(1, i, v), FLAT, index, values, steps=64)
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    index, values = places(0, 50, 3700, 90), normal(3700, 90)
+    made = program(lambda i, v: v.new_zeros(3700, 50).scatter_add(1, i, v), index, values)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            results.append(made.run([index, values])[0])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*results)
