@@ -17,6 +17,7 @@ from sestina.fuser.capture.backend import Compiled, backend, intercepting, liste
 from sestina.fuser.compile.native import assembly
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.trial import has_graph, is_compiled, run_once, unchanged
+from sestina.fuser.verifier import verify_graph, verify_kernel, verify_segments
 
 __all__ = ["STAGES", "Stages", "stages", "stages_of"]
 
@@ -125,8 +126,15 @@ def stages_of(
         name: of the graph, if it is known.
         captured: the graph as it was given, as text, if it is known.
         rewritten: likewise as it was lowered.
+
+    Raises:
+        Broken: if what one pass leaves is not what the next one may expect: a mistake here.
     """
     program = compiled.program
+    verify_graph(compiled.graph)
+    verify_segments(compiled.graph, program.segments)
+    for launched in program.kernels:
+        verify_kernel(launched[0].kernel)
 
     def each(text_of: Callable[[Rendered], str]) -> str:
         texts = [
