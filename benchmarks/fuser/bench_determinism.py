@@ -17,12 +17,10 @@ from benchmarks.fuser.cases import CASES
 from benchmarks.fuser.models import MODELS
 from benchmarks.fuser.ways import made
 from benchmarks.harness import Report, Worker, at_most, main, repeat
-from sestina.fuser import gemm
 
 CASE = "benchmarks.fuser.bench_determinism:case"
 MODEL = "benchmarks.fuser.bench_determinism:model"
 STEPS = 2
-ROUTES = "oneDNN multiplies what lies by"
 
 
 def case(workload: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
@@ -49,7 +47,7 @@ def model(workload: Mapping[str, Any]) -> Callable[[], dict[str, str]]:
         param.register_post_accumulate_grad_hook(functools.partial(_keep, gradients, name))
 
     def run() -> dict[str, str]:
-        found = {ROUTES: ", ".join(_routed(workload["threads"]))}
+        found: dict[str, str] = {}
         for number in range(1, STEPS + 1):
             run_step()
             found |= _digests({f"step {number}: {name}": g for name, g in gradients.items()})
@@ -83,11 +81,7 @@ def bench(report: Report) -> None:
             workload=workload | {"steps": STEPS},
             measured=Value(len(found)),
             target=at_most(0),
-            notes={
-                "which": found,
-                "of eager": _differing(*eager),
-                ROUTES: [run[ROUTES] for run in ours],
-            },
+            notes={"which": found, "of eager": _differing(*eager)},
         )
 
 
@@ -112,11 +106,7 @@ def _digested(target: str, workload: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
     assert first.keys() == second.keys()
-    return [name for name in first if first[name] != second[name] and name != ROUTES]
-
-
-def _routed(threads: int) -> list[str]:
-    return [way for way in ("rows", "columns") if gemm.prefers_onednn(way, threads)]
+    return [name for name in first if first[name] != second[name]]
 
 
 if __name__ == "__main__":

@@ -36,10 +36,39 @@ def test_small_products_other_dtypes_and_matrices_added_are_atens():
     assert half.dtype is torch.bfloat16
 
 
-def test_the_choice_is_made_once_for_each_way_that_operands_lie():
-    for second in ("rows", "columns"):
-        made = [gemm.prefers_onednn(second, torch.get_num_threads()) for _ in range(2)]
-        assert made[0] is made[1]
+def test_the_choice_is_made_once_for_each_way_and_order_of_sizes(monkeypatch):
+    measured = []
+
+    def measure(*what):
+        measured.append(what)
+        return len(measured) % 2 == 0
+
+    monkeypatch.setattr(gemm, "_measured", measure)
+    monkeypatch.setattr(gemm, "once", lambda _, do: do())
+    gemm.prefers_onednn.cache_clear()
+    threads = torch.get_num_threads()
+    try:
+        made = []
+        for rows, columns in ((300, 700), (511, 520), (300, 1100)):
+            for way in ("rows", "columns"):
+                b = torch.empty(200, columns)
+                b = b if way == "rows" else b.t().contiguous().t()
+                made.append(gemm.is_routed(torch.empty(rows, 200), b))
+        assert made == [False, True] * 3
+        assert measured == [
+            (way, (9, 8, digits), threads) for digits in (10, 11) for way in ("rows", "columns")
+        ]
+    finally:
+        gemm.prefers_onednn.cache_clear()
+
+
+@pytest.mark.parametrize("sizes", [(1, 4096, 4096), (4096, 768, 2), (1024, 256, 30522), (1, 1, 1)])
+def test_what_is_measured_is_like_the_shape_and_not_long(sizes):
+    made = gemm._measured_sizes([size.bit_length() for size in sizes])
+    assert math.prod(made) <= gemm._MAX_PRODUCTS
+    for size, like in zip(sizes, made, strict=True):
+        assert size / 2 < like <= size * 1.5 or (like < size and math.prod(made) > 1 << 20)
+    assert isinstance(gemm._measured("rows", [size.bit_length() for size in sizes], 1), bool)
 
 
 def test_a_first_operand_that_onednn_would_turn_is_atens(monkeypatch):

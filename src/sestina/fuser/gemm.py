@@ -1,15 +1,17 @@
 """Products of matrices by whichever library is faster here: ATen's own choice, or oneDNN.
 
 For float32 PyTorch calls MKL where it has it. On CPUs of other makers than its own that is slower
-than oneDNN, which PyTorch has too. Both round alike: 2e-7 to 4e-7 of the result's norm. Which is
-faster is measured once on a machine for each way that the second operand may lie, on two products
-of 134 million multiplications, and holds for those that are not small. A first operand that lies
-by columns, as in gradients of weights, is ATen's: oneDNN turns it first, in memory of its size.
+than oneDNN, which PyTorch has too, and on its maker's some shapes are. Both round alike: 2e-7 to
+4e-7 of the result's norm. Which is faster is measured once on a machine for each way that the
+second operand may lie, and for sizes of each power of two, the longest shortened. A first operand
+that lies by columns, as in gradients of weights, is ATen's: oneDNN turns it first, in memory of its
+size.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,8 +36,9 @@ __all__ = [
 _ATEN = torch.ops.aten
 # Below this many multiplications a call costs as much as what it computes.
 _MIN_PRODUCTS = 1 << 22
-_SIZES = ((512, 512, 512), (512, 256, 1024))
-_REPEATS = 3
+# What is measured is made shorter until it has no more, nor a matrix more elements.
+_MAX_PRODUCTS, _MAX_ELEMENTS = 1 << 26, 1 << 22
+_REPEATS = 5
 
 
 def mm(a: Tensor, b: Tensor) -> Tensor:
@@ -112,8 +115,9 @@ def is_routed(a: Tensor, b: Tensor, bias: Tensor | None = None) -> bool:
     if bias is not None and (bias.ndim > 1 or bias.dtype is not a.dtype):
         return False
     second = _way(b)
+    sizes = a.shape[0].bit_length(), a.shape[1].bit_length(), b.shape[1].bit_length()
     is_plain = _way(a) == "rows" and bool(second)
-    return is_plain and prefers_onednn(second, torch.get_num_threads())
+    return is_plain and prefers_onednn(second, sizes, torch.get_num_threads())
 
 
 def _way(matrix: Tensor) -> str:
@@ -125,40 +129,49 @@ def _way(matrix: Tensor) -> str:
 
 
 @functools.cache
-def prefers_onednn(second: str, threads: int) -> bool:
+def prefers_onednn(second: str, sizes: tuple[int, int, int], threads: int) -> bool:
     """Whether oneDNN multiplies a matrix that lies by rows faster with one that lies so.
 
     Args:
         second: how the second matrix lies, by `rows` or by `columns`.
+        sizes: the binary digits of the rows, of what is summed over, and of the columns.
         threads: those of PyTorch, which the answer depends on.
     """
-    name = f"products with {second}, PyTorch {torch.__version__}, {threads} threads"
-    measure = functools.partial(_measured, second, threads)
+    shape = "x".join(map(str, _measured_sizes(sizes)))
+    name = f"products of {shape} with {second}, PyTorch {torch.__version__}, {threads} threads"
+    measure = functools.partial(_measured, second, sizes, threads)
     return bool(once(name, measure))
 
 
-def _measured(second: str, threads: int) -> bool:
+def _measured_sizes(digits: tuple[int, int, int]) -> list[int]:
+    """In the middle of those with so many digits; the longest halved while there is too much."""
+    sizes = [max(1, 3 << count >> 2) for count in digits]
+    while math.prod(sizes) > _MAX_PRODUCTS or sizes[1] * max(sizes) > _MAX_ELEMENTS:
+        longest = sizes.index(max(sizes))
+        sizes[longest] //= 2
+    return sizes
+
+
+def _measured(second: str, digits: tuple[int, int, int], threads: int) -> bool:
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     # What one thread computes is not delayed by what others do meanwhile.
     now = time.process_time if threads == 1 else time.perf_counter
-    total = {torch.mm: 0.0, _without_bias: 0.0}
+    rows, inner, columns = _measured_sizes(digits)
     generator = torch.Generator().manual_seed(0)
-    for num, inner, columns in _SIZES:
-        a = torch.rand(num, inner, generator=generator)
-        b = torch.rand(inner, columns, generator=generator)
-        b = b if second == "rows" else b.t().contiguous().t()
-        times: dict[Any, list[float]] = {multiply: [] for multiply in total}
-        with torch.no_grad():
-            for _ in range(_REPEATS + 1):
-                for multiply, spent in times.items():
-                    start = now()
-                    multiply(a, b)
-                    spent.append(now() - start)
-        for multiply, spent in times.items():
-            total[multiply] += min(spent[1:])  # the first is warm-up
+    a = torch.rand(rows, inner, generator=generator)
+    b = torch.rand(inner, columns, generator=generator)
+    b = b if second == "rows" else b.t().contiguous().t()
+    times: dict[Any, list[float]] = {torch.mm: [], _without_bias: []}
+    with torch.no_grad():
+        for _ in range(_REPEATS + 1):
+            for multiply, spent in times.items():
+                start = now()
+                multiply(a, b)
+                spent.append(now() - start)
+    atens, onednns = (min(spent[1:]) for spent in times.values())  # the first is warm-up
     # A tie stays with ATen.
-    return total[_without_bias] < 0.97 * total[torch.mm]
+    return onednns < 0.97 * atens
 
 
 def _without_bias(a: Tensor, b: Tensor) -> Tensor:
