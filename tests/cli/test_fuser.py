@@ -187,23 +187,23 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_kept_kernels_are_listed_and_cleared(capsys, cache):
-    assert main(["fuser", "cache", "list"]) == 0
+    assert main(["cache", "list"]) == 0
     assert "no kernels" in capsys.readouterr().out
     cache.put("a" * 64, b"code")
-    assert main(["fuser", "cache", "list", "--json"]) == 0
+    assert main(["cache", "list", "--json"]) == 0
     (listed,) = json.loads(capsys.readouterr().out)
     assert (listed["kind"], listed["name"]) == ("kernel", "a" * 16)
-    assert main(["fuser", "cache", "clear"]) == 0
+    assert main(["cache", "clear"]) == 0
     assert "removed 1 kernels and 0 measurements" in capsys.readouterr().out
     assert cache.kernels() == []
 
 
 def test_what_was_measured_is_listed_and_cleared_too(capsys, cache):
     measured.once("products of a and b", lambda: True)
-    assert main(["fuser", "cache", "list"]) == 0
+    assert main(["cache", "list"]) == 0
     assert "products-of-a-and-b" in capsys.readouterr().out
     cache.put("a" * 64, b"code")
-    assert main(["fuser", "cache", "clear", "--json"]) == 0
+    assert main(["cache", "clear", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"removed": 1, "measurements": 1}
     assert measured.once("products of a and b", lambda: False) is False
 
@@ -212,7 +212,7 @@ def test_what_was_measured_is_listed_and_cleared_too(capsys, cache):
 def test_a_folder_that_is_not_looked_at_is_an_error_with_a_remedy(capsys, cache, tmp_path, command):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     cache.folder.symlink_to(tmp_path / "elsewhere")
-    assert main(["fuser", "cache", command]) == 1
+    assert main(["cache", command]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert "a link is not followed" in said.err
@@ -222,7 +222,7 @@ def test_a_folder_that_is_not_looked_at_is_an_error_with_a_remedy(capsys, cache,
 def test_a_folder_named_like_a_kernel_stays_and_the_rest_goes(capsys, cache):
     cache.put("b" * 64, b"code")
     (cache.folder / f"{'a' * 64}.kernel").mkdir()
-    assert main(["fuser", "cache", "clear"]) == 0
+    assert main(["cache", "clear"]) == 0
     said = capsys.readouterr()
     assert "removed 1 kernels" in said.out
     assert "stays" in said.err

@@ -82,7 +82,7 @@ def test_without_a_command_the_help_is_shown(capsys):
             ["doctro"],
             "error: no such command 'doctro'; did you mean 'doctor'? see 'sestina --help'",
         ),
-        (["cache", "list"], "no such command 'cache'; did you mean 'sestina fuser cache'?"),
+        (["explain"], "no such command 'explain'; did you mean 'sestina fuser explain'?"),
         (["no-such-thing"], "error: no such command 'no-such-thing'; there are "),
         (["--colour"], "error: No such option"),
         (["doctor", "--jsn"], "see 'sestina doctor --help'"),

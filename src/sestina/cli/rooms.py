@@ -28,6 +28,12 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "cache": Entry(
+        module="sestina.cli.fuser",
+        attribute="cache_commands",
+        summary="List or clear the compiler's kernels on disk, and what it measured.",
+        extra="fuser",
+    ),
     "decode": Entry(
         module="sestina.cli.decoding",
         attribute="commands",

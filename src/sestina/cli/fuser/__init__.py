@@ -1,5 +1,6 @@
-"""`sestina fuser`: what the compiler makes of a model, on the command line."""
+"""`sestina fuser`: what the compiler makes of a model; `sestina cache`: what it keeps on disk."""
 
+from sestina.cli.fuser.caching import cache_commands
 from sestina.cli.fuser.group import commands
 
-__all__ = ["commands"]
+__all__ = ["cache_commands", "commands"]

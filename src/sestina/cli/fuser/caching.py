@@ -1,4 +1,4 @@
-"""`sestina fuser cache`: the kernels that are kept on disk, and what was measured."""
+"""`sestina cache`: the kernels that are kept on disk, and what was measured of this machine."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from sestina.cli.fuser.benching import bench_command
-from sestina.cli.fuser.caching import cache_commands
 from sestina.cli.fuser.explaining import explain_command
 
 __all__ = ["commands"]
@@ -21,4 +20,3 @@ def commands() -> None:
 
 commands.add_command(explain_command)
 commands.add_command(bench_command)
-commands.add_command(cache_commands)
