@@ -88,7 +88,7 @@ spent = []
 for one in found:
     for several in one.program.kernels:
         # A line more, and it is another kernel than that of the graph just compiled.
-        source = several[0].source + sys.argv[1]
+        source = native.Text(several[0].source + sys.argv[1])
         key = native.code_key(source)
         start = time.process_time()
         code, origin = native._object_code(source, key)

@@ -3,7 +3,7 @@ import ctypes
 import pytest
 import torch
 
-from sestina.fuser.compile.native import compiled, machine
+from sestina.fuser.compile.native import Text, compiled, machine
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -13,7 +13,7 @@ from tests.fuser.captured import lowered
 def source_of(function, *arguments):
     segments = segment(lowered(function, *arguments).graph)
     (group,) = segments.groups
-    return render(schedule(group, segments.stored), machine().features).source
+    return render(schedule(group, segments.stored), machine().features)
 
 
 def test_a_kernel_can_be_called_from_the_array_of_its_arguments():
@@ -30,14 +30,14 @@ def test_threads_are_those_of_pytorch():
 
 def test_source_that_is_none_is_refused_by_llvm():
     with pytest.raises(RuntimeError, match="parsing error"):
-        compiled("define nothing", has_finish=False)
+        compiled(Text("define nothing"), has_finish=False)
 
 
 def test_kernels_that_are_alike_are_one_function():
     x = torch.arange(100.0)
     source = source_of(lambda x: x * 3, x)
     first = compiled(source, has_finish=False)
-    again = compiled("; another comment\n" + source, has_finish=False)
+    again = compiled(Text("; another comment\n" + source.source), has_finish=False)
     assert again.kernel is first.kernel
     other = compiled(source_of(lambda x: x * 4, x), has_finish=False)
     assert other.kernel is not first.kernel

@@ -68,13 +68,13 @@ def test_a_file_of_the_former_format_is_made_anew(cache):
 def test_code_that_cannot_be_linked_is_compiled_anew_once(cache, wrong, caplog, monkeypatch):
     cache.capacity_bytes = 1 << 20
     monkeypatch.setattr(native, "kernel_cache", lambda: cache)
-    source = "define i64 @rows() {\n  ret i64 %s\n}\n"
-    code = native._generated_code(source.replace("rows", "others") % 1)
-    key = native.code_key(source % 2)
+    source = native.Text("define i64 @rows() {\n  ret i64 2\n}\n")
+    code = native._generated_code(source.source.replace("rows", "others"))
+    key = native.code_key(source)
     cache.put(key, code if wrong == "another kernel" else b"no code")
     origins = []
     for _ in range(2):
-        made = native.compiled(source % 2, has_finish=False)
+        made = native.compiled(source, has_finish=False)
         origins.append(made.origin)
         assert ctypes.CFUNCTYPE(ctypes.c_int64)(made.kernel.rows)() == 2
         del made  # and its code with it

@@ -73,7 +73,7 @@ def test_threads_may_compile_at_once(monkeypatch):
     for factor in range(8):
         segments = segment(lowered(lambda x, f=factor: (x * f).softmax(-1), x[:8]).graph)
         (group,) = segments.groups
-        sources.append(render(schedule(group, segments.stored), native.machine().features).source)
+        sources.append(render(schedule(group, segments.stored), native.machine().features))
     kernels, failed = [], []
 
     def work(source):

@@ -252,7 +252,7 @@ def _made(graph: Graph) -> tuple[Callable[..., None], list[torch.Tensor], ctypes
     kernel = schedule(group, segments.stored)
     rendered = render(kernel, machine().features, aligned=segments.stored)
     tensors = [_filled(base) for base in rendered.bases]
-    return compiled_table(rendered.source), tensors, ctypes.c_int32(0)
+    return compiled_table(rendered), tensors, ctypes.c_int32(0)
 
 
 def _filled(base: Node) -> torch.Tensor:

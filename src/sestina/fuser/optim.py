@@ -482,4 +482,4 @@ def _compiled(graph: Graph, places: dict[Node, int]) -> _Kernel:
     (group,) = segments.groups
     rendered = render(schedule(group, segments.stored), machine().features)
     order = tuple(places[base] for base in rendered.bases)
-    return _Kernel(compiled_table(rendered.source), order)
+    return _Kernel(compiled_table(rendered), order)

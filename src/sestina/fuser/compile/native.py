@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import llvmlite
@@ -29,6 +29,8 @@ from sestina.fuser.render.entry import RUNTIME
 
 __all__ = [
     "Machine",
+    "Source",
+    "Text",
     "assembly",
     "code_key",
     "compiled",
@@ -85,11 +87,23 @@ def num_threads() -> int:
     return 1 if is_serial else torch.get_num_threads()
 
 
-def compiled(source: str, *, has_finish: bool) -> _Called:
+class Source(Protocol):
+    """A kernel as `sestina.fuser.render.kernel` gives it."""
+
+    @property
+    def source(self) -> str:
+        """LLVM IR, written when it is first asked for."""
+
+    @property
+    def signature(self) -> str | None:
+        """What the source follows from, if that is known."""
+
+
+def compiled(source: Source, *, has_finish: bool) -> _Called:
     """A kernel as a function of the array of its arguments.
 
     Args:
-        source: of its module; see `sestina.fuser.render.kernel`.
+        source: of its module.
         has_finish: whether there is something to do when all parts are done.
 
     Returns:
@@ -100,7 +114,7 @@ def compiled(source: str, *, has_finish: bool) -> _Called:
     return _Called(kernel, origin, _runtime().run, kernel.rows, kernel.finish)
 
 
-def compiled_table(source: str) -> _Called:
+def compiled_table(source: Source) -> _Called:
     """The same kernel for several sets of arguments, as a function of a table of work.
 
     It takes the address of an array of arguments, that of the table, how many items this has, and
@@ -144,7 +158,8 @@ class _Runtime:
 @functools.cache
 def _runtime() -> _Runtime:
     with _lock:
-        tracker, _ = _loaded(RUNTIME, code_key(RUNTIME), ("run", "run_table"))
+        source = Text(RUNTIME)
+        tracker, _ = _loaded(source, code_key(source), ("run", "run_table"))
     run: Any = ctypes.CFUNCTYPE(None, *_RUN)(tracker["run"])
     run_table: Any = ctypes.CFUNCTYPE(None, *_RUN_TABLE)(tracker["run_table"])
     return _Runtime(run, run_table, tracker)
@@ -173,7 +188,15 @@ def _in_child() -> None:
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
 
 
-def _native(source: str, *, has_finish: bool) -> tuple[_Native, Origin]:
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A source that is there already."""
+
+    source: str
+    signature: None = None
+
+
+def _native(source: Source, *, has_finish: bool) -> tuple[_Native, Origin]:
     key = code_key(source)
     with _lock:
         kernel = _known.get(key)
@@ -186,7 +209,7 @@ def _native(source: str, *, has_finish: bool) -> tuple[_Native, Origin]:
         return kernel, origin
 
 
-def _loaded(source: str, key: str, names: tuple[str, ...]) -> tuple[Any, Origin]:
+def _loaded(source: Source, key: str, names: tuple[str, ...]) -> tuple[Any, Origin]:
     """A source's code in memory, as `_linked` gives it."""
     code, origin = _object_code(source, key)
     try:
@@ -199,27 +222,48 @@ def _loaded(source: str, key: str, names: tuple[str, ...]) -> tuple[Any, Origin]
     return _linked(code, names), origin
 
 
-def _object_code(source: str, key: str) -> tuple[bytes, Origin]:
+def _object_code(source: Source, key: str) -> tuple[bytes, Origin]:
     code = kernel_cache().get(key)
     if code is not None:
         return code, "disk"
-    code = _generated_code(source)
+    code = _generated_code(source.source)
     kernel_cache().put(key, code)
     return code, "compiled"
 
 
-def code_key(source: str) -> str:
-    """A digest of all that the code of a source depends on; comments say which graph it is of."""
+def code_key(source: Source) -> str:
+    """A digest of all that the code of a source depends on.
+
+    Where it is known what the source follows from, that and what writes it stand for it. Comments,
+    which say what graph it is of, don't count.
+    """
+    writer = _writer()
+    if source.signature is not None and writer is not None:
+        written = f"{writer}\n{source.signature}"
+    else:
+        lines = source.source.splitlines()
+        written = "\n".join([line for line in lines if not line.lstrip().startswith(";")])
+    return hashlib.sha256(f"{_facts()}\n{written}".encode()).hexdigest()
+
+
+@functools.cache
+def _facts() -> str:
+    """What code depends on besides its source."""
     this = machine()
-    lines = [line for line in source.splitlines() if not line.lstrip().startswith(";")]
-    facts = (
-        "\n".join(lines),
-        llvmlite.__version__,
-        llvm.llvm_version_info,
-        this.cpu,
-        sorted(this.features),
-    )
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    return repr((llvmlite.__version__, llvm.llvm_version_info, this.cpu, sorted(this.features)))
+
+
+@functools.cache
+def _writer() -> str | None:
+    """A digest of the modules that write sources; None where they can't be read."""
+    room = Path(__file__).parent.parent
+    try:
+        files = [room / "random.py"]
+        for folder in ("ir", "schedule", "render"):
+            files += sorted((room / folder).glob("*.py"))
+        return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    except OSError:
+        return None
 
 
 def assembly(source: str) -> str:

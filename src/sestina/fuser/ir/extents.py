@@ -38,7 +38,10 @@ def extent_of(size: int | torch.SymInt | torch.SymFloat | sympy.Expr) -> Extent:
 
 def extents_of(sizes: Iterable[int | torch.SymInt]) -> tuple[Extent, ...]:
     """The extents of a shape, or of strides."""
-    return tuple(map(extent_of, sizes))
+    found = tuple(sizes)
+    if all(type(size) is int for size in found):
+        return found
+    return tuple(map(extent_of, found))
 
 
 def is_known(extent: Extent) -> bool:

@@ -204,7 +204,7 @@ def broadcast(shapes: Iterable[Sequence[Extent]]) -> tuple[Extent, ...]:
 
 def base_of(node: Node) -> Node:
     """The tensor whose elements a view shows in the end; other nodes are their own."""
-    while node.is_view:
+    while node.kind in VIEWS:
         node = node.inputs[0]
     return node
 

@@ -331,7 +331,7 @@ class _Assembly:
             fresh = [node for node in self._stored_in(group) if node not in self.in_place]
             size = sum(node.num_elements * node.dtype.itemsize for node in fresh)
             if isinstance(size, int) and size <= _SMALL_BYTES and _is_plain(rendered):
-                found[group] = code_key(rendered.source)
+                found[group] = code_key(rendered)
         return found
 
     def _stored_in(self, group: Group) -> list[Node]:
@@ -358,11 +358,11 @@ class _Assembly:
                 made = f"taken({name_of}, getrefcount({name_of}), {rest}"
             self.line(f"{node.name} = {made}")
         if len(several) > 1:
-            self.names[name] = compiled_table(several[0].source)
+            self.names[name] = compiled_table(several[0])
             self._tabled(name, several)
             return
         (rendered,) = several
-        self.names[name] = compiled(rendered.source, has_finish=bool(rendered.totals))
+        self.names[name] = compiled(rendered, has_finish=bool(rendered.totals))
         self._divided(name, rendered)
 
     def _tabled(self, name: str, several: tuple[Rendered, ...]) -> None:
@@ -417,21 +417,17 @@ class _Assembly:
             dtype = partial_dtype(root, kernel)
             self.line(f"{partial} = torch.empty(({num_parts}) * ({width}), dtype={dtype})")
         values += [f"{partial}.data_ptr()" for partial in partials]
-        if _has_flag(rendered):
+        if rendered.has_flag:
             flag = self.held(ctypes.c_int32)
             self.line(f"flag = {flag}(0)")
         address = self.held(ctypes.addressof)
-        values.append(f"{address}(flag)" if _has_flag(rendered) else "0")
+        values.append(f"{address}(flag)" if rendered.has_flag else "0")
         values += [self._parameter(extent) for extent in rendered.parameters]
         array = self.held(ctypes.c_int64 * len(values))
         threads = "num_threads()" if num_parts != "1" else "1"
         self.line(f"{name}({array}({', '.join(values)}), {division}, {threads})")
-        if _has_flag(rendered):
+        if rendered.has_flag:
             self.line("if flag.value: refuse_index()")
-
-
-def _has_flag(rendered: Rendered) -> bool:
-    return "ptr %flag," in rendered.source
 
 
 def _division(kernel: Kernel) -> dict[str, bool]:
@@ -453,7 +449,7 @@ def _extents(kernel: Kernel) -> tuple[Extent, Extent]:
 def _is_plain(rendered: Rendered) -> bool:
     """Whether its sizes are known, and it has nothing to do or to say when it ends."""
     is_static = all(isinstance(extent, int) for extent in _extents(rendered.kernel))
-    has_more = rendered.totals or rendered.parameters or _has_flag(rendered)
+    has_more = rendered.totals or rendered.parameters or rendered.has_flag
     return is_static and not has_more
 
 

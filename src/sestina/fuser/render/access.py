@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +14,7 @@ from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.loops import Loop
 from sestina.fuser.schedule.steps import Place, Step
 
-__all__ = ["Cursor", "Memory", "lanes_below", "load_one", "load_vector", "store_vector"]
+__all__ = ["Cursor", "Memory", "lanes_below", "load_one", "load_vector", "store_vector", "streamed"]
 
 # Larger tensors are written past the caches: they would have left them before they are read.
 _STREAMED_BYTES = 8 << 20
@@ -45,10 +45,13 @@ class Memory:
     """The tensors of a kernel: their pointers, and the sizes known at run time only."""
 
     def __init__(
-        self, w: Writer, bases: tuple[Node, ...], vector: Loop, aligned: Container[Node] = ()
+        self,
+        w: Writer,
+        bases: tuple[Node, ...],
+        vector: Loop,
+        streamed: frozenset[Node] = frozenset(),
     ) -> None:
-        self.w, self.vector = w, vector
-        self.streamed = {base for base in bases if base in aligned and _is_large(base)}
+        self.w, self.vector, self.streamed = w, vector, streamed
         self.has_streamed = False
         self.pointers = {base: f"%p{index}" for index, base in enumerate(bases)}
         self.parameters: dict[Extent, str] = {}
@@ -216,6 +219,11 @@ class Memory:
         """How far the lanes are from the first of them, a stride apart."""
         spread = self.w.splat(Value(self.extent(stride), torch.int64, is_vector=False)).name
         return self.w.raw(f"mul {_OFFSETS} {spread}, {_LANES}")
+
+
+def streamed(bases: Iterable[Node], aligned: Container[Node]) -> frozenset[Node]:
+    """The tensors that are written past the caches, if they are written in whole vectors."""
+    return frozenset(base for base in bases if base in aligned and _is_large(base))
 
 
 def _is_large(node: Node) -> bool:

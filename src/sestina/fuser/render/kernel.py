@@ -10,20 +10,21 @@ of a flag for indices out of range, and the sizes that are known at run time onl
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 
 import torch
 
 from sestina.fuser.ir.extents import Extent, is_known
 from sestina.fuser.ir.nodes import Node
-from sestina.fuser.render.access import Cursor, Memory, lanes_below, store_vector
+from sestina.fuser.render.access import Cursor, Memory, lanes_below, store_vector, streamed
 from sestina.fuser.render.steps import Steps
 from sestina.fuser.render.totals import Totals
 from sestina.fuser.render.values import combine, identity, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.kernel import Kernel, Pass
 from sestina.fuser.schedule.loops import Loop, steps_of
+from sestina.fuser.schedule.signature import signature
 from sestina.fuser.schedule.steps import Step
 
 __all__ = ["Rendered", "render"]
@@ -31,22 +32,67 @@ __all__ = ["Rendered", "render"]
 _SLOTS = 4
 
 
-@dataclass(frozen=True, slots=True)
 class Rendered:
     """A kernel's source and what it is called with.
 
+    The source is written when it is first asked for: code that is there already needs none.
+
     Attributes:
-        source: LLVM IR.
         bases: tensors whose addresses come first.
         totals: roots that need partial results.
-        parameters: the sizes that come last, as expressions.
     """
 
-    kernel: Kernel
-    source: str
-    bases: tuple[Node, ...]
-    totals: tuple[Step, ...]
-    parameters: tuple[Extent, ...]
+    def __init__(
+        self, kernel: Kernel, features: frozenset[str], aligned: Container[Node] = ()
+    ) -> None:
+        self.kernel, self.features = kernel, features
+        self.bases, self.totals = kernel.bases, kernel.totals
+        self.streamed = streamed(kernel.bases, aligned)
+
+    @property
+    def source(self) -> str:
+        """LLVM IR."""
+        return self._written[0]
+
+    @property
+    def parameters(self) -> tuple[Extent, ...]:
+        """The sizes that come last, as expressions."""
+        return self._written[1] if self.signature is None else ()
+
+    @functools.cached_property
+    def has_flag(self) -> bool:
+        """Whether it tells when an index is out of range."""
+        return any(step.kind in {"take", "scatter"} for step in steps_of(self.kernel.roots))
+
+    @functools.cached_property
+    def signature(self) -> str | None:
+        """What the source follows from, if that is known without writing it."""
+        found = signature(self.kernel, self.streamed)
+        return None if found is None else f"{_named(self.features)}\n{found}"
+
+    @functools.cached_property
+    def _written(self) -> tuple[str, tuple[Extent, ...]]:
+        kernel = self.kernel
+        rows = _Rows(kernel, self.features, self.streamed)
+        body = rows.written()
+        functions = []
+        parameters = rows.memory.parameters
+        if kernel.totals:
+            finish, more = rows.totals.finish(self.features)
+            assert set(more) <= set(parameters), "sizes of the columns are known to the rows"
+            functions = [_with_arguments(finish, kernel, more | parameters)]
+        functions.insert(0, _with_arguments(body, kernel, parameters))
+        declares = sorted(rows.w.declares | rows.totals.declares)
+        header = "\n".join(f"; {node}" for node in kernel.nodes)
+        parts = [header, *(["\n".join(declares)] if declares else []), *functions, ""]
+        if rows.memory.has_streamed:
+            parts.insert(-1, "!0 = !{i32 1}")
+        return "\n\n".join(parts), tuple(parameters)
+
+
+@functools.cache
+def _named(features: frozenset[str]) -> str:
+    return " ".join(sorted(features))
 
 
 def render(kernel: Kernel, features: frozenset[str], *, aligned: Container[Node] = ()) -> Rendered:
@@ -57,22 +103,7 @@ def render(kernel: Kernel, features: frozenset[str], *, aligned: Container[Node]
         features: of the CPU, by LLVM's names.
         aligned: tensors that surely begin at a multiple of 64 bytes.
     """
-    rows = _Rows(kernel, features, aligned)
-    body = rows.written()
-    functions = []
-    parameters = rows.memory.parameters
-    if kernel.totals:
-        finish, more = rows.totals.finish(features)
-        assert set(more) <= set(parameters), "sizes of the columns are known to the rows"
-        functions = [_with_arguments(finish, kernel, more | parameters)]
-    functions.insert(0, _with_arguments(body, kernel, parameters))
-    declares = sorted(rows.w.declares | rows.totals.declares)
-    header = "\n".join(f"; {node}" for node in kernel.nodes)
-    parts = [header, *(["\n".join(declares)] if declares else []), *functions, ""]
-    if rows.memory.has_streamed:
-        parts.insert(-1, "!0 = !{i32 1}")
-    source = "\n\n".join(parts)
-    return Rendered(kernel, source, kernel.bases, kernel.totals, tuple(parameters))
+    return Rendered(kernel, features, aligned)
 
 
 def _with_arguments(function: str, kernel: Kernel, parameters: Mapping[Extent, str]) -> str:
@@ -93,10 +124,10 @@ def _with_arguments(function: str, kernel: Kernel, parameters: Mapping[Extent, s
 class _Rows:
     """Writes the function that runs over rows."""
 
-    def __init__(self, kernel: Kernel, features: frozenset[str], aligned: Container[Node]) -> None:
+    def __init__(self, kernel: Kernel, features: frozenset[str], streamed: frozenset[Node]) -> None:
         self.kernel = kernel
         self.w = Writer(features)
-        self.memory = Memory(self.w, kernel.bases, kernel.loops.vector, aligned)
+        self.memory = Memory(self.w, kernel.bases, kernel.loops.vector, streamed)
         self.totals = Totals(kernel, self.w, self.memory)
         self.steps = Steps(kernel, self.w, self.memory)
         self.accumulators: dict[Step, list[str]] = {}

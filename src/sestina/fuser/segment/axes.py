@@ -142,7 +142,10 @@ class Domain:
     def resolve(self, axes: Iterable[Axis]) -> Run:
         """The axes that these are by now."""
         given = tuple(axes)
-        if all(axis.same is None and axis.parts is None for axis in given):
+        for axis in given:
+            if axis.same is not None or axis.parts is not None:
+                break
+        else:
             return given
         found: list[Axis] = []
         stack = list(given)[::-1]
@@ -162,6 +165,8 @@ class Domain:
 
     def unify(self, first: Run, second: Run) -> None:
         """Makes two runs the same."""
+        if first == second:
+            return
         mine, other = list(self.resolve(first)), list(self.resolve(second))
         while mine and other:
             a, b = mine.pop(), other.pop()
@@ -175,6 +180,8 @@ class Domain:
                 other.append(self._cut(b, outer, a))
             else:
                 raise Refusal(f"loops of {a.extent} and {b.extent} are not the same")
+            if not mine and not other:
+                return
             mine, other = list(self.resolve(mine)), list(self.resolve(other))
         if mine or other:
             raise Refusal(f"{len(mine) + len(other)} loops are left over")
