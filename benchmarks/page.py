@@ -1,6 +1,6 @@
-"""The figures in docs/benchmarks.md: the latest row of each quantity. `python -m benchmarks.page`.
+"""The figures in docs/benchmarks.md: the latest row of each quantity on each maker's CPU.
 
-`make bench` calls it when it has appended rows.
+`python -m benchmarks.page` writes them; `make bench` calls it when it has appended rows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _HEAD = ("what", "measured", "target", "met", "peer ÷ ours (95 %)", "on", "at")
 
 
 def latest(results: Path) -> list[dict[str, Any]]:
-    """The last row of each quantity, in the order in which they first came."""
-    rows: dict[str, dict[str, Any]] = {}
+    """The last row of each quantity on each CPU, in the order in which they first came."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
     for line in results.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        rows[row["what"]] = row
-    return list(rows.values())
+        rows.setdefault(row["what"], {})[row["hardware"]["cpu"]] = row
+    return [row for each in rows.values() for row in each.values()]
 
 
 def figures(folder: Path) -> str:
@@ -57,9 +57,15 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{SUBJECTS[target['of']]}{target['sense']} {target['value']:g}" if target else "",
         {True: "yes", False: "**no**", None: ""}[row["met"]],
         f"{ratio['median']:.3g} ({ratio['low']:.3g}–{ratio['high']:.3g})" if ratio else "",
-        gpus[0] if gpus else f"{row['hardware']['cores']} cores",
+        gpus[0]
+        if gpus
+        else f"{row['hardware']['cores']} cores of {_maker(row['hardware']['cpu'])}",
         f"{row['date'][:10]} {(row['commit'] or 'unknown')[:7]}{'*' if row['changed'] else ''}",
     )
+
+
+def _maker(cpu: str) -> str:
+    return cpu.split(maxsplit=1)[0].removesuffix("(R)") if cpu else "some CPU"
 
 
 if __name__ == "__main__":

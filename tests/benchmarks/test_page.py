@@ -16,7 +16,7 @@ def row(what, median, **changes):
         "date": "2026-11-26T00:00:00+00:00",
         "commit": "0123456789",
         "changed": False,
-        "hardware": {"cores": 2},
+        "hardware": {"cores": 2, "cpu": "AMD EPYC"},
         "ours": {"median": median, "unit": "s"},
         "ratio": None,
         "target": {"sense": "<=", "value": 2.0, "of": "ours"},
@@ -29,9 +29,13 @@ def test_a_later_row_replaces_an_earlier_one(tmp_path):
     results = tmp_path / "room.jsonl"
     results.write_text("\n".join([row("a", 3.0), row("b", 1.0, changed=True), row("a", 1.5)]))
     assert [found["ours"]["median"] for found in latest(results)] == [1.5, 1.0]
+    other = row("a", 1.75, hardware={"cores": 4, "cpu": "Intel(R) Xeon(R) Processor"})
+    results.write_text(f"{results.read_text()}\n{other}")
+    assert [found["ours"]["median"] for found in latest(results)] == [1.5, 1.75, 1.0]
     table = figures(tmp_path)
     assert "### room" in table
-    assert "| a | 1.5 s | <= 2 | yes |  | 2 cores | 2026-11-26 0123456 |" in table
+    assert "| a | 1.5 s | <= 2 | yes |  | 2 cores of AMD | 2026-11-26 0123456 |" in table
+    assert "| 4 cores of Intel |" in table
     assert "0123456* |" in table
 
 
