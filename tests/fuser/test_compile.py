@@ -3,7 +3,7 @@ import ctypes
 import pytest
 import torch
 
-from sestina.fuser.compile.native import Text, compiled, machine
+from sestina.fuser.compile.native import Text, code_key, compiled, machine
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -35,9 +35,11 @@ def test_source_that_is_none_is_refused_by_llvm():
 
 def test_kernels_that_are_alike_are_one_function():
     x = torch.arange(100.0)
-    source = source_of(lambda x: x * 3, x)
-    first = compiled(source, has_finish=False)
-    again = compiled(Text("; another comment\n" + source.source), has_finish=False)
+    first = compiled(source_of(lambda x: x * 3, x), has_finish=False)
+    again = compiled(source_of(lambda _, x: x * 3, x + 1, x), has_finish=False)
     assert again.kernel is first.kernel
+    text = Text(source_of(lambda x: x * 3, x).source)
+    assert "; v" in text.source
+    assert code_key(Text("; another comment\n" + text.source)) == code_key(text)
     other = compiled(source_of(lambda x: x * 4, x), has_finish=False)
     assert other.kernel is not first.kernel

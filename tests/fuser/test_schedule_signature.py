@@ -2,6 +2,7 @@
 
 import torch
 
+from sestina.fuser.capture.backend import listening
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.schedule.signature import signature
 from sestina.fuser.segment.groups import segment
@@ -55,5 +56,17 @@ def test_what_makes_other_code_makes_another_signature():
     assert signature(kernel) != signature(kernel, kernel.bases[1:])
 
 
-def test_kernels_without_rows_have_none():
-    assert signature_of(lambda x: x * 2, torch.zeros(8, 40)) is None
+def test_how_many_vectors_there_are_is_none_where_only_they_are_divided():
+    doubled = [signature_of(lambda x: x * 2, torch.zeros(size)) for size in (8, 40, 1 << 20)]
+    assert len(set(doubled)) == 1
+    summed = [signature_of(lambda x: (x * 2).sum(), torch.zeros(size)) for size in (8, 40, 80)]
+    assert len(set(summed)) == 3
+
+
+def test_sizes_that_may_change_have_none():
+    found = []
+    compiled = torch.compile(lambda x: x.exp() * 2, backend="sestina", dynamic=True)
+    with listening(found.append):
+        compiled(torch.zeros(8, 40))
+    (kernel,) = (several[0].kernel for several in found[0].program.kernels)
+    assert signature(kernel) is None

@@ -18,7 +18,7 @@ import torch
 from sestina.fuser.ir.extents import Extent, is_known
 from sestina.fuser.ir.nodes import Node
 from sestina.fuser.render.access import Cursor, Memory, lanes_below, store_vector, streamed
-from sestina.fuser.render.steps import Steps
+from sestina.fuser.render.steps import Steps, num_slots
 from sestina.fuser.render.totals import Totals
 from sestina.fuser.render.values import combine, identity, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
@@ -68,7 +68,9 @@ class Rendered:
     def signature(self) -> str | None:
         """What the source follows from, if that is known without writing it."""
         found = signature(self.kernel, self.streamed)
-        return None if found is None else f"{_named(self.features)}\n{found}"
+        if found is None:
+            return None
+        return f"{_named(self.features)}\n{num_slots(self.kernel)}\n{found}"
 
     @functools.cached_property
     def _written(self) -> tuple[str, tuple[Extent, ...]]:

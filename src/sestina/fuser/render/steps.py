@@ -16,7 +16,7 @@ from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import Loop, steps_of
 from sestina.fuser.schedule.steps import Step
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "num_slots"]
 
 # Two hide what additions wait for; more is no faster, and takes longer to compile. Random numbers
 # come in blocks.
@@ -26,6 +26,13 @@ _INDEX = {"take": 0, "scatter": 1}
 _AT_PLACES = frozenset({"index", "inset", "load", "take", "uniform"})
 _NOTHING = {"sum": 0, "prod": 1}
 _COMBINED = {"sum": "add", "prod": "mul"}
+
+
+def num_slots(kernel: Kernel) -> int:
+    """How many vectors of a kernel are done at a time."""
+    has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
+    slots, extent = BLOCK // LANES if has_randoms else _SLOTS, kernel.loops.vector.extent
+    return 1 if is_known(extent) and extent < slots * LANES else slots
 
 
 class Steps:
@@ -43,7 +50,7 @@ class Steps:
         # Where lookups are done whose index is the same for all columns of the row.
         self._places: dict[Step, Value] = {}
         self.tiles = Tiles(kernel, w, memory)
-        self._has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
+        self.num_slots = num_slots(kernel)
 
     def begin(self) -> None:
         """What a function needs before its first row."""
@@ -67,13 +74,6 @@ class Steps:
             bad = w.raw(f"load i1, ptr {self._bad}")
             word = w.raw(f"zext i1 {bad} to i32")
             w.line(f"%ignored = atomicrmw or ptr %flag, i32 {word} monotonic")
-
-    @property
-    def num_slots(self) -> int:
-        """How many vectors are done at a time."""
-        extent = self.kernel.loops.vector.extent
-        slots = BLOCK // LANES if self._has_randoms else _SLOTS
-        return 1 if is_known(extent) and extent < slots * LANES else slots
 
     def linear(self, cursor: Cursor) -> str:
         """The number of a vector's first column among all columns of the row."""
