@@ -23,7 +23,6 @@ from sestina.fuser.ir.extents import product
 from sestina.fuser.ir.nodes import Node
 from sestina.fuser.render.writer import LANES
 from sestina.fuser.schedule.kernel import Kernel, Pass
-from sestina.fuser.schedule.loops import steps_of
 from sestina.fuser.schedule.steps import Step
 
 __all__ = ["Prediction", "predict", "traffic"]
@@ -56,7 +55,7 @@ def traffic(kernel: Kernel) -> tuple[dict[Node, int], dict[Node, int]] | None:
     """
     read: dict[Node, int] = {}
     written: dict[Node, int] = {}
-    for step in steps_of(kernel.roots):
+    for step in kernel.steps:
         if step.kind not in _READS | {"store", "total", "scatter"}:
             continue
         place = step.place
@@ -124,7 +123,7 @@ def _passes(kernel: Kernel) -> list[float] | None:
 
 def _row_bytes(kernel: Kernel) -> int:
     """Of a row of all that is read."""
-    loads = {step for step in steps_of(kernel.roots) if step.kind == "load" and kernel.varies(step)}
+    loads = {step for step in kernel.steps if step.kind == "load" and kernel.varies(step)}
     columns = kernel.num_columns
     return sum(step.dtype.itemsize for step in loads) * columns if isinstance(columns, int) else 0
 

@@ -26,7 +26,6 @@ from sestina.fuser.launch.program import Program
 from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
-from sestina.fuser.schedule.loops import steps_of
 from sestina.fuser.trial import has_graph, is_compiled, run_once, unchanged
 
 __all__ = [
@@ -303,7 +302,7 @@ def _kernel_report(
 ) -> KernelReport:
     rendered = launched[0]
     kernel = rendered.kernel
-    operations = [step.kind for step in steps_of(kernel.roots) if step.kind not in _NO_OPERATIONS]
+    operations = [step.kind for step in kernel.steps if step.kind not in _NO_OPERATIONS]
     operations += ["copy"] * (not operations)
     times = f" × {len(launched)} tensors" if len(launched) > 1 else ""
     expected = [predict(one.kernel, footprints.get(one.kernel, {})) for one in launched]

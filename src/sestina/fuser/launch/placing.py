@@ -14,7 +14,6 @@ from sestina.fuser.ir.nodes import Graph, Node, base_of, layout_of
 from sestina.fuser.memory import MIN_BYTES
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
-from sestina.fuser.schedule.loops import steps_of
 from sestina.fuser.schedule.steps import Step
 from sestina.fuser.segment.groups import Group, Segments
 
@@ -112,7 +111,7 @@ def _reads_before_it_writes(kernel: Kernel, target: Node, value: Node) -> bool:
             if root.kind == "store" and root.place.base is value:
                 is_written, store = True, root
         kept |= set(one.keeps)
-    everywhere = [step for step in steps_of(kernel.roots) if _is_of(step, target)]
+    everywhere = [step for step in kernel.steps if _is_of(step, target)]
     return store is not None and all(
         step.kind == "load" and _same_place(step, store) for step in everywhere
     )

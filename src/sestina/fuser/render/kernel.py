@@ -62,7 +62,7 @@ class Rendered:
     @functools.cached_property
     def has_flag(self) -> bool:
         """Whether it tells when an index is out of range."""
-        return any(step.kind in {"take", "scatter"} for step in steps_of(self.kernel.roots))
+        return any(step.kind in {"take", "scatter"} for step in self.kernel.steps)
 
     @functools.cached_property
     def signature(self) -> str | None:

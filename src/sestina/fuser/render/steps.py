@@ -13,7 +13,7 @@ from sestina.fuser.render.tiles import Tiles
 from sestina.fuser.render.values import combine, convert, operate, total_of
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 from sestina.fuser.schedule.kernel import Kernel
-from sestina.fuser.schedule.loops import Loop, steps_of
+from sestina.fuser.schedule.loops import Loop
 from sestina.fuser.schedule.steps import Step
 
 __all__ = ["Steps", "num_slots"]
@@ -30,7 +30,7 @@ _COMBINED = {"sum": "add", "prod": "mul"}
 
 def num_slots(kernel: Kernel) -> int:
     """How many vectors of a kernel are done at a time."""
-    has_randoms = any(step.kind == "uniform" for step in steps_of(kernel.roots))
+    has_randoms = any(step.kind == "uniform" for step in kernel.steps)
     slots, extent = BLOCK // LANES if has_randoms else _SLOTS, kernel.loops.vector.extent
     return 1 if is_known(extent) and extent < slots * LANES else slots
 
@@ -55,7 +55,7 @@ class Steps:
     def begin(self) -> None:
         """What a function needs before its first row."""
         w = self.w
-        if any(step.kind in _INDEX for step in steps_of(self.kernel.roots)):
+        if any(step.kind in _INDEX for step in self.kernel.steps):
             self._bad = w.alloca("i1", hint="bad")
             w.line(f"store i1 false, ptr {self._bad}")
         for step in dict.fromkeys(keep for one in self.kernel.passes for keep in one.keeps):

@@ -51,6 +51,7 @@ class Kernel:
         row_roots: stores of one value a row, done after the passes.
         bases: tensors that are read or written, in the order of the kernel's arguments.
         totals: those roots that sum over rows, and so need a place for each part of the rows.
+        steps: all that it does, operands first.
     """
 
     loops: Loops
@@ -59,6 +60,7 @@ class Kernel:
     bases: tuple[Node, ...]
     totals: tuple[Step, ...]
     nodes: tuple[Node, ...]
+    steps: tuple[Step, ...]
 
     @property
     def roots(self) -> tuple[Step, ...]:
@@ -68,7 +70,7 @@ class Kernel:
     @property
     def is_one_row(self) -> bool:
         """Whether all is one row, whose sums are used in it: nothing of it can be done apart."""
-        is_whole = any(step.kind in {"reduce", "scan"} for step in steps_of(self.roots))
+        is_whole = any(step.kind in {"reduce", "scan"} for step in self.steps)
         return not self.loops.rows and is_whole
 
     @property
@@ -140,6 +142,7 @@ def schedule(group: Group, stored: Iterable[Node]) -> Kernel:
         tuple(bases),
         tuple(root for root in roots if root.kind == "total"),
         tuple(group.nodes),
+        tuple(steps),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sestina.fuser.ir.nodes import Node
 from sestina.fuser.schedule.kernel import Kernel
-from sestina.fuser.schedule.loops import Loop, steps_of
+from sestina.fuser.schedule.loops import Loop
 from sestina.fuser.schedule.steps import Place, Step
 from sestina.fuser.segment.axes import Axis
 
@@ -30,7 +30,7 @@ def signature(kernel: Kernel, marked: Collection[Node] = ()) -> str | None:
     every = (*loops.rows, *loops.columns, loops.vector)
     loop_of = {axis: number for number, loop in enumerate(every) for axis in loop.axes}
     bases = {base: number for number, base in enumerate(kernel.bases)}
-    steps = {step: number for number, step in enumerate(steps_of(kernel.roots))}
+    steps = {step: number for number, step in enumerate(kernel.steps)}
     try:
         written = [_step(step, steps, every, loop_of, bases) for step in steps]
         sizes = [_number(loop.extent) for loop in every]
