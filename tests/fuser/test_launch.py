@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sestina.fuser.launch.division import divide
-from tests.fuser.captured import program, run
+from tests.fuser.captured import assert_as_eager, program, run
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**5), st.booleans(), st.booleans())
@@ -115,3 +115,27 @@ def test_a_program_may_run_in_several_threads_at_once():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+# Each formula has twice as many paths as the one before: whoever walks all of them never ends.
+NEEDED = {
+    "a gather": lambda x: x.gather(1, torch.zeros(6, 2, dtype=torch.int64)),
+    "a concatenation": lambda x: torch.cat([x, x + 1], 1),
+    "a padding": lambda x: functional.pad(x, (1, 1)),
+    "a softmax": lambda x: x.softmax(-1) * x,
+    "sums": lambda x: x.sum(0) + x.mean(1, keepdim=True),
+    "a copy elsewhere": lambda x: x.t().reshape(-1).cumsum(0),
+    "numbers alone": lambda x: x + doubled(torch.arange(8) * 0.01),
+}
+
+
+def doubled(x):
+    for _ in range(60):
+        x = x * x - x * 0.5
+    return x
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_formulas_are_walked_through_once_however_often_parts_are_used(name):
+    x = torch.rand(6, 8, generator=torch.Generator().manual_seed(0)) / 10
+    assert_as_eager(lambda x: NEEDED[name](doubled(x)), x, steps=64)

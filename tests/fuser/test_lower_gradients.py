@@ -157,7 +157,11 @@ CASES = {
     A.floor_divide.Scalar: [("x", 3), ("x", -1.25)],
     A.fmod.Scalar: [("x", 3), ("x", 1.25)],
     A.fmod.Tensor: [("x", "+")],
-    A.full.default: [(lambda x: A.full.default(list(x.shape), 3, dtype=x.dtype) * x, "x")],
+    A.full.default: [
+        (lambda x: A.full.default(list(x.shape), 3, dtype=x.dtype) * x, "x"),
+        (lambda x: A.full.default(list(x.shape), True) & (x > 0), "x"),
+        (lambda x: A.full.default(list(x.shape), 3), "x"),
+    ],
     A.full_like.default: [("x", 3)],
     A.gather.default: [("x", -1, "#")],
     A.gelu.default: [("x",), ("x", {"approximate": "tanh"})],

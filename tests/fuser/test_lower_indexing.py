@@ -68,6 +68,22 @@ def test_an_index_out_of_range_of_its_own_dimension_is_refused(row, column, is_p
         run(function, SOURCE, torch.tensor([row]), torch.tensor([column]))
 
 
+SAME = {
+    "a constant": lambda _, i: torch.ones(5, 4).gather(1, i),
+    "zeros": lambda _, i: torch.zeros(4, 3).index_select(0, i[0]),
+    "one number": lambda x, i: x[0, 0].expand(5, 4).gather(1, i),
+    "a column": lambda x, i: (x[:5, :1] * 2).expand(5, 4).gather(1, i),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_index_counts_where_all_that_it_chooses_from_is_the_same(name):
+    assert_as_eager(SAME[name], FLAT, places(0, 4, 5, 2))
+    for error in (IndexError, RuntimeError):  # ATen's own are of one or the other
+        with pytest.raises(error, match="out of range"):
+            run(SAME[name], FLAT, torch.full((5, 2), 4))
+
+
 PUT = {
     "the last dimension": (1, FLAT, places(0, 50, 37, 9), normal(37, 12)),
     "the first dimension": (0, FLAT, places(0, 37, 90, 50), normal(90, 50)),
@@ -113,7 +129,7 @@ def test_elements_replaced_at_indices():
         lambda x, i, v: x.index_put((i.reshape(5, 6) - 37,), v), FLAT, index, normal(5, 6, 50)
     )
     assert_as_eager(lambda x, i, v: x.index_copy(0, i, v), FLAT, index, normal(30, 50))
-    assert_as_eager(lambda x, i: x.index_fill(0, i, 3), FLAT, index)
+    assert_as_eager(lambda x, i: x.index_fill(0, i - 37, 3), FLAT, index)
 
 
 def test_the_gradient_of_a_maximum_along_a_dimension_is_a_kernel():

@@ -58,6 +58,16 @@ def test_gradients_of_means_lie_as_what_they_are_of(size, channels):
     assert_as_eager(gradient, x, steps=64)
 
 
+@pytest.mark.parametrize("layout", ["planes", "channels last"])
+def test_large_windows(layout):
+    assert_as_eager(lambda x: functional.max_pool2d(x, 5, 1, 2).softmax(-1), images(layout)[:1] * 0)
+    assert_as_eager(
+        lambda x: functional.avg_pool2d(x, 5, 1, 2),
+        images(layout).nan_to_num(1, neginf=2),
+        steps=64,
+    )
+
+
 def test_windows_of_channels_that_lie_last_are_one_kernel():
     x = images("channels last", channels=64)
     made = program(lambda x: functional.max_pool2d(x, 3, 2, 1).relu(), x)

@@ -201,8 +201,12 @@ _VIEWS: dict[str, Callable[[Node, Node], bool]] = {
 def _of_free(node: Node) -> Iterable[Node]:
     """What a node that each kernel makes for itself is made of, and is made elsewhere."""
     stack = list(node.inputs) if node.is_free else []
+    seen: set[Node] = set()
     while stack:
         base = base_of(stack.pop())
+        if base in seen:
+            continue
+        seen.add(base)
         if base.is_free:
             stack.extend(base.inputs)
         else:

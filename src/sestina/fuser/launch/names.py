@@ -17,10 +17,13 @@ from sestina.fuser.memory import empty, taken
 __all__ = ["NAMES"]
 
 
+class _OutOfRange(IndexError, RuntimeError):  # noqa: N818 - both names are PyTorch's
+    """What ATen raises where an index is out of range: one or the other, by the operation."""
+
+
 def _refuse_index() -> None:
-    # What ATen raises where an index is out of range.
     message = "index out of range in self"
-    raise IndexError(message)
+    raise _OutOfRange(message)
 
 
 def _bits_of(value: float) -> int:

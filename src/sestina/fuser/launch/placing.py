@@ -46,8 +46,12 @@ def _readers(groups: Iterable[Group]) -> dict[Node, set[Group]]:
     found: dict[Node, set[Group]] = {}
     for group in groups:
         stack = [operand for node in group.nodes for operand in node.inputs]
+        seen: set[Node] = set()
         while stack:
             base = base_of(stack.pop())
+            if base in seen:
+                continue
+            seen.add(base)
             if base.kind == "input":
                 found.setdefault(base, set()).add(group)
             elif base.is_free:

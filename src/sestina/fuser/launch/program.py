@@ -10,7 +10,7 @@ import ctypes
 import itertools
 import linecache
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import sympy
@@ -258,8 +258,9 @@ class _Assembly:
             for node in (node for group in groups for node in group.nodes):
                 if node in self.segments.stored or node.kind == "aten":
                     last[node] = index
-                for operand in node.inputs:
-                    self._used(operand, index, last)
+            nodes = [node for group in groups for node in group.nodes]
+            for base in self._used(nodes, last):
+                last[base] = index
         kept = self.graph.results
         for node in [*kept, *(one for pair in self.graph.effects for one in pair)]:
             last.pop(base_of(node), None)
@@ -271,13 +272,17 @@ class _Assembly:
         if gone:
             self.line(f"del {', '.join(sorted(self._name(node) for node in gone))}")
 
-    def _used(self, operand: Node, index: int, last: dict[Node, int]) -> None:
-        base = base_of(operand)
-        if base.kind == "item" or base in last:
-            last[base] = index
-        elif not base.is_opaque:
-            for inner in base.inputs:
-                self._used(inner, index, last)
+    def _used(self, nodes: Iterable[Node], last: Container[Node]) -> set[Node]:
+        """What lies in memory of all that some nodes are made of."""
+        seen: set[Node] = set()
+        stack = [operand for node in nodes for operand in node.inputs]
+        while stack:
+            base = base_of(stack.pop())
+            if base not in seen:
+                seen.add(base)
+                is_there = base.kind == "item" or base in last or base.is_opaque
+                stack.extend(() if is_there else base.inputs)
+        return {base for base in seen if base.kind == "item" or base in last}
 
     def _call(self, node: Node) -> None:
         """An ATen call as it was captured."""

@@ -193,11 +193,11 @@ class Expression:
 
     def maximum(self, other: Expression | Number) -> Expression:
         """The larger of two; NaN where either is."""
-        return self.apply("maximum", other)
+        return self.apply("or" if self.dtype is torch.bool else "maximum", other)
 
     def minimum(self, other: Expression | Number) -> Expression:
         """The smaller of two; NaN where either is."""
-        return self.apply("minimum", other)
+        return self.apply("and" if self.dtype is torch.bool else "minimum", other)
 
     def normal_density(self) -> Expression:
         """The density of the standard normal distribution."""

@@ -28,15 +28,39 @@ def _take(b: Builder, source: Node, index: Node, dim: int) -> Node:
     So that a class is picked from logarithms of probabilities by reading one logit of each row.
     """
     index = b.convert(index, torch.int64)
-    if source.is_elementwise:
-        parts = [_take(b, operand, index, dim) for operand in source.inputs]
-        return b.make(source.kind, parts, index.shape, source.dtype)
-    if source.kind == "constant" or (source.kind == "expand" and source.inputs[0].shape == ()):
-        inner = source.inputs[0] if source.inputs else source
-        return b.expand(inner, index.shape)
-    if source.kind == "expand" and source.inputs[0].shape[dim] == 1:
-        return b.expand(source.inputs[0], index.shape)
+    made: dict[Node, Node] = {}
+    stack = [source]
+    while stack:
+        node = stack[-1]
+        missing = [one for one in node.inputs if one not in made] if node.is_elementwise else []
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if node.is_elementwise:
+            asked = node.attributes if node.kind == "convert" else {}
+            parts = [made[operand] for operand in node.inputs]
+            made[node] = b.make(node.kind, parts, index.shape, node.dtype, **asked)
+        else:
+            made[node] = _same_along(b, node, index.shape, dim) or _taken(b, node, index, dim)
+    if not any(node.kind == "take" for node in made.values()):
+        # Whatever the index is the element is the same, but for one that is out of range.
+        return _taken(b, source, index, dim)
+    return made[source]
+
+
+def _taken(b: Builder, source: Node, index: Node, dim: int) -> Node:
     return b.make("take", (b.settled(source), index), index.shape, source.dtype, dim=dim)
+
+
+def _same_along(b: Builder, node: Node, shape: Sequence[Extent], dim: int) -> Node | None:
+    """What is taken of a tensor that is the same all along a dimension; None for others."""
+    if node.kind == "constant":
+        return b.expand(node, shape)
+    if node.kind != "expand":
+        return None
+    (inner,) = node.inputs
+    return b.expand(inner, shape) if inner.shape == () or inner.shape[dim] == 1 else None
 
 
 @lowering(_ATEN.embedding.default)
@@ -108,6 +132,10 @@ def _index_copy(b: Builder, into: Node, dim: int, index: Node, values: Node) -> 
 @lowering(_ATEN.index_fill.int_Scalar)
 def _index_fill(b: Builder, into: Node, dim: int, index: Node, value: float) -> Node:
     dim %= max(len(into.shape), 1)
+    if not into.shape or not isinstance(into.shape[dim], int):
+        raise NotLowered(f"indices from the end of a dimension of {into.shape}")
+    place = Expression(b, b.convert(index, torch.int64))
+    index = (place < 0).where(place + into.shape[dim], place).node
     shape = (*into.shape[:dim], *index.shape, *into.shape[dim + 1 :])
     return _index_copy(b, into, dim, index, b.expand(b.constant(value, into.dtype), shape))
 

@@ -32,7 +32,7 @@ def _set(b: Builder, part: Node, around: Node, dim: int, start: Extent) -> Node:
     number = part
     while number.kind in {"expand", "reshape"}:
         (number,) = number.inputs
-    is_cheap = part.is_elementwise and part.kind != "copy" and _cost(part) <= _CHEAP
+    is_cheap = part.is_elementwise and part.kind != "copy" and _cost(part, _CHEAP) <= _CHEAP
     if not (number.kind == "constant" or is_cheap):
         operands = (b.settled(part), around)
         return b.make("inset", operands, around.shape, part.dtype, dim=dim, start=start)
@@ -46,13 +46,20 @@ def _number(b: Builder, extent: Extent) -> int | Expression:
     return extent if isinstance(extent, int) else Expression(b, b.size(extent, torch.int64))
 
 
-def _cost(node: Node) -> float:
-    """Of computing a formula from what lies in memory; infinite where something doesn't."""
-    if node.is_view:
-        return _cost(node.inputs[0])
-    if node.is_elementwise and node.kind != "copy":
-        return OPERATIONS[node.kind].cost + sum(map(_cost, node.inputs))
-    return 0 if node.is_opaque or node.kind == "constant" else math.inf
+def _cost(node: Node, most: float) -> float:
+    """Of computing a formula from what lies in memory; infinite where something doesn't.
+
+    What costs more than `most` isn't followed to its end.
+    """
+    node = base_of(node)
+    if not node.is_elementwise or node.kind == "copy":
+        return 0 if node.is_opaque or node.kind == "constant" else math.inf
+    total: float = OPERATIONS[node.kind].cost
+    for operand in node.inputs:
+        if total > most:
+            break
+        total += _cost(operand, most - total)
+    return total
 
 
 def _moved(b: Builder, node: Node, shape: Sequence[Extent], dim: int, start: Extent) -> Node:

@@ -217,16 +217,35 @@ def _convert_element_type(b: Builder, node: Node, dtype: torch.dtype) -> Node:
 
 @lowering(_ATEN.full.default)
 def _full(
-    b: Builder, shape: Sequence[Extent], value: float, *, dtype: torch.dtype, **_: Any
+    b: Builder,
+    shape: Sequence[Extent],
+    value: Extent | float,
+    *,
+    dtype: torch.dtype | None = None,
+    **_: Any,
 ) -> Node:
-    return b.expand(b.constant(value, dtype), shape)
+    return b.expand(_number(b, value, dtype or _dtype_of(value)), shape)
+
+
+def _number(b: Builder, value: Extent | float, dtype: torch.dtype) -> Node:
+    if isinstance(value, (int, float)):
+        return b.constant(value, dtype)
+    return b.size(value, dtype)
+
+
+def _dtype_of(value: Extent | float) -> torch.dtype:
+    """That of a tensor made of a number, where none is asked for."""
+    if isinstance(value, bool):
+        return torch.bool
+    is_whole = isinstance(value, int) or (not isinstance(value, float) and value.is_integer)
+    return torch.int64 if is_whole else torch.get_default_dtype()
 
 
 @lowering(_ATEN.full_like.default)
 def _full_like(
-    b: Builder, node: Node, value: float, *, dtype: torch.dtype | None = None, **_: Any
+    b: Builder, node: Node, value: Extent | float, *, dtype: torch.dtype | None = None, **_: Any
 ) -> Node:
-    return b.expand(b.constant(value, dtype or node.dtype), node.shape)
+    return b.expand(_number(b, value, dtype or node.dtype), node.shape)
 
 
 @lowering(_ATEN.zeros_like.default, _ATEN.new_zeros.default)
@@ -248,8 +267,10 @@ def _ones_like(b: Builder, node: Node, *, dtype: torch.dtype | None = None, **_:
 
 
 @lowering(_ATEN.scalar_tensor.default)
-def _scalar_tensor(b: Builder, value: float, *, dtype: torch.dtype | None = None, **_: Any) -> Node:
-    return b.constant(value, dtype or torch.get_default_dtype())
+def _scalar_tensor(
+    b: Builder, value: Extent | float, *, dtype: torch.dtype | None = None, **_: Any
+) -> Node:
+    return _number(b, value, dtype or torch.get_default_dtype())
 
 
 @lowering(_ATEN.zeros.default)

@@ -191,7 +191,11 @@ def _kept(
             if step in seen or not step.axes & columns:
                 continue
             seen.add(step)
-            if step in available and step not in kept and _cost(step, columns, kept) > _KEPT_COST:
+            if (
+                step in available
+                and step not in kept
+                and _cost(step, columns, kept, {}) > _KEPT_COST
+            ):
                 size = product([width, len(kept) + 1, 4])
                 if not is_known(size) or size <= _KEPT_BYTES:
                     kept.append(step)
@@ -213,12 +217,15 @@ def _computed(goals: Iterable[Step], columns: set[Axis], kept: set[Step]) -> set
     return found
 
 
-def _cost(step: Step, columns: set[Axis], kept: Collection[Step]) -> int:
-    """What computing a value from memory costs, in multiplications or so."""
+def _cost(step: Step, columns: set[Axis], kept: Collection[Step], known: dict[Step, int]) -> int:
+    """What computing a value from memory costs, in multiplications or so; noted in `known`."""
     if not step.axes & columns:
         return 0
     if step in kept:
         return _READ
+    if step in known:
+        return known[step]
     own = OPERATIONS[step.kind].cost if step.kind in OPERATIONS else _READ
     own = {"uniform": 20, "take": 8, "inset": 8, "scan": 12}.get(step.kind, own)
-    return own + sum(_cost(operand, columns, kept) for operand in step.operands)
+    known[step] = own + sum(_cost(one, columns, kept, known) for one in step.operands)
+    return known[step]

@@ -112,17 +112,27 @@ class Domain:
         except Refusal:
             self.rollback(mark)
 
-    def bind(self, operand: Node, dims: Dims) -> None:
-        """Says that an operand's dimensions run as these runs do."""
+    def bind(self, operand: Node, dims: Dims, seen: set[Any] | None = None) -> None:
+        """Says that an operand's dimensions run as these runs do.
+
+        Args:
+            operand: of a node.
+            dims: its runs, one a dimension.
+            seen: what has been bound before of the same node, so that each is once.
+        """
+        seen = set() if seen is None else seen
+        if (operand, dims) in seen:
+            return
+        seen.add((operand, dims))
         if operand in self.dims:
             for mine, other in zip(self.dims[operand], dims, strict=True):
                 self.unify(mine, other)
         elif operand.is_view:
             if base_of(operand) in self.dims or operand.is_free or layout_of(operand) is None:
-                self.bind(operand.inputs[0], self.seen(operand, dims))
+                self.bind(operand.inputs[0], self.seen(operand, dims), seen)
         elif operand.is_elementwise and operand.is_free:
             for inner in operand.inputs:
-                self.bind(inner, dims if inner.shape else ())
+                self.bind(inner, dims if inner.shape else (), seen)
 
     def seen(self, view: Node, dims: Dims) -> Dims:
         """The dimensions of a view's source where the view's are these."""

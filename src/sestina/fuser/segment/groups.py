@@ -190,6 +190,7 @@ class _Plan:
 
     def _sources(self, node: Node) -> list[Group]:
         found: dict[Group, None] = {}
+        seen: set[Node] = set()
         stack = list(node.inputs)
         while stack:
             base = base_of(stack.pop())
@@ -197,7 +198,8 @@ class _Plan:
                 (base,) = base.inputs
             if base in self.group_of:
                 found[self.group_of[base]] = None
-            else:
+            elif base not in seen:
+                seen.add(base)
                 stack.extend(base.inputs)
         return list(found)
 
