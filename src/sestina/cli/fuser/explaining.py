@@ -59,6 +59,8 @@ def explain_command(
     without arguments that gives a function or module of PyTorch followed by its arguments, as a
     tuple. That one is compiled, run and timed.
     """
+    if (names or shows_all) and (shows_graph or source is not None):
+        raise click.UsageError("--graph and --source are the stages ir and llvm: ask for these")
     is_script = target.endswith(".py")
     if arguments and not is_script:
         raise InvalidValueError(
