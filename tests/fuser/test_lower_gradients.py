@@ -83,6 +83,7 @@ def shape_of(x, *, dim=-1, more=0):
 
 UNARY = "abs neg relu square floor ceil trunc round sign sgn isnan logical_not bitwise_not"
 UNARY += " exp expm1 sin cos tanh erf sigmoid silu gelu hardsigmoid hardswish exp2"
+UNARY += " tan atan sinh cosh asinh erfc frac deg2rad rad2deg"
 UNARY += " isinf celu mish prod argmax argmin linalg_vector_norm"
 UNARY += " max min t clone alias detach lift_fresh_copy log_sigmoid_forward ones_like zeros_like"
 POSITIVE = "log log2 log10 log1p sqrt rsqrt reciprocal"
@@ -157,6 +158,14 @@ CASES = {
     A.floor_divide.Scalar: [("x", 3), ("x", -1.25)],
     A.fmod.Scalar: [("x", 3), ("x", 1.25)],
     A.fmod.Tensor: [("x", "+")],
+    **{getattr(A, name).default: [("<",)] for name in ("asin", "acos", "atanh")},
+    A.acosh.default: [(lambda x: A.acosh.default(x + 1), "+")],
+    A.copysign.Scalar: [("x", -2)],
+    A.copysign.Tensor: [("x", "y")],
+    A.heaviside.default: [("x", "y")],
+    A.hypot.default: [("x", "y")],
+    A.lgamma.default: [("+",)],
+    A.logit.default: [("<",), ("<", 0.3)],
     A.full.default: [
         (lambda x: A.full.default(list(x.shape), 3, dtype=x.dtype) * x, "x"),
         (lambda x: A.full.default(list(x.shape), True) & (x > 0), "x"),

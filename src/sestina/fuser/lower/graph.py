@@ -37,6 +37,7 @@ from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
     randoms,
     reductions,
     scans,
+    transcendental,
     views,
 )
 from sestina.fuser.lower.expressions import Expression, NotLowered
@@ -52,8 +53,7 @@ LEFT_TO_ATEN = frozenset(
         "sestina::addmm_activation",
         # It refuses what is no probability.
         "binary_cross_entropy",
-        # Whose channels lie side by side.
-        *("max_pool2d_with_indices", "max_pool2d_with_indices_backward"),
+        "max_pool2d_with_indices_backward",
         *("_scaled_dot_product_flash_attention_for_cpu",),
         *("_scaled_dot_product_flash_attention_for_cpu_backward",),
         *("randint", "rand", "randn", "bernoulli", "native_dropout"),

@@ -53,10 +53,9 @@ def _on_floats(w: Writer, name: str, operands: list[Value]) -> Value:
         return function(w, name, x)
     if name in _INTRINSICS:
         return w.call(_INTRINSICS[name], *operands)
-    if name in {"pow", "atan2"}:
-        return by_lane(w, name, *operands)
-    assert name == "neg", name
-    return w.emit(f"fneg {x}", x.dtype, vector=x.is_vector)
+    if name == "neg":
+        return w.emit(f"fneg {x}", x.dtype, vector=x.is_vector)
+    return by_lane(w, name, *operands)
 
 
 def _on_integers(w: Writer, name: str, operands: list[Value]) -> Value:
