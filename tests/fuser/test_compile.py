@@ -3,7 +3,8 @@ import ctypes
 import pytest
 import torch
 
-from sestina.fuser.compile.native import Text, code_key, compiled, machine
+from sestina.fuser.compile import native
+from sestina.fuser.compile.native import Machine, Text, code_key, compiled, machine
 from sestina.fuser.render.kernel import render
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
@@ -26,6 +27,18 @@ def test_a_kernel_can_be_called_from_the_array_of_its_arguments():
 def test_threads_are_those_of_pytorch():
     # Linux wheels of PyTorch bring libgomp; without it kernels run in one thread.
     assert machine().is_parallel
+
+
+def test_without_the_runtime_of_threads_kernels_are_serial_and_it_is_said(
+    monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr(torch, "__file__", str(tmp_path / "torch" / "__init__.py"))
+    assert native._openmp() == ()
+    assert "kernels run in one thread" in caplog.text
+    machine = Machine("cpu", frozenset(), ())
+    assert not machine.is_parallel
+    monkeypatch.setattr(native, "machine", lambda: machine)
+    assert native.num_threads() == 1
 
 
 def test_source_that_is_none_is_refused_by_llvm():

@@ -117,6 +117,17 @@ CASES = {
         for step in (1, 2)
     ],
     A.avg_pool2d.default: [("x", [2, 2], [2, 1], [1, 1]), ("x", [2, 2]), ("x", [2, 3])],
+    A._adaptive_avg_pool2d.default: [
+        (lambda x: A._adaptive_avg_pool2d.default(x, [x.shape[-2], 1]), "x")
+    ],
+    A._adaptive_avg_pool2d_backward.default: [
+        (
+            lambda x: A._adaptive_avg_pool2d_backward.default(
+                A._adaptive_avg_pool2d.default(x, [x.shape[-2], 1]), x
+            ),
+            "x",
+        )
+    ],
     A.avg_pool2d_backward.default: [(backward_of_avg_pool2d, "x")],
     A.binary_cross_entropy_backward.default: [
         ("x", "<", "<", weight, reduction) for weight, reduction in (("y", 1), (None, 2))
@@ -161,6 +172,9 @@ CASES = {
     **{getattr(A, name).default: [("<",)] for name in ("asin", "acos", "atanh")},
     A.acosh.default: [(lambda x: A.acosh.default(x + 1), "+")],
     A.copysign.Scalar: [("x", -2)],
+    A.count_nonzero.default: [("x",), ("x", -1)],
+    A.count_nonzero.dim_IntList: [("x", [0, -1])],
+    A.nansum.default: [(lambda x: A.nansum.default(x / x.trunc(), [0]), "x"), ("x", [-1], True)],
     A.copysign.Tensor: [("x", "y")],
     A.heaviside.default: [("x", "y")],
     A.hypot.default: [("x", "y")],

@@ -328,7 +328,7 @@ def _openmp() -> tuple[int, ...]:
         library = ctypes.CDLL(str(path))
         found = [ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value for symbol in _OPENMP]
         return tuple(address for address in found if address is not None)
-    _logger.info("PyTorch brings no libgomp in %s: kernels run in one thread", folder)
+    _logger.warning("PyTorch brings no libgomp in %s: kernels run in one thread", folder)
     return ()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sestina.fuser.ir.extents import Extent, product
+from sestina.fuser.ir.extents import Extent, divided, product
 from sestina.fuser.ir.nodes import Builder, Node, layout_of
 from sestina.fuser.ir.operations import compute_dtype
 from sestina.fuser.lower.expressions import Expression, NotLowered
@@ -83,6 +83,25 @@ def _avg_pool(
     return windows.done(total.over(divisor_override or count), node.dtype)
 
 
+@lowering(_ATEN._adaptive_avg_pool2d.default)
+def _adaptive_avg_pool(b: Builder, node: Node, size: Sequence[int]) -> Node:
+    return _avg_pool(b, node, _even(node.shape[-2:], size))
+
+
+@lowering(_ATEN._adaptive_avg_pool2d_backward.default)
+def _adaptive_avg_pool_backward(b: Builder, gradient: Node, node: Node) -> Node:
+    window = _even(node.shape[-2:], gradient.shape[-2:])
+    return _spread(b, gradient, node, window, math.prod(window))
+
+
+def _even(extents: Sequence[Extent], counts: Sequence[Extent]) -> list[int]:
+    """The windows that so many of them divide a plane into."""
+    sizes = [divided(extent, count) for extent, count in zip(extents, counts, strict=True)]
+    if not all(isinstance(size, int) and size for size in sizes):
+        raise NotLowered(f"{counts} windows of {extents}, which are not all as large")
+    return [size for size in sizes if isinstance(size, int)]
+
+
 @lowering(_ATEN.avg_pool2d_backward.default)
 def _avg_pool_backward(
     b: Builder,
@@ -98,11 +117,17 @@ def _avg_pool_backward(
     down, right = _pair(size)
     if _pair(stride, size) != (down, right) or _pair(padding) != (0, 0) or ceil_mode:
         raise NotLowered("windows that overlap, or reach beyond the border")
+    return _spread(b, gradient, node, (down, right), divisor_override or down * right)
+
+
+def _spread(b: Builder, gradient: Node, node: Node, size: Sequence[int], divisor: int) -> Node:
+    """The gradient of means of windows side by side: each element has its part."""
+    down, right = size
     height, width = node.shape[-2:]
     if not (isinstance(height, int) and isinstance(width, int)):
         raise NotLowered(f"windows of {node.shape}")
     g = Expression(b, b.convert(gradient, compute_dtype(gradient.dtype)))
-    mean = b.convert(g.over(divisor_override or down * right).node, gradient.dtype)
+    mean = b.convert(g.over(divisor).node, gradient.dtype)
     is_last = _has_channels_last(node)
     *outer, rows, columns, within = (*gradient.shape, 1)
     if is_last:

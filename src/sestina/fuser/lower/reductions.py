@@ -92,6 +92,30 @@ def _sum(
     return b.convert(_reduce(b, "sum", values, dims, keepdim=keepdim), result)
 
 
+@lowering(_ATEN.nansum.default)
+def _nansum(
+    b: Builder,
+    node: Node,
+    dims: Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Node:
+    x = _computed(b, node)
+    seen = (x == x).where(x, 0) if node.dtype.is_floating_point else x  # noqa: PLR0124 - not NaN
+    return _sum(b, b.convert(seen.node, node.dtype), dims, keepdim, dtype=dtype)
+
+
+@lowering(_ATEN.count_nonzero.dim_IntList)
+def _count_nonzero(b: Builder, node: Node, dims: Sequence[int]) -> Node:
+    return _sum(b, Expression(b, node).convert(torch.bool).node, dims)
+
+
+@lowering(_ATEN.count_nonzero.default)
+def _count_all_nonzero(b: Builder, node: Node, dim: int | None = None) -> Node:
+    return _count_nonzero(b, node, [] if dim is None else [dim])
+
+
 @lowering(_ATEN.mean.dim, _ATEN.mean.default)
 def _mean(
     b: Builder,
