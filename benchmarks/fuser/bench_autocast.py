@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.fuser.bench_models import Setting, compare
+from benchmarks.fuser.ways import ALLOCATORS
 from benchmarks.harness import Report, main
 
 AUTOCAST = Setting(
@@ -11,8 +12,9 @@ AUTOCAST = Setting(
 
 
 def bench(report: Report) -> None:
-    """A row for each model and peer, and their means."""
-    compare(report, AUTOCAST)
+    """A row for each model and peer, and their means; with all pages kept, too."""
+    for allocator in ALLOCATORS:
+        compare(report, AUTOCAST, allocator)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ model, batch = built("BERT")
 optimizer = torch.optim.AdamW(model.parameters(), fused=True)
 def spent():
     return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-start, own, kernels = spent(), [], [0]
+start, own, kernels, longest = spent(), [], [0], [0.0]
 compiled = made(model, sys.argv[1])
 def steps():
     for _ in range(2):
@@ -37,6 +37,16 @@ if sys.argv[1] == "sestina":
     def note(one):
         own.append(one.seconds)
         kernels[0] += len(one.program.kernels)
+    from sestina.fuser.compile import native
+    loaded = native._loaded
+    def timed(*given):
+        begin = time.process_time()
+        try:
+            return loaded(*given)
+        finally:
+            longest[0] = max(longest[0], time.process_time() - begin)
+    native.machine(), native._runtime(), native._jit()
+    native._loaded = timed
     with listening(note):
         steps()
 else:
@@ -44,7 +54,8 @@ else:
     if sys.argv[1] == "inductor":
         import torch._inductor.metrics as metrics
         kernels[0] = metrics.generated_kernel_count
-print(json.dumps({"cpu": spent() - start, "own": sum(own), "kernels": kernels[0]}))
+found = {"cpu": spent() - start, "own": sum(own), "kernels": kernels[0], "longest": longest[0]}
+print(json.dumps(found))
 """
 _DEPTH = """
 import json, sys
@@ -154,6 +165,16 @@ def bench(report: Report) -> None:
             measured=Value(warm["kernels"]),
             target=at_most(inductor["kernels"]),
         )
+        for what, run, target in (
+            ("CPU time of writing and compiling a kernel of BERT, the longest", cold, 40e-3),
+            ("CPU time of loading a kernel of BERT from disk, the longest", warm, 2e-3),
+        ):
+            report.row(
+                what=what,
+                workload=steps | {"kernels": run["kernels"]},
+                measured=Value(run["longest"], unit="s"),
+                target=at_most(target),
+            )
         for what, target in (
             ("CPU time of compiling a kernel of the micro graphs, the longest", 40e-3),
             ("CPU time of loading one from disk, the longest", 2e-3),

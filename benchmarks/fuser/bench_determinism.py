@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.figures import Value
-from benchmarks.fuser.bench_models import trained
-from benchmarks.fuser.bench_threads import TWO_THREADS
+from benchmarks.fuser.bench_models import FLOAT32, trained
+from benchmarks.fuser.bench_threads import on_two_threads
 from benchmarks.fuser.cases import CASES
 from benchmarks.fuser.models import MODELS
 from benchmarks.fuser.ways import made
@@ -70,7 +70,7 @@ def bench(report: Report) -> None:
         notes={"which": apart},
     )
     for name in MODELS:
-        workload = TWO_THREADS.workload(name)
+        workload = on_two_threads(FLOAT32).workload(name)
         ours, eager = (
             [_digested(MODEL, workload | {"how": how}) for _ in range(2)]
             for how in ("sestina", "eager")

@@ -9,7 +9,8 @@ ATen rounds many of them to 0, which would be the largest of its errors.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.figures import Value
+from benchmarks.fuser.cases import CASES, Case
 from benchmarks.harness import Report, at_most, main
 from sestina.fuser import fuse, gemm
 
@@ -56,7 +58,7 @@ PRODUCTS = (
 
 
 def bench(report: Report) -> None:
-    """A row for each function, and one for products."""
+    """A row for each function and each graph, and one for products."""
     torch.set_num_threads(1)
     sizes = torch.logspace(
         math.log10(_SMALLEST), math.log10(_LARGEST), NUM_ARGUMENTS // 2, dtype=torch.float64
@@ -84,7 +86,41 @@ def bench(report: Report) -> None:
                 "eager's of those": _largest(eager, tiny),
             },
         )
+    for name, case in CASES.items():
+        with patch.object(functional, "dropout", lambda x, _: x):
+            _report_graph(report, name, case)
     _report_products(report)
+
+
+def _report_graph(report: Report, name: str, case: Case) -> None:
+    """Of a graph's result and gradients, without dropout."""
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    arguments = case.arguments()
+    mine = _made_of(torch.compile(case.function, backend="sestina"), arguments)
+    theirs = _made_of(case.function, arguments)
+    wide = [a.double() if a.is_floating_point() else a for a in arguments]
+    worst = []
+    for ours, eager, true in zip(mine, theirs, _made_of(case.function, wide), strict=True):
+        place = torch.as_tensor(np.spacing(true.float().abs().numpy())).double()
+        bound = 2 * (eager.double() - true).abs().max() + 2 * place
+        worst.append(float(((ours.double() - true).abs() / bound).max()))
+    report.row(
+        what=f"error of {name} and its gradients, as a part of what it may be",
+        workload={"case": name, "dropout": "none", "seed": 0},
+        measured=Value(max(worst)),
+        target=at_most(1),
+        notes={"result, then gradients": worst},
+    )
+
+
+def _made_of(function: Callable[..., Tensor], arguments: Sequence[Tensor]) -> list[Tensor]:
+    """The result, and gradients of those arguments that want them, for one gradient of it."""
+    given = [a.detach().requires_grad_(a.requires_grad) for a in arguments]
+    result = function(*given)
+    weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
+    result.backward(weights.to(result.dtype))
+    return [result.detach(), *(one.grad for one in given if one.grad is not None)]
 
 
 def _check(name: str, mine: Tensor, theirs: Tensor, true: Tensor) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.fuser.models import VISION, seeing
-from benchmarks.fuser.ways import PEERS, made
+from benchmarks.fuser.ways import ALLOCATORS, PEERS, made
 from benchmarks.harness import Geomean, Pairs, Report, Worker, alternate, at_least, main
 
 PREDICTION = "benchmarks.fuser.bench_inference:prediction"
@@ -41,38 +41,46 @@ def prediction(workload: Mapping[str, Any]) -> Callable[[], None]:
 
 
 def bench(report: Report) -> None:
+    """With memory as it comes and with all pages kept."""
+    for allocator in ALLOCATORS:
+        _compare(report, allocator)
+
+
+def _compare(report: Report, allocator: str) -> None:
     """A row for each model, layout, dtype and peer, and one over all for each peer."""
+    name = "" if allocator == "as it comes" else f", {allocator}"
     found: list[tuple[Pairs, ...]] = []
     for model, channels, dtype in itertools.product(VISION, LAYOUTS, DTYPES):
         workload = {"model": model, "channels": channels, "dtype": dtype, "threads": 1}
-        found.append(tuple(_pairs(workload, peer) for peer in PEERS))
+        found.append(tuple(_pairs(workload, peer, allocator) for peer in PEERS))
         for peer, measured in zip(PEERS, found[-1], strict=True):
             report.row(
-                what=f"prediction of {model}, {dtype}, channels {channels}, beside {peer}",
-                workload=workload | {"peer": peer},
+                what=f"prediction of {model}, {dtype}, channels {channels}{name}, beside {peer}",
+                workload=workload | {"peer": peer, "allocator": allocator},
                 measured=measured,
                 target=at_least(0.98, of="ratio_high"),
             )
     for index, peer in enumerate(PEERS):
         report.row(
-            what=f"predictions of all image models, beside {peer}: geometric mean",
+            what=f"predictions of all image models{name}, beside {peer}: geometric mean",
             workload={
                 "models": [*VISION],
                 "channels": [*LAYOUTS],
                 "dtypes": [*DTYPES],
                 "threads": 1,
                 "peer": peer,
+                "allocator": allocator,
             },
             measured=Geomean(tuple((pairs[index],) for pairs in found)),
             target=at_least(1.15, of="ratio"),
         )
 
 
-def _pairs(workload: Mapping[str, Any], peer: str) -> Pairs:
-    with (
-        Worker(PREDICTION, {**workload, "how": "sestina"}) as ours,
-        Worker(PREDICTION, {**workload, "how": peer}) as theirs,
-    ):
+def _pairs(workload: Mapping[str, Any], peer: str, allocator: str) -> Pairs:
+    def worker(how: str) -> Worker:
+        return Worker(PREDICTION, {**workload, "how": how}, environment=ALLOCATORS[allocator])
+
+    with worker("sestina") as ours, worker(peer) as theirs:
         return alternate(ours, theirs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.fuser.bench_models import Setting, compare
+from benchmarks.fuser.ways import ALLOCATORS
 from benchmarks.harness import Report, main
 
 MEDIUM = Setting(
@@ -13,8 +14,9 @@ MEDIUM = Setting(
 
 
 def bench(report: Report) -> None:
-    """A row for each model and peer, and their means."""
-    compare(report, MEDIUM)
+    """A row for each model and peer, and their means; with all pages kept, too."""
+    for allocator in ALLOCATORS:
+        compare(report, MEDIUM, allocator)
 
 
 if __name__ == "__main__":
