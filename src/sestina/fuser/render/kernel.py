@@ -11,7 +11,8 @@ of a flag for indices out of range, and the sizes that are known at run time onl
 from __future__ import annotations
 
 import functools
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -29,7 +30,8 @@ from sestina.fuser.schedule.steps import Step
 
 __all__ = ["Rendered", "render"]
 
-_SLOTS = 4
+# Columns side by side from which on they are added up by themselves.
+_LONG = 512
 
 
 class Rendered:
@@ -222,6 +224,27 @@ class _Rows:
             parts = [combine(w, how, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
         return total_of(w, how, parts[0])
 
+    @contextmanager
+    def _sums_of_their_own(self) -> Iterator[None]:
+        """Adds a long run of vectors up by itself first: fewer roundings, one after another."""
+        extent, whole = self.kernel.loops.vector.extent, self.accumulators
+        if is_known(extent) and extent < _LONG:
+            yield
+            return
+        self.accumulators = {step: self._accumulators(step) for step in whole}
+        yield
+        for step, slots in whole.items():
+            value = step.operands[0]
+            type_ = llvm_type(value.dtype, vector=True)
+            for slot, own in zip(slots, self.accumulators[step], strict=True):
+                parts = [
+                    self.w.emit(f"load {type_}, ptr {place}", value.dtype, vector=True)
+                    for place in (slot, own)
+                ]
+                made = combine(self.w, step.attributes["how"], *parts)
+                self.w.line(f"store {made}, ptr {slot}")
+        self.accumulators = whole
+
     def _over_columns(
         self, one: Pass, outer: int = 0, indices: dict[Loop, str] | None = None
     ) -> None:
@@ -230,7 +253,9 @@ class _Rows:
         if outer < len(loops.columns):
             loop = loops.columns[outer]
             with w.loop("0", self.memory.extent(loop.extent), hint="c") as index:
-                self._over_columns(one, outer + 1, {**indices, loop: index})
+                is_last = outer == len(loops.columns) - 1
+                with self._sums_of_their_own() if is_last else nullcontext():
+                    self._over_columns(one, outer + 1, {**indices, loop: index})
             return
         extent = loops.vector.extent
         begin, end = ("0", self.memory.extent(extent)) if loops.rows else ("%begin", "%end")
