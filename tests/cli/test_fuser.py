@@ -181,7 +181,7 @@ def test_what_cannot_be_explained_is_an_error_with_a_remedy(arguments, said, cap
 @pytest.mark.parametrize("option", [["--source", "0.k0"], ["--graph"]])
 def test_what_is_a_stage_is_asked_for_as_one(option, capsys):
     assert main(["fuser", "explain", "examples_of_fuser:example", "--stages", *option]) == 2
-    assert "stages ir and llvm" in capsys.readouterr().err
+    assert f"{option[0]} " in capsys.readouterr().err
 
 
 @pytest.fixture

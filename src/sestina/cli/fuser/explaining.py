@@ -60,7 +60,8 @@ def explain_command(
     tuple. That one is compiled, run and timed.
     """
     if (names or shows_all) and (shows_graph or source is not None):
-        raise click.UsageError("--graph and --source are the stages ir and llvm: ask for these")
+        given = "--graph" if shows_graph else f"--source {source}"
+        raise click.UsageError(f"{given} is of the report; as stages, ask for ir and llvm")
     is_script = target.endswith(".py")
     if arguments and not is_script:
         raise InvalidValueError(
