@@ -29,6 +29,16 @@ def test_threads_are_those_of_pytorch():
     assert machine().is_parallel
 
 
+def test_what_another_renderer_wrote_is_another_kernel(monkeypatch):
+    source = source_of(lambda x: x * 3, torch.arange(100.0))
+    keys = [code_key(source)]
+    for writer in ("another", None):  # none where its modules can't be read: by the source then
+        monkeypatch.setattr(native, "_writer", writer)
+        keys.append(code_key(source))
+    assert len(set(keys)) == 3
+    assert keys[-1] == code_key(Text(source.source))
+
+
 def test_without_the_runtime_of_threads_kernels_are_serial_and_it_is_said(
     monkeypatch, tmp_path, caplog
 ):

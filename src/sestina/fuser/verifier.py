@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from sestina.fuser.ir.extents import Extent, is_known, product
-from sestina.fuser.ir.nodes import VIEWS, Graph, Node, base_of, layout_of
+from sestina.fuser.ir.nodes import VIEWS, Graph, Node, base_of, layout_of, reached
 from sestina.fuser.ir.operations import OPERATIONS, STORED
 from sestina.fuser.schedule.kernel import Kernel
 from sestina.fuser.schedule.loops import steps_of
@@ -200,17 +200,8 @@ _VIEWS: dict[str, Callable[[Node, Node], bool]] = {
 
 def _of_free(node: Node) -> Iterable[Node]:
     """What a node that each kernel makes for itself is made of, and is made elsewhere."""
-    stack = list(node.inputs) if node.is_free else []
-    seen: set[Node] = set()
-    while stack:
-        base = base_of(stack.pop())
-        if base in seen:
-            continue
-        seen.add(base)
-        if base.is_free:
-            stack.extend(base.inputs)
-        else:
-            yield base
+    found = reached(node.inputs, lambda base: base.is_free) if node.is_free else []
+    return [base for base in found if not base.is_free]
 
 
 def _agree(first: Iterable[Extent], second: Iterable[Extent]) -> bool:

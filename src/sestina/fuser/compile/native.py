@@ -237,9 +237,8 @@ def code_key(source: Source) -> str:
     Where it is known what the source follows from, that and what writes it stand for it. Comments,
     which say what graph it is of, don't count.
     """
-    writer = _writer()
-    if source.signature is not None and writer is not None:
-        written = f"{writer}\n{source.signature}"
+    if source.signature is not None and _writer is not None:
+        written = f"{_writer}\n{source.signature}"
     else:
         lines = source.source.splitlines()
         written = "\n".join([line for line in lines if not line.lstrip().startswith(";")])
@@ -253,8 +252,7 @@ def _facts() -> str:
     return repr((llvmlite.__version__, llvm.llvm_version_info, this.cpu, sorted(this.features)))
 
 
-@functools.cache
-def _writer() -> str | None:
+def _read_writer() -> str | None:
     """A digest of the modules that write sources; None where they can't be read."""
     room = Path(__file__).parent.parent
     try:
@@ -264,6 +262,10 @@ def _writer() -> str | None:
         return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
     except OSError:
         return None
+
+
+# Read with the modules themselves: those that replace them on disk later write other sources.
+_writer = _read_writer()
 
 
 def assembly(source: str) -> str:

@@ -23,7 +23,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,7 @@ __all__ = [
     "base_of",
     "broadcast",
     "layout_of",
+    "reached",
     "topological",
 ]
 
@@ -207,6 +208,24 @@ def base_of(node: Node) -> Node:
     while node.kind in VIEWS:
         node = node.inputs[0]
     return node
+
+
+def reached(operands: Iterable[Node], through: Callable[[Node], bool]) -> list[Node]:
+    """The tensors that some nodes show, and what they are made of; each once.
+
+    Args:
+        operands: where to begin.
+        through: of which tensors what they are made of counts, too.
+    """
+    seen: dict[Node, None] = {}
+    stack = list(operands)
+    while stack:
+        base = base_of(stack.pop())
+        if base not in seen:
+            seen[base] = None
+            if through(base):
+                stack.extend(base.inputs)
+    return list(seen)
 
 
 def layout_of(node: Node) -> Layout | None:

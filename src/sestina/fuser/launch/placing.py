@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 
-from sestina.fuser.ir.nodes import Graph, Node, base_of, layout_of
+from sestina.fuser.ir.nodes import Graph, Node, base_of, layout_of, reached
 from sestina.fuser.memory import MIN_BYTES
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.schedule.kernel import Kernel
@@ -45,17 +45,10 @@ def _readers(groups: Iterable[Group]) -> dict[Node, set[Group]]:
     """The groups that read each argument, also through what a kernel makes for itself."""
     found: dict[Node, set[Group]] = {}
     for group in groups:
-        stack = [operand for node in group.nodes for operand in node.inputs]
-        seen: set[Node] = set()
-        while stack:
-            base = base_of(stack.pop())
-            if base in seen:
-                continue
-            seen.add(base)
+        operands = [operand for node in group.nodes for operand in node.inputs]
+        for base in reached(operands, lambda base: base.is_free):
             if base.kind == "input":
                 found.setdefault(base, set()).add(group)
-            elif base.is_free:
-                stack.extend(base.inputs)
     return found
 
 

@@ -26,7 +26,7 @@ from sestina.fuser.compile.native import (
 from sestina.fuser.gemm import ROUTED
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.layouts import Layout
-from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of
+from sestina.fuser.ir.nodes import Graph, Node, Slot, base_of, layout_of, reached
 from sestina.fuser.ir.operations import HALVES
 from sestina.fuser.launch.division import divide
 from sestina.fuser.launch.names import NAMES
@@ -274,15 +274,9 @@ class _Assembly:
 
     def _used(self, nodes: Iterable[Node], last: Container[Node]) -> set[Node]:
         """What lies in memory of all that some nodes are made of."""
-        seen: set[Node] = set()
-        stack = [operand for node in nodes for operand in node.inputs]
-        while stack:
-            base = base_of(stack.pop())
-            if base not in seen:
-                seen.add(base)
-                is_there = base.kind == "item" or base in last or base.is_opaque
-                stack.extend(() if is_there else base.inputs)
-        return {base for base in seen if base.kind == "item" or base in last}
+        operands = [operand for node in nodes for operand in node.inputs]
+        found = reached(operands, lambda base: not (base.is_opaque or base in last))
+        return {base for base in found if base.kind == "item" or base in last}
 
     def _call(self, node: Node) -> None:
         """An ATen call as it was captured."""

@@ -93,17 +93,10 @@ def _sum(
 
 
 @lowering(_ATEN.nansum.default)
-def _nansum(
-    b: Builder,
-    node: Node,
-    dims: Sequence[int] | None = None,
-    keepdim: bool = False,
-    *,
-    dtype: torch.dtype | None = None,
-) -> Node:
+def _nansum(b: Builder, node: Node, *how: Any, **options: Any) -> Node:
     x = _computed(b, node)
     seen = (x == x).where(x, 0) if node.dtype.is_floating_point else x  # noqa: PLR0124 - not NaN
-    return _sum(b, b.convert(seen.node, node.dtype), dims, keepdim, dtype=dtype)
+    return _sum(b, b.convert(seen.node, node.dtype), *how, **options)
 
 
 @lowering(_ATEN.count_nonzero.dim_IntList)

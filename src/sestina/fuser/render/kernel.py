@@ -321,7 +321,6 @@ class _Rows:
         """Puts or adds a vector of columns where their index says, one for all or one for each."""
         index = self.steps.column(root.operands[1], memo, cursor)
         if index.is_vector and not set(self.kernel.loops.vector.axes) & root.operands[1].axes:
-            first = self.w.emit(f"extractelement {index}, i64 0", torch.int64, vector=False)
-            index = first
+            index = self.w.emit(f"extractelement {index}, i64 0", torch.int64, vector=False)
         further = self.steps.index(root, index, cursor.mask)
         self.memory.scatter_columns(root, value, further, cursor)

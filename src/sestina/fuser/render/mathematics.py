@@ -12,7 +12,7 @@ of the true value, the largest seen over all of float32's magnitudes.
 | tanh | odd polynomial below 0.625, from eˣ above | 1.3 |
 | erf | odd polynomial below 1, 1 − polynomial above | 2.0 |
 | erf with AVX-512 | x·p(t), one of 16 polynomials by a permutation of registers | 2.3 |
-| sin, cos | LLVM's, which calls the C library's for each lane | 1 |
+| sin, cos | LLVM's, which calls the C library's for each lane | 0.6 |
 
 Of the normal distribution's probability Φ and density φ the error is absolute, as that of
 ½(1 + erf) is below 0: 2e-7. With AVX-512 they are ½ + x·p(t) and p(t), likewise of 16 polynomials,

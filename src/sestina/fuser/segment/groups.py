@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sestina.fuser.ir.nodes import Graph, Node, base_of
+from sestina.fuser.ir.nodes import Graph, Node, base_of, reached
 from sestina.fuser.segment.axes import Axis, Domain, Refusal
 from sestina.fuser.segment.roles import Roles, decide
 
@@ -189,19 +189,9 @@ class _Plan:
         return {node for node in found if not node.is_opaque}
 
     def _sources(self, node: Node) -> list[Group]:
-        found: dict[Group, None] = {}
-        seen: set[Node] = set()
-        stack = list(node.inputs)
-        while stack:
-            base = base_of(stack.pop())
-            while base.kind == "item":
-                (base,) = base.inputs
-            if base in self.group_of:
-                found[self.group_of[base]] = None
-            elif base not in seen:
-                seen.add(base)
-                stack.extend(base.inputs)
-        return list(found)
+        # A result of a call is of the call's group; what is of none each kernel makes for itself.
+        made = reached(node.inputs, lambda base: base not in self.group_of)
+        return list(dict.fromkeys(self.group_of[base] for base in made if base in self.group_of))
 
     def _joins(self, node: Node, group: Group, sources: Iterable[Group]) -> bool:
         others = [source for source in sources if source is not group]
