@@ -50,6 +50,12 @@ def test_what_is_computed_in_each_pass_is_counted_in_each():
     assert expected.arithmetic == 8 * 64 * 5
 
 
+def test_a_row_that_is_looked_up_is_read_as_it_lies():
+    kernel = kernel_of(functional.embedding, torch.zeros(8, dtype=torch.int64), torch.zeros(5, 64))
+    # A way from and one to memory for each element, and nothing for the places of its row.
+    assert predict(kernel, Anywhere()).arithmetic == 8 * 64 * 2
+
+
 def test_what_is_kept_is_computed_once():
     kernel = kernel_of(lambda x: torch.softmax(x, -1), torch.ones(8, 64))
     steps = [step for one in kernel.passes for step in one.keeps]

@@ -135,6 +135,9 @@ def _pass_seconds(kernel: Kernel, one: Pass, finished: set[Step]) -> float:
     for step in _under(goals, finished - set(one.keeps)):
         if step in finished:
             seconds += transfer_cost(step.dtype)
+        elif step.kind == "take" and not kernel.varies(step.operands[0]):
+            # A row of a table is read as it lies, one vector after another.
+            seconds += transfer_cost(step.dtype) if kernel.varies(step) else 0.0
         elif step in one.reductions or step in one.roots or kernel.varies(step):
             seconds += _step_seconds(step)
     return seconds

@@ -14,16 +14,16 @@ from sestina.fuser.compile.native import num_threads
 from sestina.fuser.launch.division import divide
 from sestina.fuser.memory import empty, taken
 
-__all__ = ["NAMES"]
+__all__ = ["NAMES", "IndexOutOfRange"]
 
 
-class _OutOfRange(IndexError, RuntimeError):  # noqa: N818 - both names are PyTorch's
+class IndexOutOfRange(IndexError, RuntimeError):  # noqa: N818 - both names are PyTorch's
     """What ATen raises where an index is out of range: one or the other, by the operation."""
 
 
 def _refuse_index() -> None:
     message = "index out of range in self"
-    raise _OutOfRange(message)
+    raise IndexOutOfRange(message)
 
 
 def _bits_of(value: float) -> int:
