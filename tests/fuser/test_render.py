@@ -16,10 +16,11 @@ from sestina.fuser.segment.groups import segment
 from tests.fuser.captured import lowered, run
 
 
-def rendered(function, *arguments, features=frozenset()):
+def source_of(function, *arguments, features=frozenset()):
+    """The source of a function's kernels, one after another, for a CPU with these features."""
     segments = segment(lowered(function, *arguments).graph)
-    (group,) = segments.groups
-    return render(schedule(group, segments.stored), features)
+    kernels = [schedule(group, segments.stored) for group in segments.groups]
+    return "".join(render(kernel, features).source for kernel in kernels)
 
 
 # Errors in units of the last place of the true value; the table in render/mathematics.py.
@@ -126,26 +127,52 @@ def test_nothing_beyond_the_last_element_is_written():
     assert bool((storage == -1).all())
 
 
+def dropped(x, seed, share=0.25):
+    """Dropout as it is captured, its mask made of a seed."""
+    return x * (1 / (1 - share)) * (UNIFORM(seed, list(x.shape), 0) >= share)
+
+
+def cross_entropies(x, classes):
+    return functional.cross_entropy(x, classes, reduction="none")
+
+
+def zeros(*shape):
+    return torch.zeros(shape, dtype=torch.int64)
+
+
 GOLDEN = Path(__file__).parent / "golden"
+# Without features and with few columns: whole vectors where ends are not what is to be seen.
 SOURCES = {
     "double": (lambda x: x * 2, torch.zeros(64)),
     "softmax": (lambda x: x.softmax(-1), torch.zeros(8, 48)),
     "sums": (lambda x: (x.sum(0), x.sum()), torch.zeros(8, 16)),
+    "columns": (lambda x: x.sum(0), torch.zeros(8, 24)),
+    "cross_entropy": (cross_entropies, torch.zeros(4, 16), zeros(4)),
+    "cumsum": (lambda x: x.cumsum(1), torch.zeros(4, 16)),
+    # What is added has one row for all, so that there is a loop over rows of whole blocks.
+    "dropout": (lambda x, y, s: dropped(x + y, s), torch.zeros(2, 64), torch.zeros(64), zeros()),
+    "scatter_add": (
+        lambda i, x: x.new_zeros(4, 16).scatter_add(0, i, x),
+        zeros(8, 16),
+        torch.zeros(8, 16),
+    ),
+    # The smallest that is turned in tiles, each of them one block.
+    "tiles": (lambda x: x.mT.contiguous(), torch.zeros(16, 16, 16)),
 }
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_source_of_a_kernel_reads_as_before(name):
     function, *arguments = SOURCES[name]
-    path, source = GOLDEN / f"{name}.ll", rendered(function, *arguments).source
+    path, source = GOLDEN / f"{name}.ll", source_of(function, *arguments)
     if os.environ.get("SESTINA_UPDATE_GOLDEN"):
         path.write_text(source)
     assert source == path.read_text(), "SESTINA_UPDATE_GOLDEN=1 pytest tests/fuser/test_render.py"
 
 
 def test_the_features_of_the_machine_choose_instructions():
-    plain = rendered(torch.exp, torch.zeros(64)).source
-    wide = rendered(torch.exp, torch.zeros(64), features=frozenset({"avx512f"})).source
+    plain = source_of(torch.exp, torch.zeros(64))
+    wide = source_of(torch.exp, torch.zeros(64), features=frozenset({"avx512f"}))
     assert "scalef" not in plain
     assert "scalef" in wide
 
