@@ -7,12 +7,10 @@
 
 declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
 declare <16 x float> @llvm.masked.load.v16f32.p0(ptr, i32, <16 x i1>, <16 x float>)
-declare <16 x float> @llvm.maximum.v16f32(<16 x float>, <16 x float>)
 declare <16 x float> @llvm.roundeven.v16f32(<16 x float>)
 declare <2 x float> @llvm.maximum.v2f32(<2 x float>, <2 x float>)
 declare <4 x float> @llvm.maximum.v4f32(<4 x float>, <4 x float>)
 declare <8 x float> @llvm.maximum.v8f32(<8 x float>, <8 x float>)
-declare float @llvm.maximum.f32(float, float)
 declare void @llvm.masked.store.v16f32.p0(<16 x float>, ptr, i32, <16 x i1>)
 
 define void @rows(ptr %args, i64 %begin, i64 %end, i64 %part) {
@@ -28,13 +26,13 @@ entry:
   %sum8 = alloca <16 x float>, align 64
   %sum9 = alloca <16 x float>, align 64
   %j13 = alloca i64, align 64
-  %rest33 = alloca i64, align 64
-  %sum68 = alloca <16 x float>, align 64
-  %sum69 = alloca <16 x float>, align 64
-  %j73 = alloca i64, align 64
-  %rest157 = alloca i64, align 64
-  %j228 = alloca i64, align 64
-  %rest252 = alloca i64, align 64
+  %rest39 = alloca i64, align 64
+  %sum83 = alloca <16 x float>, align 64
+  %sum84 = alloca <16 x float>, align 64
+  %j88 = alloca i64, align 64
+  %rest176 = alloca i64, align 64
+  %j249 = alloca i64, align 64
+  %rest273 = alloca i64, align 64
   store i64 %begin, ptr %row2
   br label %row.head3
 row.head3:
@@ -61,291 +59,312 @@ j.body15:
   %v22 = getelementptr float, ptr %p0, i64 %v21
   %v23 = load <16 x float>, ptr %v22, align 4
   %v24 = load <16 x float>, ptr %sum8
-  %v25 = call <16 x float> @llvm.maximum.v16f32(<16 x float> %v24, <16 x float> %v23)
-  store <16 x float> %v25, ptr %sum8
-  %v26 = mul nsw i64 %row6, 48
-  %v27 = add nsw i64 %v26, %v19
-  %v28 = getelementptr float, ptr %p0, i64 %v27
-  %v29 = load <16 x float>, ptr %v28, align 4
-  %v30 = load <16 x float>, ptr %sum9
-  %v31 = call <16 x float> @llvm.maximum.v16f32(<16 x float> %v30, <16 x float> %v29)
-  store <16 x float> %v31, ptr %sum9
-  %v32 = add nsw i64 %j17, 32
-  store i64 %v32, ptr %j13
+  %v25 = fcmp ogt <16 x float> %v23, %v24
+  %v26 = select <16 x i1> %v25, <16 x float> %v23, <16 x float> %v24
+  %v27 = fcmp une <16 x float> %v23, %v23
+  %v28 = select <16 x i1> %v27, <16 x float> %v23, <16 x float> %v26
+  store <16 x float> %v28, ptr %sum8
+  %v29 = mul nsw i64 %row6, 48
+  %v30 = add nsw i64 %v29, %v19
+  %v31 = getelementptr float, ptr %p0, i64 %v30
+  %v32 = load <16 x float>, ptr %v31, align 4
+  %v33 = load <16 x float>, ptr %sum9
+  %v34 = fcmp ogt <16 x float> %v32, %v33
+  %v35 = select <16 x i1> %v34, <16 x float> %v32, <16 x float> %v33
+  %v36 = fcmp une <16 x float> %v32, %v32
+  %v37 = select <16 x i1> %v36, <16 x float> %v32, <16 x float> %v35
+  store <16 x float> %v37, ptr %sum9
+  %v38 = add nsw i64 %j17, 32
+  store i64 %v38, ptr %j13
   br label %j.head14
 j.tail16:
-  store i64 %v12, ptr %rest33
-  br label %rest.head34
-rest.head34:
-  %rest37 = load i64, ptr %rest33
-  %v38 = icmp slt i64 %rest37, 48
-  br i1 %v38, label %rest.body35, label %rest.tail36
-rest.body35:
-  %v39 = insertelement <16 x i64> poison, i64 %rest37, i64 0
-  %v40 = shufflevector <16 x i64> %v39, <16 x i64> poison, <16 x i32> zeroinitializer
-  %v41 = add <16 x i64> %v40, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
-  %v42 = icmp slt <16 x i64> %v41, splat (i64 48)
-  %v43 = mul nsw i64 %row6, 48
-  %v44 = add nsw i64 %v43, %rest37
-  %v45 = getelementptr float, ptr %p0, i64 %v44
-  %v46 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v45, i32 4, <16 x i1> %v42, <16 x float> zeroinitializer)
-  %v47 = load <16 x float>, ptr %sum8
-  %v48 = call <16 x float> @llvm.maximum.v16f32(<16 x float> %v47, <16 x float> %v46)
-  %v49 = select <16 x i1> %v42, <16 x float> %v48, <16 x float> %v47
-  store <16 x float> %v49, ptr %sum8
-  %v50 = add nsw i64 %rest37, 16
-  store i64 %v50, ptr %rest33
-  br label %rest.head34
-rest.tail36:
-  %v51 = load <16 x float>, ptr %sum8
-  %v52 = load <16 x float>, ptr %sum9
-  %v53 = call <16 x float> @llvm.maximum.v16f32(<16 x float> %v51, <16 x float> %v52)
-  %v54 = shufflevector <16 x float> %v53, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
-  %v55 = shufflevector <16 x float> %v53, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
-  %v56 = call <8 x float> @llvm.maximum.v8f32(<8 x float> %v54, <8 x float> %v55)
-  %v57 = shufflevector <8 x float> %v56, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
-  %v58 = shufflevector <8 x float> %v56, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
-  %v59 = call <4 x float> @llvm.maximum.v4f32(<4 x float> %v57, <4 x float> %v58)
-  %v60 = shufflevector <4 x float> %v59, <4 x float> poison, <2 x i32> <i32 0, i32 1>
-  %v61 = shufflevector <4 x float> %v59, <4 x float> poison, <2 x i32> <i32 2, i32 3>
-  %v62 = call <2 x float> @llvm.maximum.v2f32(<2 x float> %v60, <2 x float> %v61)
-  %v63 = shufflevector <2 x float> %v62, <2 x float> poison, <1 x i32> <i32 0>
-  %v64 = shufflevector <2 x float> %v62, <2 x float> poison, <1 x i32> <i32 1>
-  %v65 = extractelement <1 x float> %v63, i64 0
-  %v66 = extractelement <1 x float> %v64, i64 0
-  %v67 = call float @llvm.maximum.f32(float %v65, float %v66)
+  store i64 %v12, ptr %rest39
+  br label %rest.head40
+rest.head40:
+  %rest43 = load i64, ptr %rest39
+  %v44 = icmp slt i64 %rest43, 48
+  br i1 %v44, label %rest.body41, label %rest.tail42
+rest.body41:
+  %v45 = insertelement <16 x i64> poison, i64 %rest43, i64 0
+  %v46 = shufflevector <16 x i64> %v45, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v47 = add <16 x i64> %v46, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v48 = icmp slt <16 x i64> %v47, splat (i64 48)
+  %v49 = mul nsw i64 %row6, 48
+  %v50 = add nsw i64 %v49, %rest43
+  %v51 = getelementptr float, ptr %p0, i64 %v50
+  %v52 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v51, i32 4, <16 x i1> %v48, <16 x float> zeroinitializer)
+  %v53 = load <16 x float>, ptr %sum8
+  %v54 = fcmp ogt <16 x float> %v52, %v53
+  %v55 = select <16 x i1> %v54, <16 x float> %v52, <16 x float> %v53
+  %v56 = fcmp une <16 x float> %v52, %v52
+  %v57 = select <16 x i1> %v56, <16 x float> %v52, <16 x float> %v55
+  %v58 = select <16 x i1> %v48, <16 x float> %v57, <16 x float> %v53
+  store <16 x float> %v58, ptr %sum8
+  %v59 = add nsw i64 %rest43, 16
+  store i64 %v59, ptr %rest39
+  br label %rest.head40
+rest.tail42:
+  %v60 = load <16 x float>, ptr %sum8
+  %v61 = load <16 x float>, ptr %sum9
+  %v62 = fcmp ogt <16 x float> %v61, %v60
+  %v63 = select <16 x i1> %v62, <16 x float> %v61, <16 x float> %v60
+  %v64 = fcmp une <16 x float> %v61, %v61
+  %v65 = select <16 x i1> %v64, <16 x float> %v61, <16 x float> %v63
+  %v66 = shufflevector <16 x float> %v65, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %v67 = shufflevector <16 x float> %v65, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %v68 = call <8 x float> @llvm.maximum.v8f32(<8 x float> %v66, <8 x float> %v67)
+  %v69 = shufflevector <8 x float> %v68, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %v70 = shufflevector <8 x float> %v68, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
+  %v71 = call <4 x float> @llvm.maximum.v4f32(<4 x float> %v69, <4 x float> %v70)
+  %v72 = shufflevector <4 x float> %v71, <4 x float> poison, <2 x i32> <i32 0, i32 1>
+  %v73 = shufflevector <4 x float> %v71, <4 x float> poison, <2 x i32> <i32 2, i32 3>
+  %v74 = call <2 x float> @llvm.maximum.v2f32(<2 x float> %v72, <2 x float> %v73)
+  %v75 = shufflevector <2 x float> %v74, <2 x float> poison, <1 x i32> <i32 0>
+  %v76 = shufflevector <2 x float> %v74, <2 x float> poison, <1 x i32> <i32 1>
+  %v77 = extractelement <1 x float> %v75, i64 0
+  %v78 = extractelement <1 x float> %v76, i64 0
+  %v79 = fcmp ogt float %v78, %v77
+  %v80 = select i1 %v79, float %v78, float %v77
+  %v81 = fcmp une float %v78, %v78
+  %v82 = select i1 %v81, float %v78, float %v80
   ; pass 2 of 3
-  store <16 x float> zeroinitializer, ptr %sum68
-  store <16 x float> zeroinitializer, ptr %sum69
-  %v70 = sub i64 48, 0
-  %v71 = and i64 %v70, -32
-  %v72 = add i64 0, %v71
-  store i64 0, ptr %j73
-  br label %j.head74
-j.head74:
-  %j77 = load i64, ptr %j73
-  %v78 = icmp slt i64 %j77, %v72
-  br i1 %v78, label %j.body75, label %j.tail76
-j.body75:
-  %v79 = add nuw nsw i64 %j77, 16
-  %v80 = mul nsw i64 %row6, 48
-  %v81 = add nsw i64 %v80, %j77
-  %v82 = getelementptr float, ptr %p0, i64 %v81
-  %v83 = load <16 x float>, ptr %v82, align 4
-  %v84 = insertelement <16 x float> poison, float %v67, i64 0
-  %v85 = shufflevector <16 x float> %v84, <16 x float> poison, <16 x i32> zeroinitializer
-  %v86 = fsub <16 x float> %v83, %v85
-  %v87 = fcmp olt <16 x float> %v86, splat (float 0xC05A000000000000)
-  %v88 = select <16 x i1> %v87, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v86
-  %v89 = fcmp ogt <16 x float> %v88, splat (float 0x4056400000000000)
-  %v90 = select <16 x i1> %v89, <16 x float> splat (float 0x4056400000000000), <16 x float> %v88
-  %v91 = fmul <16 x float> %v90, splat (float 0x3FF7154760000000)
-  %v92 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v91)
-  %v93 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v92, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v90)
-  %v94 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v92, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v93)
-  %v95 = fmul <16 x float> %v94, %v94
-  %v96 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v94, <16 x float> splat (float 0x3F56D96E80000000))
-  %v97 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v96, <16 x float> %v94, <16 x float> splat (float 0x3F81110880000000))
-  %v98 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v97, <16 x float> %v94, <16 x float> splat (float 0x3FA5554800000000))
-  %v99 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v98, <16 x float> %v94, <16 x float> splat (float 0x3FC5555560000000))
-  %v100 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v99, <16 x float> %v94, <16 x float> splat (float 0x3FE0000000000000))
-  %v101 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v95, <16 x float> %v100, <16 x float> %v94)
-  %v102 = fadd <16 x float> %v101, splat (float 0x3FF0000000000000)
-  %v103 = fptosi <16 x float> %v92 to <16 x i32>
-  %v104 = freeze <16 x i32> %v103
-  %v105 = ashr <16 x i32> %v104, splat (i32 1)
-  %v106 = sub <16 x i32> %v104, %v105
-  %v107 = add <16 x i32> %v105, splat (i32 127)
-  %v108 = shl <16 x i32> %v107, splat (i32 23)
-  %v109 = bitcast <16 x i32> %v108 to <16 x float>
-  %v110 = fmul <16 x float> %v102, %v109
-  %v111 = add <16 x i32> %v106, splat (i32 127)
-  %v112 = shl <16 x i32> %v111, splat (i32 23)
-  %v113 = bitcast <16 x i32> %v112 to <16 x float>
-  %v114 = fmul <16 x float> %v110, %v113
-  %v115 = getelementptr float, ptr %kept1, i64 %j77
-  store <16 x float> %v114, ptr %v115, align 4
-  %v116 = load <16 x float>, ptr %sum68
-  %v117 = fadd <16 x float> %v116, %v114
-  store <16 x float> %v117, ptr %sum68
-  %v118 = mul nsw i64 %row6, 48
-  %v119 = add nsw i64 %v118, %v79
-  %v120 = getelementptr float, ptr %p0, i64 %v119
-  %v121 = load <16 x float>, ptr %v120, align 4
-  %v122 = insertelement <16 x float> poison, float %v67, i64 0
-  %v123 = shufflevector <16 x float> %v122, <16 x float> poison, <16 x i32> zeroinitializer
-  %v124 = fsub <16 x float> %v121, %v123
-  %v125 = fcmp olt <16 x float> %v124, splat (float 0xC05A000000000000)
-  %v126 = select <16 x i1> %v125, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v124
-  %v127 = fcmp ogt <16 x float> %v126, splat (float 0x4056400000000000)
-  %v128 = select <16 x i1> %v127, <16 x float> splat (float 0x4056400000000000), <16 x float> %v126
-  %v129 = fmul <16 x float> %v128, splat (float 0x3FF7154760000000)
-  %v130 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v129)
-  %v131 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v130, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v128)
-  %v132 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v130, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v131)
-  %v133 = fmul <16 x float> %v132, %v132
-  %v134 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v132, <16 x float> splat (float 0x3F56D96E80000000))
-  %v135 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v134, <16 x float> %v132, <16 x float> splat (float 0x3F81110880000000))
-  %v136 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v135, <16 x float> %v132, <16 x float> splat (float 0x3FA5554800000000))
-  %v137 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v136, <16 x float> %v132, <16 x float> splat (float 0x3FC5555560000000))
-  %v138 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v137, <16 x float> %v132, <16 x float> splat (float 0x3FE0000000000000))
-  %v139 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v133, <16 x float> %v138, <16 x float> %v132)
-  %v140 = fadd <16 x float> %v139, splat (float 0x3FF0000000000000)
-  %v141 = fptosi <16 x float> %v130 to <16 x i32>
-  %v142 = freeze <16 x i32> %v141
-  %v143 = ashr <16 x i32> %v142, splat (i32 1)
-  %v144 = sub <16 x i32> %v142, %v143
-  %v145 = add <16 x i32> %v143, splat (i32 127)
-  %v146 = shl <16 x i32> %v145, splat (i32 23)
-  %v147 = bitcast <16 x i32> %v146 to <16 x float>
-  %v148 = fmul <16 x float> %v140, %v147
-  %v149 = add <16 x i32> %v144, splat (i32 127)
-  %v150 = shl <16 x i32> %v149, splat (i32 23)
-  %v151 = bitcast <16 x i32> %v150 to <16 x float>
-  %v152 = fmul <16 x float> %v148, %v151
-  %v153 = getelementptr float, ptr %kept1, i64 %v79
-  store <16 x float> %v152, ptr %v153, align 4
-  %v154 = load <16 x float>, ptr %sum69
-  %v155 = fadd <16 x float> %v154, %v152
-  store <16 x float> %v155, ptr %sum69
-  %v156 = add nsw i64 %j77, 32
-  store i64 %v156, ptr %j73
-  br label %j.head74
-j.tail76:
-  store i64 %v72, ptr %rest157
-  br label %rest.head158
-rest.head158:
-  %rest161 = load i64, ptr %rest157
-  %v162 = icmp slt i64 %rest161, 48
-  br i1 %v162, label %rest.body159, label %rest.tail160
-rest.body159:
-  %v163 = insertelement <16 x i64> poison, i64 %rest161, i64 0
-  %v164 = shufflevector <16 x i64> %v163, <16 x i64> poison, <16 x i32> zeroinitializer
-  %v165 = add <16 x i64> %v164, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
-  %v166 = icmp slt <16 x i64> %v165, splat (i64 48)
-  %v167 = mul nsw i64 %row6, 48
-  %v168 = add nsw i64 %v167, %rest161
-  %v169 = getelementptr float, ptr %p0, i64 %v168
-  %v170 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v169, i32 4, <16 x i1> %v166, <16 x float> zeroinitializer)
-  %v171 = insertelement <16 x float> poison, float %v67, i64 0
-  %v172 = shufflevector <16 x float> %v171, <16 x float> poison, <16 x i32> zeroinitializer
-  %v173 = fsub <16 x float> %v170, %v172
-  %v174 = fcmp olt <16 x float> %v173, splat (float 0xC05A000000000000)
-  %v175 = select <16 x i1> %v174, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v173
-  %v176 = fcmp ogt <16 x float> %v175, splat (float 0x4056400000000000)
-  %v177 = select <16 x i1> %v176, <16 x float> splat (float 0x4056400000000000), <16 x float> %v175
-  %v178 = fmul <16 x float> %v177, splat (float 0x3FF7154760000000)
-  %v179 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v178)
-  %v180 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v179, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v177)
-  %v181 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v179, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v180)
-  %v182 = fmul <16 x float> %v181, %v181
-  %v183 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v181, <16 x float> splat (float 0x3F56D96E80000000))
-  %v184 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v183, <16 x float> %v181, <16 x float> splat (float 0x3F81110880000000))
-  %v185 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v184, <16 x float> %v181, <16 x float> splat (float 0x3FA5554800000000))
-  %v186 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v185, <16 x float> %v181, <16 x float> splat (float 0x3FC5555560000000))
-  %v187 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v186, <16 x float> %v181, <16 x float> splat (float 0x3FE0000000000000))
-  %v188 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v182, <16 x float> %v187, <16 x float> %v181)
-  %v189 = fadd <16 x float> %v188, splat (float 0x3FF0000000000000)
-  %v190 = fptosi <16 x float> %v179 to <16 x i32>
-  %v191 = freeze <16 x i32> %v190
-  %v192 = ashr <16 x i32> %v191, splat (i32 1)
-  %v193 = sub <16 x i32> %v191, %v192
-  %v194 = add <16 x i32> %v192, splat (i32 127)
-  %v195 = shl <16 x i32> %v194, splat (i32 23)
-  %v196 = bitcast <16 x i32> %v195 to <16 x float>
-  %v197 = fmul <16 x float> %v189, %v196
-  %v198 = add <16 x i32> %v193, splat (i32 127)
-  %v199 = shl <16 x i32> %v198, splat (i32 23)
-  %v200 = bitcast <16 x i32> %v199 to <16 x float>
-  %v201 = fmul <16 x float> %v197, %v200
-  %v202 = getelementptr float, ptr %kept1, i64 %rest161
-  store <16 x float> %v201, ptr %v202, align 4
-  %v203 = load <16 x float>, ptr %sum68
-  %v204 = fadd <16 x float> %v203, %v201
-  %v205 = select <16 x i1> %v166, <16 x float> %v204, <16 x float> %v203
-  store <16 x float> %v205, ptr %sum68
-  %v206 = add nsw i64 %rest161, 16
-  store i64 %v206, ptr %rest157
-  br label %rest.head158
-rest.tail160:
-  %v207 = load <16 x float>, ptr %sum68
-  %v208 = load <16 x float>, ptr %sum69
-  %v209 = fadd <16 x float> %v207, %v208
-  %v210 = shufflevector <16 x float> %v209, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
-  %v211 = shufflevector <16 x float> %v209, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
-  %v212 = fadd <8 x float> %v210, %v211
-  %v213 = shufflevector <8 x float> %v212, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
-  %v214 = shufflevector <8 x float> %v212, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
-  %v215 = fadd <4 x float> %v213, %v214
-  %v216 = shufflevector <4 x float> %v215, <4 x float> poison, <2 x i32> <i32 0, i32 1>
-  %v217 = shufflevector <4 x float> %v215, <4 x float> poison, <2 x i32> <i32 2, i32 3>
-  %v218 = fadd <2 x float> %v216, %v217
-  %v219 = shufflevector <2 x float> %v218, <2 x float> poison, <1 x i32> <i32 0>
-  %v220 = shufflevector <2 x float> %v218, <2 x float> poison, <1 x i32> <i32 1>
-  %v221 = extractelement <1 x float> %v219, i64 0
-  %v222 = extractelement <1 x float> %v220, i64 0
-  %v223 = fadd float %v221, %v222
+  store <16 x float> zeroinitializer, ptr %sum83
+  store <16 x float> zeroinitializer, ptr %sum84
+  %v85 = sub i64 48, 0
+  %v86 = and i64 %v85, -32
+  %v87 = add i64 0, %v86
+  store i64 0, ptr %j88
+  br label %j.head89
+j.head89:
+  %j92 = load i64, ptr %j88
+  %v93 = icmp slt i64 %j92, %v87
+  br i1 %v93, label %j.body90, label %j.tail91
+j.body90:
+  %v94 = add nuw nsw i64 %j92, 16
+  %v95 = mul nsw i64 %row6, 48
+  %v96 = add nsw i64 %v95, %j92
+  %v97 = getelementptr float, ptr %p0, i64 %v96
+  %v98 = load <16 x float>, ptr %v97, align 4
+  %v99 = insertelement <16 x float> poison, float %v82, i64 0
+  %v100 = shufflevector <16 x float> %v99, <16 x float> poison, <16 x i32> zeroinitializer
+  %v101 = fsub <16 x float> %v98, %v100
+  %v102 = fcmp olt <16 x float> %v101, splat (float 0xC05A000000000000)
+  %v103 = fcmp olt <16 x float> %v101, splat (float 0xC05A000000000000)
+  %v104 = select <16 x i1> %v103, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v101
+  %v105 = fcmp ogt <16 x float> %v104, splat (float 0x4056400000000000)
+  %v106 = select <16 x i1> %v105, <16 x float> splat (float 0x4056400000000000), <16 x float> %v104
+  %v107 = fmul <16 x float> %v106, splat (float 0x3FF7154760000000)
+  %v108 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v107)
+  %v109 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v108, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v106)
+  %v110 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v108, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v109)
+  %v111 = fmul <16 x float> %v110, %v110
+  %v112 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v110, <16 x float> splat (float 0x3F56D96E80000000))
+  %v113 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v112, <16 x float> %v110, <16 x float> splat (float 0x3F81110880000000))
+  %v114 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v113, <16 x float> %v110, <16 x float> splat (float 0x3FA5554800000000))
+  %v115 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v114, <16 x float> %v110, <16 x float> splat (float 0x3FC5555560000000))
+  %v116 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v115, <16 x float> %v110, <16 x float> splat (float 0x3FE0000000000000))
+  %v117 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v111, <16 x float> %v116, <16 x float> %v110)
+  %v118 = fadd <16 x float> %v117, splat (float 0x3FF0000000000000)
+  %v119 = select <16 x i1> %v102, <16 x float> zeroinitializer, <16 x float> %v118
+  %v120 = fptosi <16 x float> %v108 to <16 x i32>
+  %v121 = freeze <16 x i32> %v120
+  %v122 = ashr <16 x i32> %v121, splat (i32 1)
+  %v123 = sub <16 x i32> %v121, %v122
+  %v124 = add <16 x i32> %v122, splat (i32 127)
+  %v125 = shl <16 x i32> %v124, splat (i32 23)
+  %v126 = bitcast <16 x i32> %v125 to <16 x float>
+  %v127 = fmul <16 x float> %v119, %v126
+  %v128 = add <16 x i32> %v123, splat (i32 127)
+  %v129 = shl <16 x i32> %v128, splat (i32 23)
+  %v130 = bitcast <16 x i32> %v129 to <16 x float>
+  %v131 = fmul <16 x float> %v127, %v130
+  %v132 = getelementptr float, ptr %kept1, i64 %j92
+  store <16 x float> %v131, ptr %v132, align 4
+  %v133 = load <16 x float>, ptr %sum83
+  %v134 = fadd <16 x float> %v133, %v131
+  store <16 x float> %v134, ptr %sum83
+  %v135 = mul nsw i64 %row6, 48
+  %v136 = add nsw i64 %v135, %v94
+  %v137 = getelementptr float, ptr %p0, i64 %v136
+  %v138 = load <16 x float>, ptr %v137, align 4
+  %v139 = insertelement <16 x float> poison, float %v82, i64 0
+  %v140 = shufflevector <16 x float> %v139, <16 x float> poison, <16 x i32> zeroinitializer
+  %v141 = fsub <16 x float> %v138, %v140
+  %v142 = fcmp olt <16 x float> %v141, splat (float 0xC05A000000000000)
+  %v143 = fcmp olt <16 x float> %v141, splat (float 0xC05A000000000000)
+  %v144 = select <16 x i1> %v143, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v141
+  %v145 = fcmp ogt <16 x float> %v144, splat (float 0x4056400000000000)
+  %v146 = select <16 x i1> %v145, <16 x float> splat (float 0x4056400000000000), <16 x float> %v144
+  %v147 = fmul <16 x float> %v146, splat (float 0x3FF7154760000000)
+  %v148 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v147)
+  %v149 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v148, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v146)
+  %v150 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v148, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v149)
+  %v151 = fmul <16 x float> %v150, %v150
+  %v152 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v150, <16 x float> splat (float 0x3F56D96E80000000))
+  %v153 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v152, <16 x float> %v150, <16 x float> splat (float 0x3F81110880000000))
+  %v154 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v153, <16 x float> %v150, <16 x float> splat (float 0x3FA5554800000000))
+  %v155 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v154, <16 x float> %v150, <16 x float> splat (float 0x3FC5555560000000))
+  %v156 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v155, <16 x float> %v150, <16 x float> splat (float 0x3FE0000000000000))
+  %v157 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v151, <16 x float> %v156, <16 x float> %v150)
+  %v158 = fadd <16 x float> %v157, splat (float 0x3FF0000000000000)
+  %v159 = select <16 x i1> %v142, <16 x float> zeroinitializer, <16 x float> %v158
+  %v160 = fptosi <16 x float> %v148 to <16 x i32>
+  %v161 = freeze <16 x i32> %v160
+  %v162 = ashr <16 x i32> %v161, splat (i32 1)
+  %v163 = sub <16 x i32> %v161, %v162
+  %v164 = add <16 x i32> %v162, splat (i32 127)
+  %v165 = shl <16 x i32> %v164, splat (i32 23)
+  %v166 = bitcast <16 x i32> %v165 to <16 x float>
+  %v167 = fmul <16 x float> %v159, %v166
+  %v168 = add <16 x i32> %v163, splat (i32 127)
+  %v169 = shl <16 x i32> %v168, splat (i32 23)
+  %v170 = bitcast <16 x i32> %v169 to <16 x float>
+  %v171 = fmul <16 x float> %v167, %v170
+  %v172 = getelementptr float, ptr %kept1, i64 %v94
+  store <16 x float> %v171, ptr %v172, align 4
+  %v173 = load <16 x float>, ptr %sum84
+  %v174 = fadd <16 x float> %v173, %v171
+  store <16 x float> %v174, ptr %sum84
+  %v175 = add nsw i64 %j92, 32
+  store i64 %v175, ptr %j88
+  br label %j.head89
+j.tail91:
+  store i64 %v87, ptr %rest176
+  br label %rest.head177
+rest.head177:
+  %rest180 = load i64, ptr %rest176
+  %v181 = icmp slt i64 %rest180, 48
+  br i1 %v181, label %rest.body178, label %rest.tail179
+rest.body178:
+  %v182 = insertelement <16 x i64> poison, i64 %rest180, i64 0
+  %v183 = shufflevector <16 x i64> %v182, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v184 = add <16 x i64> %v183, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v185 = icmp slt <16 x i64> %v184, splat (i64 48)
+  %v186 = mul nsw i64 %row6, 48
+  %v187 = add nsw i64 %v186, %rest180
+  %v188 = getelementptr float, ptr %p0, i64 %v187
+  %v189 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v188, i32 4, <16 x i1> %v185, <16 x float> zeroinitializer)
+  %v190 = insertelement <16 x float> poison, float %v82, i64 0
+  %v191 = shufflevector <16 x float> %v190, <16 x float> poison, <16 x i32> zeroinitializer
+  %v192 = fsub <16 x float> %v189, %v191
+  %v193 = fcmp olt <16 x float> %v192, splat (float 0xC05A000000000000)
+  %v194 = fcmp olt <16 x float> %v192, splat (float 0xC05A000000000000)
+  %v195 = select <16 x i1> %v194, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v192
+  %v196 = fcmp ogt <16 x float> %v195, splat (float 0x4056400000000000)
+  %v197 = select <16 x i1> %v196, <16 x float> splat (float 0x4056400000000000), <16 x float> %v195
+  %v198 = fmul <16 x float> %v197, splat (float 0x3FF7154760000000)
+  %v199 = call <16 x float> @llvm.roundeven.v16f32(<16 x float> %v198)
+  %v200 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v199, <16 x float> splat (float 0xBFE6300000000000), <16 x float> %v197)
+  %v201 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v199, <16 x float> splat (float 0x3F2BD01060000000), <16 x float> %v200)
+  %v202 = fmul <16 x float> %v201, %v201
+  %v203 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F2A1A91A0000000), <16 x float> %v201, <16 x float> splat (float 0x3F56D96E80000000))
+  %v204 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v203, <16 x float> %v201, <16 x float> splat (float 0x3F81110880000000))
+  %v205 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v204, <16 x float> %v201, <16 x float> splat (float 0x3FA5554800000000))
+  %v206 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v205, <16 x float> %v201, <16 x float> splat (float 0x3FC5555560000000))
+  %v207 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v206, <16 x float> %v201, <16 x float> splat (float 0x3FE0000000000000))
+  %v208 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v202, <16 x float> %v207, <16 x float> %v201)
+  %v209 = fadd <16 x float> %v208, splat (float 0x3FF0000000000000)
+  %v210 = select <16 x i1> %v193, <16 x float> zeroinitializer, <16 x float> %v209
+  %v211 = fptosi <16 x float> %v199 to <16 x i32>
+  %v212 = freeze <16 x i32> %v211
+  %v213 = ashr <16 x i32> %v212, splat (i32 1)
+  %v214 = sub <16 x i32> %v212, %v213
+  %v215 = add <16 x i32> %v213, splat (i32 127)
+  %v216 = shl <16 x i32> %v215, splat (i32 23)
+  %v217 = bitcast <16 x i32> %v216 to <16 x float>
+  %v218 = fmul <16 x float> %v210, %v217
+  %v219 = add <16 x i32> %v214, splat (i32 127)
+  %v220 = shl <16 x i32> %v219, splat (i32 23)
+  %v221 = bitcast <16 x i32> %v220 to <16 x float>
+  %v222 = fmul <16 x float> %v218, %v221
+  %v223 = getelementptr float, ptr %kept1, i64 %rest180
+  store <16 x float> %v222, ptr %v223, align 4
+  %v224 = load <16 x float>, ptr %sum83
+  %v225 = fadd <16 x float> %v224, %v222
+  %v226 = select <16 x i1> %v185, <16 x float> %v225, <16 x float> %v224
+  store <16 x float> %v226, ptr %sum83
+  %v227 = add nsw i64 %rest180, 16
+  store i64 %v227, ptr %rest176
+  br label %rest.head177
+rest.tail179:
+  %v228 = load <16 x float>, ptr %sum83
+  %v229 = load <16 x float>, ptr %sum84
+  %v230 = fadd <16 x float> %v228, %v229
+  %v231 = shufflevector <16 x float> %v230, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %v232 = shufflevector <16 x float> %v230, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %v233 = fadd <8 x float> %v231, %v232
+  %v234 = shufflevector <8 x float> %v233, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %v235 = shufflevector <8 x float> %v233, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
+  %v236 = fadd <4 x float> %v234, %v235
+  %v237 = shufflevector <4 x float> %v236, <4 x float> poison, <2 x i32> <i32 0, i32 1>
+  %v238 = shufflevector <4 x float> %v236, <4 x float> poison, <2 x i32> <i32 2, i32 3>
+  %v239 = fadd <2 x float> %v237, %v238
+  %v240 = shufflevector <2 x float> %v239, <2 x float> poison, <1 x i32> <i32 0>
+  %v241 = shufflevector <2 x float> %v239, <2 x float> poison, <1 x i32> <i32 1>
+  %v242 = extractelement <1 x float> %v240, i64 0
+  %v243 = extractelement <1 x float> %v241, i64 0
+  %v244 = fadd float %v242, %v243
   ; pass 3 of 3
-  %v224 = fdiv float 0x3FF0000000000000, %v223
-  %v225 = sub i64 48, 0
-  %v226 = and i64 %v225, -32
-  %v227 = add i64 0, %v226
-  store i64 0, ptr %j228
-  br label %j.head229
-j.head229:
-  %j232 = load i64, ptr %j228
-  %v233 = icmp slt i64 %j232, %v227
-  br i1 %v233, label %j.body230, label %j.tail231
-j.body230:
-  %v234 = add nuw nsw i64 %j232, 16
-  %v235 = getelementptr float, ptr %kept1, i64 %j232
-  %v236 = load <16 x float>, ptr %v235, align 4
-  %v237 = insertelement <16 x float> poison, float %v224, i64 0
-  %v238 = shufflevector <16 x float> %v237, <16 x float> poison, <16 x i32> zeroinitializer
-  %v239 = fmul <16 x float> %v236, %v238
-  %v240 = mul nsw i64 %row6, 48
-  %v241 = add nsw i64 %v240, %j232
-  %v242 = getelementptr float, ptr %p1, i64 %v241
-  store <16 x float> %v239, ptr %v242, align 4
-  %v243 = getelementptr float, ptr %kept1, i64 %v234
-  %v244 = load <16 x float>, ptr %v243, align 4
-  %v245 = insertelement <16 x float> poison, float %v224, i64 0
-  %v246 = shufflevector <16 x float> %v245, <16 x float> poison, <16 x i32> zeroinitializer
-  %v247 = fmul <16 x float> %v244, %v246
-  %v248 = mul nsw i64 %row6, 48
-  %v249 = add nsw i64 %v248, %v234
-  %v250 = getelementptr float, ptr %p1, i64 %v249
-  store <16 x float> %v247, ptr %v250, align 4
-  %v251 = add nsw i64 %j232, 32
-  store i64 %v251, ptr %j228
-  br label %j.head229
-j.tail231:
-  store i64 %v227, ptr %rest252
-  br label %rest.head253
-rest.head253:
-  %rest256 = load i64, ptr %rest252
-  %v257 = icmp slt i64 %rest256, 48
-  br i1 %v257, label %rest.body254, label %rest.tail255
-rest.body254:
-  %v258 = insertelement <16 x i64> poison, i64 %rest256, i64 0
-  %v259 = shufflevector <16 x i64> %v258, <16 x i64> poison, <16 x i32> zeroinitializer
-  %v260 = add <16 x i64> %v259, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
-  %v261 = icmp slt <16 x i64> %v260, splat (i64 48)
-  %v262 = getelementptr float, ptr %kept1, i64 %rest256
-  %v263 = load <16 x float>, ptr %v262, align 4
-  %v264 = insertelement <16 x float> poison, float %v224, i64 0
-  %v265 = shufflevector <16 x float> %v264, <16 x float> poison, <16 x i32> zeroinitializer
-  %v266 = fmul <16 x float> %v263, %v265
-  %v267 = mul nsw i64 %row6, 48
-  %v268 = add nsw i64 %v267, %rest256
-  %v269 = getelementptr float, ptr %p1, i64 %v268
-  call void @llvm.masked.store.v16f32.p0(<16 x float> %v266, ptr %v269, i32 4, <16 x i1> %v261)
-  %v270 = add nsw i64 %rest256, 16
-  store i64 %v270, ptr %rest252
-  br label %rest.head253
-rest.tail255:
-  %v271 = add nsw i64 %row6, 1
-  store i64 %v271, ptr %row2
+  %v245 = fdiv float 0x3FF0000000000000, %v244
+  %v246 = sub i64 48, 0
+  %v247 = and i64 %v246, -32
+  %v248 = add i64 0, %v247
+  store i64 0, ptr %j249
+  br label %j.head250
+j.head250:
+  %j253 = load i64, ptr %j249
+  %v254 = icmp slt i64 %j253, %v248
+  br i1 %v254, label %j.body251, label %j.tail252
+j.body251:
+  %v255 = add nuw nsw i64 %j253, 16
+  %v256 = getelementptr float, ptr %kept1, i64 %j253
+  %v257 = load <16 x float>, ptr %v256, align 4
+  %v258 = insertelement <16 x float> poison, float %v245, i64 0
+  %v259 = shufflevector <16 x float> %v258, <16 x float> poison, <16 x i32> zeroinitializer
+  %v260 = fmul <16 x float> %v257, %v259
+  %v261 = mul nsw i64 %row6, 48
+  %v262 = add nsw i64 %v261, %j253
+  %v263 = getelementptr float, ptr %p1, i64 %v262
+  store <16 x float> %v260, ptr %v263, align 4
+  %v264 = getelementptr float, ptr %kept1, i64 %v255
+  %v265 = load <16 x float>, ptr %v264, align 4
+  %v266 = insertelement <16 x float> poison, float %v245, i64 0
+  %v267 = shufflevector <16 x float> %v266, <16 x float> poison, <16 x i32> zeroinitializer
+  %v268 = fmul <16 x float> %v265, %v267
+  %v269 = mul nsw i64 %row6, 48
+  %v270 = add nsw i64 %v269, %v255
+  %v271 = getelementptr float, ptr %p1, i64 %v270
+  store <16 x float> %v268, ptr %v271, align 4
+  %v272 = add nsw i64 %j253, 32
+  store i64 %v272, ptr %j249
+  br label %j.head250
+j.tail252:
+  store i64 %v248, ptr %rest273
+  br label %rest.head274
+rest.head274:
+  %rest277 = load i64, ptr %rest273
+  %v278 = icmp slt i64 %rest277, 48
+  br i1 %v278, label %rest.body275, label %rest.tail276
+rest.body275:
+  %v279 = insertelement <16 x i64> poison, i64 %rest277, i64 0
+  %v280 = shufflevector <16 x i64> %v279, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v281 = add <16 x i64> %v280, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v282 = icmp slt <16 x i64> %v281, splat (i64 48)
+  %v283 = getelementptr float, ptr %kept1, i64 %rest277
+  %v284 = load <16 x float>, ptr %v283, align 4
+  %v285 = insertelement <16 x float> poison, float %v245, i64 0
+  %v286 = shufflevector <16 x float> %v285, <16 x float> poison, <16 x i32> zeroinitializer
+  %v287 = fmul <16 x float> %v284, %v286
+  %v288 = mul nsw i64 %row6, 48
+  %v289 = add nsw i64 %v288, %rest277
+  %v290 = getelementptr float, ptr %p1, i64 %v289
+  call void @llvm.masked.store.v16f32.p0(<16 x float> %v287, ptr %v290, i32 4, <16 x i1> %v282)
+  %v291 = add nsw i64 %rest277, 16
+  store i64 %v291, ptr %rest273
+  br label %rest.head274
+rest.tail276:
+  %v292 = add nsw i64 %row6, 1
+  store i64 %v292, ptr %row2
   br label %row.head3
 row.tail5:
   ret void

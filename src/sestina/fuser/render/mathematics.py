@@ -35,6 +35,7 @@ _EXP = (
     *(0.5000000078427058, 0.16666666836438976, 0.04166626880069732, 0.00833326965700837),
     *(0.001394613203089409, 0.00019915606576818146),
 )
+_EXP_IS_0 = -104.0
 _LOG = (
     *(0.33333312598819553, -0.25000009615065766, 0.20002118961716936, -0.1666799517683609),
     *(0.14219546456676346, -0.12405597759033411, 0.11888211037865519, -0.11675615765272292),
@@ -95,11 +96,14 @@ def by_lane(w: Writer, name: str, *operands: Value) -> Value:
 
 def _exp(w: Writer, x: Value) -> Value:
     # Beyond these the result is 0 or infinite; a comparison with NaN fails, so that NaN stays.
-    x = _bounded(w, x, -104.0, 89.0)
+    is_zero = w.compare("lt", x, _number(w, x, _EXP_IS_0))
+    x = _bounded(w, x, _EXP_IS_0, 89.0)
     n = w.call("roundeven", _scaled(w, x, 1 / math.log(2)))
     r = w.fma(n, _number(w, x, -_LN2_LOW), w.fma(n, _number(w, x, -_LN2_HIGH), x))
     p = w.fma(w.binary("fmul", r, r), _polynomial(w, r, _EXP), r)
-    return _times_power(w, w.binary("fadd", p, _number(w, x, 1.0)), n)
+    # Rounded down to 0 it would take CPUs some hundred cycles, and what masks hide is there.
+    value = w.select(is_zero, _number(w, x, 0.0), w.binary("fadd", p, _number(w, x, 1.0)))
+    return _times_power(w, value, n)
 
 
 def _times_power(w: Writer, value: Value, n: Value) -> Value:
