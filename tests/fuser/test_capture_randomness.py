@@ -85,3 +85,13 @@ def test_what_is_left_to_aten_is_drawn_as_in_eager():
     mine = made(x)
     torch.manual_seed(7)
     assert torch.equal(mine, torch.rand_like(x) * torch.bernoulli(x / 2))
+
+
+def test_a_size_that_becomes_known_after_it_was_captured():
+    def dropped(x, index):
+        return torch.zeros(9, 40).index_add(0, index, functional.dropout(x, PROBABILITY))
+
+    x, index = torch.ones(64, 40, requires_grad=True), torch.arange(64) % 9
+    result = fuse(dropped, dynamic=True, strict=True)(x, index)
+    (gradient,) = torch.autograd.grad(result.sum(), x)
+    torch.testing.assert_close(torch.zeros(9, 40).index_add(0, index, gradient), result)

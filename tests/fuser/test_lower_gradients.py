@@ -173,7 +173,7 @@ CASES = {
     A.count_nonzero.default: [("x",), ("x", -1)],
     A.count_nonzero.dim_IntList: [("x", [0, -1])],
     A.nansum.default: [(lambda x: A.nansum.default(x / x.trunc(), [0]), "x"), ("x", [-1], True)],
-    A.logit.default: [("<",), ("<", 0.3)],
+    A.logit.default: [("<",), ("<", 0.3), ("<", 0.6)],
     A.full.default: [
         (lambda x: A.full.default(list(x.shape), 3, dtype=x.dtype) * x, "x"),
         (lambda x: A.full.default(list(x.shape), True) & (x > 0), "x"),

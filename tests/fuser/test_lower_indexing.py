@@ -1,5 +1,7 @@
 """Elements read, added and put at places that tensors hold: against ATen."""
 
+import math
+
 import pytest
 import torch
 
@@ -153,3 +155,71 @@ def test_the_same_bits_for_any_number_of_threads():
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*results)
+
+
+WIDTHS = [(), (1,), (3,), (16,), (64,), (2, 40)]
+
+
+@pytest.mark.parametrize("first", WIDTHS)
+@pytest.mark.parametrize("second", WIDTHS)
+def test_sums_of_several_widths_by_one_index(first, second):
+    # As a mean of neighbours has them: values, and weights that both are computed with.
+    def summed(x, index):
+        weights = x.exp()
+        found = []
+        for width in (first, second):
+            values = weights.reshape(-1, *(1 for _ in width)).expand(-1, *width)
+            found.append(x.new_zeros(10, *width).index_add(0, index, values))
+        return tuple(found)
+
+    assert_as_eager(summed, normal(300), places(0, 10, 300), steps=300)
+
+
+def test_a_formula_is_computed_before_more_is_read_of_it_than_there_is():
+    function, x, index = lambda x, i: torch.lgamma(x)[i], normal(10, 4), places(-10, 10, 70)
+    assert_as_eager(function, x, index)
+    first, second = (kernel.kernel for (kernel,) in program(function, x, index).kernels)
+    assert [step.kind for step in first.steps].count("lgamma") == 1
+    assert "lgamma" not in {step.kind for step in second.steps}
+
+
+NO_NUMBERS = {
+    "masked_fill": lambda x, value: x.masked_fill(x == 0, value),
+    "clamp": lambda x, value: x.clamp(max=value),
+    "fill": lambda x, value: x.clone().fill_(value),
+    "full_like": torch.full_like,
+    "index_fill": lambda x, value: x.index_fill(0, torch.tensor([1]), value),
+    "scatter": lambda x, value: x.scatter(0, torch.tensor([1]), value),
+    "pad": lambda x, value: torch.nn.functional.pad(x, (1, 1), value=value),
+}
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        (torch.uint8, 300),
+        (torch.int32, -(1 << 40)),
+        (torch.float16, 70000.0),
+        (torch.float32, 1e39),
+    ],
+)
+def test_numbers_that_are_none_of_the_dtype_are_refused(name, dtype, value):
+    def function(x):
+        return NO_NUMBERS[name](x, value)
+
+    x = torch.zeros(4, dtype=dtype)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        function(x)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        run(function, x, allow_aten=True)
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+def test_numbers_at_the_ends_of_a_dtype_are_its_own(name):
+    for dtype, value in (
+        *((torch.uint8, 255), (torch.int8, -128), (torch.int64, -1)),
+        *((torch.float16, 65504.0), (torch.float16, math.inf), (torch.bool, True)),
+    ):
+        if (name, dtype) != ("clamp", torch.bool):
+            assert_as_eager(lambda x, v=value: NO_NUMBERS[name](x, v), torch.zeros(4, dtype=dtype))

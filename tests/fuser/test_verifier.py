@@ -142,6 +142,16 @@ def test_kernels_that_use_what_is_not_there():
         verify_kernel(dataclasses.replace(kernel, loops=twice))
 
 
+def test_a_scatter_is_not_repeated_for_each_column():
+    index = torch.zeros(8, dtype=WHOLE)
+    kernel = scheduled(lambda x, i: torch.zeros(3).index_add(0, i, x.exp()), torch.ones(8), index)
+    verify_kernel(kernel)
+    columns = scheduled(normalised, torch.ones(8, 40)).loops.vector
+    loops = dataclasses.replace(kernel.loops, columns=(columns,))
+    with pytest.raises(Broken, match="repeated for each column"):
+        verify_kernel(dataclasses.replace(kernel, loops=loops))
+
+
 def test_stages_are_verified(monkeypatch):
     def refuse(_graph):
         raise Broken("a mistake")

@@ -107,6 +107,11 @@ def verify_kernel(kernel: Kernel) -> None:
             _expect_step(
                 place.base in kernel.bases, step, "is of a tensor that the kernel isn't given"
             )
+        if step.kind == "scatter":
+            columns = {
+                axis for loop in (*kernel.loops.columns, kernel.loops.vector) for axis in loop.axes
+            }
+            _expect_step(step.axes >= columns, step, "is repeated for each column")
     _verify_passes(kernel, steps)
 
 

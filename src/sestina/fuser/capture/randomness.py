@@ -112,9 +112,10 @@ def _recompute(node: fx.Node) -> None:
 
 def _sizes(graph: fx.Graph, source: fx.Node) -> list[Any]:
     shape = source.meta["val"].shape
-    return [
-        size
-        if isinstance(size, int)
-        else call(graph, _ATEN.sym_size.int, (source, dim), {}, source)
-        for dim, size in enumerate(shape)
-    ]
+    found: list[Any] = []
+    for dim, size in enumerate(shape):
+        known = size if isinstance(size, int) else size.node.maybe_as_int()
+        if known is None:
+            known = call(graph, _ATEN.sym_size.int, (source, dim), {}, source)
+        found.append(known)
+    return found

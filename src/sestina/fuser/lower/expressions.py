@@ -16,13 +16,32 @@ from sestina.fuser.ir.extents import Extent
 from sestina.fuser.ir.nodes import Builder, Node
 from sestina.fuser.ir.operations import compute_dtype
 
-__all__ = ["Expression", "NotLowered", "Number"]
+__all__ = ["Expression", "NotLowered", "Number", "check_fit"]
 
 Number: TypeAlias = "int | float | bool | sympy.Expr"
 
 
 class NotLowered(Exception):  # noqa: N818 - a signal inside the room
     """This call has no lowering; the message says why, and ATen computes it instead."""
+
+
+def check_fit(value: object, dtype: torch.dtype) -> None:
+    """Leaves a number that is to become an element, and does not fit, to ATen, which refuses it.
+
+    Raises:
+        NotLowered: for such a number; not for what is no number, nor for infinity among floats.
+    """
+    if not isinstance(value, (int, float)) or dtype is torch.bool:
+        return
+    if dtype.is_floating_point:
+        fits = not math.isfinite(value) or abs(value) <= torch.finfo(dtype).max
+    else:
+        limits = torch.iinfo(dtype)
+        # ATen counts back from the end of numbers without a sign.
+        least = limits.min if limits.min < 0 else -limits.max
+        fits = math.isfinite(value) and least <= int(value) <= limits.max
+    if not fits:
+        raise NotLowered(f"{value} is no number of {dtype}")
 
 
 class Expression:

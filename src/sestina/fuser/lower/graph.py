@@ -40,7 +40,7 @@ from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
     transcendental,
     views,
 )
-from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
@@ -312,6 +312,9 @@ class _Walk:
         dtype = None
         if entry.rounds_within and compute_dtype(value.dtype) is not value.dtype:
             raise NotLowered(f"it rounds to {value.dtype} on the way to its result")
+        if entry.puts_numbers:
+            for argument in node.args:
+                check_fit(argument, value.dtype)
         if entry.is_predicate:
             given = [a if not isinstance(a, fx.Node) else _value_of(a) for a in node.args]
             numbers = [a for a in given if isinstance(a, (torch.Tensor, int, float))]

@@ -12,7 +12,7 @@ import torch
 from sestina.fuser.ir.extents import Extent, product
 from sestina.fuser.ir.nodes import Builder, Node
 from sestina.fuser.ir.operations import compute_dtype
-from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.table import lowering
 
 __all__: list[str] = []
@@ -28,6 +28,10 @@ def _take(b: Builder, source: Node, index: Node, dim: int) -> Node:
     So that a class is picked from logarithms of probabilities by reading one logit of each row.
     """
     index = b.convert(index, torch.int64)
+    chosen, all_ = product(index.shape), product(source.shape)
+    if isinstance(chosen, int) and isinstance(all_, int) and chosen > all_:
+        # More is read than there is, so the formula is computed less often before.
+        return _same_along(b, source, index.shape, dim) or _taken(b, source, index, dim)
     made: dict[Node, Node] = {}
     stack = [source]
     while stack:
@@ -134,6 +138,7 @@ def _index_fill(b: Builder, into: Node, dim: int, index: Node, value: float) -> 
     dim %= max(len(into.shape), 1)
     if not into.shape or not isinstance(into.shape[dim], int):
         raise NotLowered(f"indices from the end of a dimension of {into.shape}")
+    check_fit(value, into.dtype)
     place = Expression(b, b.convert(index, torch.int64))
     index = (place < 0).where(place + into.shape[dim], place).node
     shape = (*into.shape[:dim], *index.shape, *into.shape[dim + 1 :])
@@ -152,6 +157,7 @@ def _scatter(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Nod
 
 @lowering(_ATEN.scatter.value)
 def _scatter_value(b: Builder, into: Node, dim: int, index: Node, value: float) -> Node:
+    check_fit(value, into.dtype)
     values = b.expand(b.constant(value, into.dtype), index.shape)
     return _scattered_each(b, into, dim, index, values, "last")
 

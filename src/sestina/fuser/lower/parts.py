@@ -10,7 +10,7 @@ import torch
 from sestina.fuser.ir.extents import Extent
 from sestina.fuser.ir.nodes import Builder, Node, base_of, broadcast
 from sestina.fuser.ir.operations import OPERATIONS, compute_dtype
-from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.table import lowering
 from sestina.fuser.lower.views import bounds
 
@@ -116,6 +116,7 @@ def pad(b: Builder, node: Node, widths: Sequence[Extent], value: float = 0) -> N
         node = b.slice(node, dim, max(-before, 0), kept)
         before, after = max(before, 0), max(after, 0)
         if before or after:
+            check_fit(value, node.dtype)
             shape = (*node.shape[:dim], kept + before + after, *node.shape[dim + 1 :])
             around = b.expand(b.constant(value, node.dtype), shape)
             node = _set(b, node, around, dim, before)

@@ -258,12 +258,12 @@ def _where(condition: Expression, x: Expression, y: Expression) -> Expression:
     return condition.where(x, y)
 
 
-@elementwise(_ATEN.masked_fill.Scalar, _ATEN.masked_fill.Tensor, masks=(1,))
+@elementwise(_ATEN.masked_fill.Scalar, _ATEN.masked_fill.Tensor, masks=(1,), puts_numbers=True)
 def _masked_fill(x: Expression, mask: Expression, value: Expression | Number) -> Expression:
     return mask.where(value, x)
 
 
-@elementwise(_ATEN.clamp.default, _ATEN.clamp.Tensor)
+@elementwise(_ATEN.clamp.default, _ATEN.clamp.Tensor, puts_numbers=True)
 def _clamp(
     x: Expression, low: Expression | Number | None = None, high: Expression | Number | None = None
 ) -> Expression:
@@ -271,12 +271,12 @@ def _clamp(
     return x if high is None else x.at_most(high)
 
 
-@elementwise(_ATEN.clamp_min.default, _ATEN.clamp_min.Tensor)
+@elementwise(_ATEN.clamp_min.default, _ATEN.clamp_min.Tensor, puts_numbers=True)
 def _clamp_min(x: Expression, low: Expression | Number) -> Expression:
     return x.at_least(low)
 
 
-@elementwise(_ATEN.clamp_max.default, _ATEN.clamp_max.Tensor)
+@elementwise(_ATEN.clamp_max.default, _ATEN.clamp_max.Tensor, puts_numbers=True)
 def _clamp_max(x: Expression, high: Expression | Number) -> Expression:
     return x.at_most(high)
 

@@ -27,12 +27,14 @@ class Elementwise:
         masks: positions of arguments that stay bool.
         rounds_within: whether ATen rounds half precisions on the way to the result in a manner
             that shows: these it computes itself.
+        puts_numbers: whether numbers become elements, and so have to fit their dtype.
     """
 
     formula: Callable[..., Any]
     is_predicate: bool = False
     masks: tuple[int, ...] = ()
     rounds_within: bool = False
+    puts_numbers: bool = False
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -56,11 +58,12 @@ def elementwise(
     is_predicate: bool = False,
     masks: tuple[int, ...] = (),
     rounds_within: bool = False,
+    puts_numbers: bool = False,
 ) -> Callable[[Function], Function]:
     """Enters a function as the formula of these operations."""
 
     def enter(function: Function) -> Function:
-        entry = Elementwise(function, is_predicate, masks, rounds_within)
+        entry = Elementwise(function, is_predicate, masks, rounds_within, puts_numbers)
         ELEMENTWISE.update(dict.fromkeys(targets, entry))
         return function
 

@@ -44,5 +44,5 @@ for _target, _formula in _FORMULAS.items():
 @elementwise(_ATEN.logit.default)
 def _logit(x: Expression, eps: Number | None = None) -> Expression:
     if eps is not None:
-        x = x.at_least(eps).at_most(1 - eps)
+        x = (x < eps).where(eps, (x > 1 - eps).where(1 - eps, x))
     return (x / (1 - x)).log()

@@ -13,7 +13,7 @@ import torch
 from sestina.fuser.ir.extents import Extent, divided, is_known, product
 from sestina.fuser.ir.layouts import Layout
 from sestina.fuser.ir.nodes import Builder, Node, layout_of
-from sestina.fuser.lower.expressions import Expression, NotLowered
+from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.table import lowering
 
 __all__ = ["bounds", "together"]
@@ -195,6 +195,7 @@ def _fill(b: Builder, node: Node, value: Node) -> Node:
 
 @lowering(_ATEN.fill.Scalar)
 def _fill_number(b: Builder, node: Node, value: float) -> Node:
+    check_fit(value, node.dtype)
     return b.expand(b.constant(value, node.dtype), node.shape)
 
 
@@ -229,6 +230,7 @@ def _full(
 
 def _number(b: Builder, value: Extent | float, dtype: torch.dtype) -> Node:
     if isinstance(value, (int, float)):
+        check_fit(value, dtype)
         return b.constant(value, dtype)
     return b.size(value, dtype)
 

@@ -115,8 +115,8 @@ def _check(
     for node in nodes:
         if node.kind == "scan" and _scan_columns(domain, node) != columns:
             raise Refusal("scans along different loops")
-        if node.kind == "scatter" and _reduced(domain, node) & columns:
-            raise Refusal("lanes of a vector would be added at one place")
+        if node.kind == "scatter":
+            _check_scatter(domain, node, columns)
     for node in reductions:
         if node in inner and _reduced(domain, node) != columns:
             raise Refusal("sums over different loops are used in one kernel")
@@ -124,6 +124,13 @@ def _check(
     for node in nodes:
         if not set(domain.operand_axes(node)) >= rows:
             raise Refusal(f"{node.kind} of {node.shape} would be computed in each row again")
+
+
+def _check_scatter(domain: Domain, node: Node, columns: set[Axis]) -> None:
+    if _reduced(domain, node) & columns:
+        raise Refusal("lanes of a vector would be added at one place")
+    if not set(domain.operand_axes(node)) >= columns:
+        raise Refusal("a scatter would be repeated for each column")
 
 
 def _check_sum(domain: Domain, node: Node, rows: set[Axis], columns: set[Axis]) -> None:
