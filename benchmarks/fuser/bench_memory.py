@@ -1,18 +1,22 @@
 """Memory of a training step at its peak, over parameters, gradients and the optimizer's state.
 
+And how many pages the system has to hand out in a step, each of which it first fills with zeros.
+
 What the system counts, not what a library says: the largest resident size of the process. First
 come steps that compile and grow what grows. Then everything idle is given back to the system, by
 the fuser's pool and by the C library alike, and what is resident now is the floor: interpreter,
 libraries, compiled code, parameters and state. The system's high-water mark is set to it, and some
 steps later read: so the pool, once it is filled again, counts with all that it holds, and the C
 library with the memory that it keeps. Gradients are dropped after each step and so are not in the
-floor; their bytes are subtracted, also where the peak comes before they are all there.
+floor; their bytes are subtracted, also where the peak comes before they are all there. Pages are
+counted in the steps after these, the C library's settings being its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,7 +32,7 @@ PEAK = "benchmarks.fuser.bench_memory:peak"
 HELD = ("BERT", "GPT-2", "T5")
 TARGETS = {"eager": 0.8, "inductor": 1.0}
 WARMUP, STEPS, PROCESSES, RUNS = 3, 3, 3, 3
-_MIB = 2**20
+_MIB, _PAGE = 2**20, resource.getpagesize()
 
 
 def peak(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -48,7 +52,10 @@ def peak(workload: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
         for _ in range(STEPS):
             run_step()
         over = _status("VmHWM") - floor
-        return {"over": over - gradients, "gradients": gradients, "floor": floor}
+        before = _faults()
+        for _ in range(STEPS):
+            run_step()
+        return {"over": over - gradients, "faults": (_faults() - before) / STEPS}
 
     return run
 
@@ -57,7 +64,7 @@ def bench(report: Report) -> None:
     """A row for each model, and one beside each peer."""
     for model in MODELS:
         workload = FLOAT32.workload(model) | {"steps": STEPS, "warm-up": WARMUP}
-        ours = _measured(model, "sestina")
+        ours, faults = _measured(model, "sestina")
         low, _, high = statistics.quantiles(ours, n=4, method="inclusive")
         report.row(
             what=f"peak memory of a training step of {model}, over what stays",
@@ -65,8 +72,9 @@ def bench(report: Report) -> None:
             measured=Value(statistics.median(ours), "MiB", (low, high), len(ours)),
             notes={"each, MiB": ours},
         )
+        others: dict[str, list[float]] = {}
         for peer, target in TARGETS.items():
-            theirs = _measured(model, peer)
+            theirs, others[f"each of {peer}"] = _measured(model, peer)
             part = statistics.median(ours) / statistics.median(theirs)
             report.row(
                 what=f"peak memory of a training step of {model}, a part of that of {peer}",
@@ -75,16 +83,30 @@ def bench(report: Report) -> None:
                 target=at_most(target) if model in HELD else None,
                 notes={f"each of {peer}, MiB": theirs},
             )
+        report.row(
+            what=f"fresh pages that a training step of {model} takes, in MiB",
+            workload=workload,
+            measured=Value(statistics.median(faults), "MiB", runs=len(faults)),
+            notes={"each": faults} | others,
+        )
 
 
-def _measured(model: str, how: str) -> list[float]:
-    """MiB: how the C library's memory falls to pieces differs from process to process."""
-    found = []
+def _measured(model: str, how: str) -> tuple[list[float], list[float]]:
+    """MiB at the peak, and of fresh pages in a step.
+
+    How the C library's memory falls to pieces differs from process to process.
+    """
+    found, fresh = [], []
     for _ in range(PROCESSES):
         with Worker(PEAK, FLOAT32.workload(model) | {"how": how}) as worker:
             samples = repeat(worker, runs=RUNS, warmup=0).ours
         found += [round(sample.extra["over"] / _MIB, 1) for sample in samples]
-    return found
+        fresh += [round(sample.extra["faults"] * _PAGE / _MIB, 1) for sample in samples]
+    return found, fresh
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def _status(name: str) -> int:

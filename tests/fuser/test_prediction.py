@@ -9,6 +9,9 @@ from sestina.fuser.report import report_of
 from tests.fuser.captured import program
 
 
+KINDS = ("add", "sub", "exp", "copy", "mul", "div")
+
+
 class Anywhere(dict):
     """A footprint for any tensor."""
 
@@ -21,7 +24,7 @@ def _prices(monkeypatch):
     """Memory moves 1 byte a second, all else takes 1 second an element, and nothing is hidden."""
     known = {"row": 0.0, "exposed": 1.0, "call": 0.0}
     known |= {f"memory {size}": 1.0 for size in costs._FOOTPRINTS}
-    known |= {f"{kind} torch.float32": 1.0 for kind in ("add", "exp", "copy", "mul", "div")}
+    known |= {f"{kind} torch.float32": 1.0 for kind in KINDS}
     known = {f"{name}, {costs._VERSION}": value for name, value in known.items()}
     monkeypatch.setattr(measured, "_in_memory", known)
 

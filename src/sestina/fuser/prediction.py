@@ -1,8 +1,8 @@
 """What a kernel moves and how long it should take, from its plan and this machine's costs.
 
-Moving each byte once at the speed of memory, and doing what each pass over a row does: the longer
-of the two, and what it doesn't hide of the other. Nothing in it was fitted to kernels: speeds and
-costs are those of `costs`, measured with kernels of one operation each.
+Moving each byte once at the speed of memory, and doing what each pass over a row does: of the two
+the longer, in each pass, and what it doesn't hide of the other. Nothing in it was fitted to
+kernels: speeds and costs are those of `costs`, measured with kernels of one operation each.
 """
 
 from __future__ import annotations
@@ -85,14 +85,15 @@ def predict(kernel: Kernel, footprints: Mapping[Node, int]) -> Prediction | None
     reading, writing = (
         sum(size / bandwidth(footprints[base]) for base, size in part.items()) for part in moved
     )
-    work = sum(passes)
-    if len(passes) > 1 and _row_bytes(kernel) > _FIRST_CACHE_BYTES:
-        # A long row comes from memory in its first pass, and goes there in the last.
-        first, *middle, last = passes
+    # A pass hides only what it moves itself: rows come from memory in the first one, and go there
+    # in the last.
+    first, *rest = passes
+    if rest:
+        *middle, last = rest
         seconds = _together(reading, first) + sum(middle) + _together(writing, last)
     else:
-        seconds = _together(reading + writing, work)
-    return Prediction(reading + writing, work, seconds)
+        seconds = _together(reading + writing, first)
+    return Prediction(reading + writing, sum(passes), seconds)
 
 
 def _together(memory: float, arithmetic: float) -> float:
@@ -119,13 +120,6 @@ def _passes(kernel: Kernel) -> list[float] | None:
     scalars = (step for step in _under(kernel.row_roots, set()) if not kernel.varies(step))
     once = rows * LANES * sum(map(_step_seconds, scalars))
     return [*found[:-1], (found or [0.0])[-1] + once]
-
-
-def _row_bytes(kernel: Kernel) -> int:
-    """Of a row of all that is read."""
-    loads = {step for step in kernel.steps if step.kind == "load" and kernel.varies(step)}
-    columns = kernel.num_columns
-    return sum(step.dtype.itemsize for step in loads) * columns if isinstance(columns, int) else 0
 
 
 def _pass_seconds(kernel: Kernel, one: Pass, finished: set[Step]) -> float:

@@ -19,6 +19,7 @@ from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.rewrites import INFERENCE, partition, rewrite
 from sestina.fuser.capture.support import is_supported
+from sestina.fuser.capture.unused import filling, undefined
 from sestina.fuser.ir.nodes import Graph
 from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
@@ -104,10 +105,13 @@ def backend(
         )
     chosen = options_from_mapping(FuserOptions, dict(options or {}))
     told = compilers(chosen)
+    takes_none: list[bool] = []
+    if "bw_compiler" in told:
+        told["bw_compiler"] = functools.partial(_compiled_backward, chosen, takes_none)
     for change in _interceptors:
         change(told)
     with _without_collections():
-        return aot_autograd(**told)(captured, example_inputs)
+        return undefined(aot_autograd(**told)(captured, example_inputs), takes_none)
 
 
 @contextmanager
@@ -148,6 +152,21 @@ def _compiled_inference(
     rewrite(captured.graph, INFERENCE, options)
     captured.recompile()
     return _compiled(options, captured, example_inputs)
+
+
+@_without_collections()
+def _compiled_backward(
+    options: FuserOptions,
+    takes_none: list[bool],
+    captured: fx.GraphModule,
+    example_inputs: Sequence[Any],
+) -> Any:
+    run = _compiled(options, captured, example_inputs)
+    filled = filling(captured, run)
+    if filled is None:
+        return run
+    takes_none.append(True)
+    return filled
 
 
 def _compiled(
