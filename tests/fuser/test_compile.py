@@ -1,11 +1,15 @@
 import ctypes
+import logging
+import types
 
 import pytest
 import torch
 
 from sestina.fuser.compile import native
+from sestina.fuser.compile.cache import Cache
 from sestina.fuser.compile.native import Machine, Text, code_key, compiled, machine
 from sestina.fuser.render.kernel import render
+from sestina.fuser.render.library import vector_symbols
 from sestina.fuser.schedule.kernel import schedule
 from sestina.fuser.segment.groups import segment
 from tests.fuser.captured import lowered
@@ -66,3 +70,46 @@ def test_kernels_that_are_alike_are_one_function():
     assert code_key(Text("; another comment\n" + text.source)) == code_key(text)
     other = compiled(source_of(lambda x: x * 4, x), has_finish=False)
     assert other.kernel is not first.kernel
+
+
+def library(names):
+    """A C library that has these functions."""
+
+    def opened(_path, mode):
+        assert mode == ctypes.RTLD_GLOBAL
+        return types.SimpleNamespace(**dict.fromkeys(names))
+
+    return opened
+
+
+def missing(_path, mode):
+    raise OSError("libmvec.so.1: cannot open shared object file")
+
+
+def test_functions_of_vectors_are_used_if_the_c_library_has_all_of_them(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, native.__name__)
+    features = frozenset({"avx2"})
+    names = vector_symbols(features)
+    monkeypatch.setattr(native.ctypes, "CDLL", library(names))
+    assert native._has_vector_functions(features)
+    assert not native._has_vector_functions(frozenset({"neon"}))
+    assert caplog.text == ""
+    monkeypatch.setattr(native.ctypes, "CDLL", library(names - {"_ZGVdN8v_sinf"}))
+    assert not native._has_vector_functions(features)
+    assert "lane by lane: no _ZGVdN8v_sinf" in caplog.text
+    monkeypatch.setattr(native.ctypes, "CDLL", missing)
+    assert not native._has_vector_functions(features)
+    assert "cannot open" in caplog.text
+
+
+def test_machine_code_that_calls_what_is_not_there_is_made_anew(monkeypatch, tmp_path, caplog):
+    # Under the key of a kernel lies code of another process, whose C library had more.
+    source = Text("define void @rows(ptr %a, i64 %b, i64 %c, i64 %d) {\n  ret void\n}")
+    stranger = "declare void @_ZGVeN16v_nothing()\n" + source.source.replace(
+        "ret", "call void @_ZGVeN16v_nothing()\n  ret"
+    )
+    cache = Cache(tmp_path / "kernels")
+    monkeypatch.setattr(native, "kernel_cache", lambda: cache)
+    cache.put(code_key(source), native._generated_code(stranger))
+    assert compiled(source, has_finish=False).origin == "compiled"
+    assert "no code that can be linked" in caplog.text

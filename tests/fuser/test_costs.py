@@ -22,6 +22,14 @@ def test_every_step_has_a_cost(kind, dtype):
     assert costs.operation_cost(kind, dtype) >= 0
 
 
+@pytest.mark.parametrize("kind", costs._MOVED)
+def test_functions_are_timed_where_they_have_values(kind):
+    function = getattr(torch, kind)
+    for number in range(costs._MANY):
+        ends = torch.tensor([0.9, 1.1]) + (costs._MOVED[kind] + number / 1024)
+        assert not function(ends).isnan().any()
+
+
 def test_halves_cost_their_conversion():
     assert costs.operation_cost("convert", torch.bfloat16) > 0
 

@@ -26,6 +26,7 @@ import torch
 
 from sestina.fuser.compile.cache import Cache, default_folder
 from sestina.fuser.render.entry import RUNTIME
+from sestina.fuser.render.library import FEATURE, vector_symbols
 
 __all__ = [
     "Machine",
@@ -54,7 +55,8 @@ class Machine:
 
     Attributes:
         cpu: LLVM's name of it.
-        features: names of its instruction sets.
+        features: names of its instruction sets; and `FEATURE`, as kernels that call the C library's
+            functions of vectors are others than those that don't.
         openmp: addresses of the functions that run threads, or none.
     """
 
@@ -75,6 +77,8 @@ def machine() -> Machine:
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
     names = frozenset(name for name, is_there in features.items() if is_there)
+    if _has_vector_functions(names):
+        names |= {FEATURE}
     return Machine(llvm.get_host_cpu_name(), names, _openmp())
 
 
@@ -332,6 +336,22 @@ def _openmp() -> tuple[int, ...]:
         return tuple(address for address in found if address is not None)
     _logger.warning("PyTorch brings no libgomp in %s: kernels run in one thread", folder)
     return ()
+
+
+def _has_vector_functions(features: frozenset[str]) -> bool:
+    """Whether the C library has them; then they are where kernels that are linked find them."""
+    symbols = vector_symbols(features)
+    if not symbols:
+        return False
+    try:
+        library = ctypes.CDLL("libmvec.so.1", mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        missing = str(error)
+    else:
+        missing = ", ".join(sorted(name for name in symbols if not hasattr(library, name)))
+    if missing:
+        _logger.info("functions of the C library are called lane by lane: no %s", missing)
+    return not missing
 
 
 def _address_of_abort() -> int:

@@ -1,4 +1,4 @@
-"""Functions that are rare in networks: the C library computes them, one element after another."""
+"""Functions that are rare in networks: the C library computes them."""
 
 from __future__ import annotations
 

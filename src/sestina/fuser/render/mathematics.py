@@ -1,4 +1,4 @@
-"""Elementary functions in float32, in vectors or on one number; others and float64 go to libm.
+"""Elementary functions in float32, in vectors or on one number; the C library has all others.
 
 Polynomials are minimax fits of recipes/fuser_polynomials.py; errors are in units of the last place
 of the true value, the largest seen over all of float32's magnitudes.
@@ -12,7 +12,6 @@ of the true value, the largest seen over all of float32's magnitudes.
 | tanh | odd polynomial below 0.625, from eˣ above | 1.3 |
 | erf | odd polynomial below 1, 1 − polynomial above | 2.0 |
 | erf with AVX-512 | x·p(t), one of 16 polynomials by a permutation of registers | 2.3 |
-| sin, cos | LLVM's, which calls the C library's for each lane | 0.6 |
 
 Of the normal distribution's probability Φ and density φ the error is absolute, as that of
 ½(1 + erf) is below 0: 2e-7. With AVX-512 they are ½ + x·p(t) and p(t), likewise of 16 polynomials,
@@ -27,9 +26,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type, number
+from sestina.fuser.render.library import by_library
+from sestina.fuser.render.writer import Value, Writer, llvm_type, number
 
-__all__ = ["FUNCTIONS", "by_lane", "function"]
+__all__ = ["FUNCTIONS", "function"]
 
 _EXP = (
     *(0.5000000078427058, 0.16666666836438976, 0.04166626880069732, 0.00833326965700837),
@@ -70,28 +70,7 @@ def function(w: Writer, name: str, x: Value) -> Value:
         return _NORMAL[name](w, x)
     if x.dtype is torch.float32 and name in FUNCTIONS:
         return FUNCTIONS[name](w, x)
-    if name in {"sin", "cos", "exp", "log"}:
-        return w.call(name, x)
-    return by_lane(w, name, x)
-
-
-def by_lane(w: Writer, name: str, *operands: Value) -> Value:
-    """A function of the C library on each lane."""
-    first = operands[0]
-    scalar = llvm_type(first.dtype, vector=False)
-    symbol = f"@{name}{'f' if first.dtype is torch.float32 else ''}"
-    parameters = ", ".join(scalar for _ in operands)
-    w.declares.add(f"declare {scalar} {symbol}({parameters}) nounwind memory(none)")
-    if not first.is_vector:
-        arguments = ", ".join(map(str, operands))
-        return w.emit(f"call {scalar} {symbol}({arguments})", first.dtype, vector=False)
-    result = "poison"
-    for lane in range(LANES):
-        taken = [w.raw(f"extractelement {operand}, i64 {lane}") for operand in operands]
-        arguments = ", ".join(f"{scalar} {one}" for one in taken)
-        one = w.raw(f"call {scalar} {symbol}({arguments})")
-        result = w.raw(f"insertelement {first.type} {result}, {scalar} {one}, i64 {lane}")
-    return Value(result, first.dtype, is_vector=True)
+    return by_library(w, name, x)
 
 
 def _exp(w: Writer, x: Value) -> Value:

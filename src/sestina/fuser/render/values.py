@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from sestina.fuser.ir.operations import FLOATING
-from sestina.fuser.render.mathematics import by_lane, function
+from sestina.fuser.render.library import by_library
+from sestina.fuser.render.mathematics import function
 from sestina.fuser.render.writer import LANES, Value, Writer, llvm_type
 
 __all__ = ["combine", "convert", "identity", "item_type", "operate", "total_of"]
@@ -55,7 +56,7 @@ def _on_floats(w: Writer, name: str, operands: list[Value]) -> Value:
         return w.call(_INTRINSICS[name], *operands)
     if name == "neg":
         return w.emit(f"fneg {x}", x.dtype, vector=x.is_vector)
-    return by_lane(w, name, *operands)
+    return by_library(w, name, *operands)
 
 
 def _on_integers(w: Writer, name: str, operands: list[Value]) -> Value:
