@@ -8,7 +8,6 @@ from sestina.fuser.prediction import predict, traffic
 from sestina.fuser.report import report_of
 from tests.fuser.captured import program
 
-
 KINDS = ("add", "sub", "exp", "copy", "mul", "div")
 
 
