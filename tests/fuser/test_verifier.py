@@ -144,7 +144,9 @@ def test_kernels_that_use_what_is_not_there():
 
 def test_a_scatter_is_not_repeated_for_each_column():
     index = torch.zeros(8, dtype=WHOLE)
-    kernel = scheduled(lambda x, i: torch.zeros(3).index_add(0, i, x.exp()), torch.ones(8), index)
+    _, segments = planned(lambda x, i: torch.zeros(3).index_add(0, i, x), torch.ones(8), index)
+    _, group = segments.groups
+    kernel = schedule(group, segments.stored)
     verify_kernel(kernel)
     columns = scheduled(normalised, torch.ones(8, 40)).loops.vector
     loops = dataclasses.replace(kernel.loops, columns=(columns,))
