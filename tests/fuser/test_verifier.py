@@ -149,7 +149,7 @@ def test_a_scatter_is_not_repeated_for_each_column():
     kernel = schedule(group, segments.stored)
     verify_kernel(kernel)
     columns = scheduled(normalised, torch.ones(8, 40)).loops.vector
-    loops = dataclasses.replace(kernel.loops, columns=(columns,))
+    loops = dataclasses.replace(kernel.loops, columns=(*kernel.loops.columns, columns))
     with pytest.raises(Broken, match="repeated for each column"):
         verify_kernel(dataclasses.replace(kernel, loops=loops))
 
