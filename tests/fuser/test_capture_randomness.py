@@ -1,8 +1,10 @@
 """Random numbers in compiled graphs: forward and backward agree, and a seed reproduces them."""
 
 import math
+import statistics
 
 import pytest
+import scipy.stats
 import torch
 from torch.nn import functional
 
@@ -13,6 +15,8 @@ pytestmark = pytest.mark.usefixtures("fresh_compiler")
 
 SHAPE = (64, 32, 8, 8)
 PROBABILITY = 0.3
+# Below these are so many of the normal numbers, and of the exponential ones of a rate of ½.
+QUANTILE, RARE = statistics.NormalDist().inv_cdf(PROBABILITY), -2 * math.log(1 - PROBABILITY)
 
 FUNCTIONS = {
     "dropout": lambda x: functional.dropout(x, PROBABILITY) * (1 - PROBABILITY),
@@ -21,6 +25,9 @@ FUNCTIONS = {
     "coins of one probability": lambda x: x * torch.empty(SHAPE).bernoulli_(1 - PROBABILITY),
     "uniform numbers": lambda x: x * (torch.rand_like(x) >= PROBABILITY),
     "uniform numbers of a shape": lambda x: x * (torch.rand(SHAPE) >= PROBABILITY),
+    "normal numbers": lambda x: x * (torch.randn_like(x) >= QUANTILE),
+    "normal numbers of a shape": lambda x: x * (torch.randn(SHAPE) >= QUANTILE),
+    "exponential numbers": lambda x: x * (torch.empty(SHAPE).exponential_(0.5) >= RARE),
 }
 
 
@@ -59,6 +66,32 @@ def test_a_seed_reproduces_them_and_another_does_not(name):
     first, again, other = drawn(made), drawn(made), drawn(made, seed=4)
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
+
+
+DISTRIBUTIONS = {
+    "normal": (torch.randn_like, scipy.stats.norm()),
+    "with mean and deviation": (lambda x: x.normal_(3.0, 0.5), scipy.stats.norm(3.0, 0.5)),
+    "exponential": (lambda x: x.exponential_(2.0), scipy.stats.expon(scale=0.5)),
+    "uniform": (lambda x: x.uniform_(-1.0, 3.0), scipy.stats.uniform(-1.0, 4.0)),
+}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_numbers_are_of_their_distribution(name, dynamic):
+    function, distribution = DISTRIBUTIONS[name]
+    found = []
+    with listening(found.append):
+        made = fuse(lambda x: function(torch.zeros_like(x)) * 1, strict=True, dynamic=dynamic)
+        torch.manual_seed(5)
+        drawn = made(torch.zeros(300, 400)).double()
+    assert any(node.kind == "uniform" for node in found[0].graph.nodes)
+    assert torch.isfinite(drawn).all()
+    assert scipy.stats.kstest(drawn.flatten(), distribution.cdf).pvalue > 1e-3
+    # One after another, and in the next row, they have nothing to do with each other.
+    for moved in (drawn.roll(1, 1), drawn.roll(1, 0)):
+        both = torch.stack([drawn.flatten(), moved.flatten()])
+        assert abs(torch.corrcoef(both)[0, 1]) < 5 / math.sqrt(drawn.numel())
 
 
 def test_certain_coins_fall_as_they_must():

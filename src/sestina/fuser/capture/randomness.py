@@ -1,13 +1,16 @@
 """Dropout by position: masks that forward and backward make again instead of keeping.
 
-So are uniform numbers and coins that are tossed. One seed is drawn of PyTorch's generator each time
-the compiled function runs, so that `torch.manual_seed` reproduces it. Each dropout of the graph has
-its own stream of that seed; the partitioner is told to keep the seed and to compute masks again.
+So are uniform, normal and exponential numbers, and coins that are tossed. One seed is drawn of
+PyTorch's generator each time the compiled function runs, so that `torch.manual_seed` reproduces it.
+Each dropout of the graph has its own stream of that seed; the partitioner is told to keep the seed
+and to compute masks again.
 """
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +23,6 @@ from sestina.fuser.random import UNIFORM
 __all__ = ["make_regenerable"]
 
 _ATEN = torch.ops.aten
-_UNIFORM = frozenset({_ATEN.rand.default, _ATEN.rand_like.default})
 _COINS = frozenset({_ATEN.bernoulli.default, _ATEN.bernoulli.p})
 # Their own gradient needs what they give: so what is dropped of it is made again from that.
 _KEPT_ANYWAY = frozenset({_ATEN._softmax.default, _ATEN._safe_softmax.default})
@@ -56,30 +58,83 @@ def _is_dropout(node: fx.Node) -> bool:
 
 
 def _is_drawn(node: fx.Node) -> bool:
-    if node.target not in _UNIFORM | _COINS or node.kwargs.get("generator") is not None:
+    is_known = node.target in _COINS or node.target in _NUMBERS
+    if not is_known or node.kwargs.get("generator") is not None:
         return False
     value = node.meta["val"]
     # Of other dtypes ATen draws numbers with as many bits as these have.
-    is_made = value.dtype is torch.float32 if node.target in _UNIFORM else True
+    is_made = node.target in _COINS or value.dtype is torch.float32
     is_plain = value.layout is torch.strided and value.is_contiguous()
     return is_made and is_plain and value.dtype.is_floating_point and value.device.type == "cpu"
 
 
 def _draw(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
-    """Uniform numbers, or coins: 1 where such a number is below a probability."""
-    source, value = node.args[0], node.meta["val"]
+    """Numbers of a distribution, made of uniform ones."""
+    source = node.args[0]
     sizes = _sizes(graph, source) if isinstance(source, fx.Node) else source
-    made = call(graph, UNIFORM, (seed, sizes, stream), {}, node)
-    _recompute(made)
+
+    def apply(target: Any, *args: Any, **kwargs: Any) -> fx.Node:
+        made = call(graph, target, args, kwargs, node)
+        _recompute(made)
+        return made
+
+    def uniform(number: int = 0) -> fx.Node:
+        return apply(UNIFORM, seed, sizes, stream + number * _STREAMS)
+
     if node.target in _COINS:
         is_given = node.target is _ATEN.bernoulli.p
         below = _ATEN.lt.Scalar if is_given else _ATEN.lt.Tensor
-        made = call(graph, below, (made, node.args[1] if is_given else source), {}, node)
-        _recompute(made)
-        made = call(graph, _ATEN._to_copy.default, (made,), {"dtype": value.dtype}, node)
-        _recompute(made)
+        coins = apply(below, uniform(), node.args[1] if is_given else source)
+        made = apply(_ATEN._to_copy.default, coins, dtype=node.meta["val"].dtype)
+    else:
+        is_filled = node.target in _FILLED
+        made = _NUMBERS[node.target](apply, uniform, *(node.args[1:] if is_filled else ()))
     node.replace_all_uses_with(made)
     graph.erase_node(node)
+
+
+Apply = Callable[..., fx.Node]
+
+
+def _uniform(apply: Apply, uniform: Apply, low: float = 0.0, high: float = 1.0) -> fx.Node:
+    made = uniform()
+    if (low, high) == (0.0, 1.0):
+        return made
+    return apply(_ATEN.add.Scalar, apply(_ATEN.mul.Scalar, made, high - low), low)
+
+
+def _normal(apply: Apply, uniform: Apply, mean: float = 0.0, deviation: float = 1.0) -> fx.Node:
+    """By Box and Muller, "A note on the generation of random normal deviates", 1958."""
+    square = apply(_ATEN.mul.Scalar, _exponential(apply, uniform), 2.0)
+    angle = apply(_ATEN.mul.Scalar, uniform(1), 2 * math.pi)
+    made = apply(
+        _ATEN.mul.Tensor, apply(_ATEN.sqrt.default, square), apply(_ATEN.cos.default, angle)
+    )
+    if (mean, deviation) == (0.0, 1.0):
+        return made
+    return apply(_ATEN.add.Scalar, apply(_ATEN.mul.Scalar, made, deviation), mean)
+
+
+def _exponential(apply: Apply, uniform: Apply, rate: float = 1.0) -> fx.Node:
+    # Of a number above 0 and up to 1.
+    logarithm = apply(_ATEN.log.default, apply(_ATEN.rsub.Scalar, uniform(), 1.0))
+    return apply(_ATEN.mul.Scalar, logarithm, -1.0 / rate)
+
+
+# What fills a tensor, which comes first among its arguments; then come its own.
+_FILLED: dict[Any, Callable[..., fx.Node]] = {
+    _ATEN.uniform.default: _uniform,
+    _ATEN.normal_functional.default: _normal,
+    _ATEN.exponential.default: _exponential,
+}
+_NUMBERS: dict[Any, Callable[..., fx.Node]] = _FILLED | {
+    _ATEN.rand.default: _uniform,
+    _ATEN.rand_like.default: _uniform,
+    _ATEN.randn.default: _normal,
+    _ATEN.randn_like.default: _normal,
+}
+# No graph draws so often: a second number of a draw has a stream that no other one has.
+_STREAMS = 1 << 20
 
 
 def _drop(graph: fx.Graph, node: fx.Node, seed: fx.Node, stream: int) -> None:
