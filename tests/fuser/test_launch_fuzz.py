@@ -57,15 +57,15 @@ def picked(a, _):
     index = torch.arange(a.numel()).reshape(a.shape) * 7
     rows = functional.embedding(index[:, 0].remainder(a.shape[0]), a)
     places = index.remainder(a.shape[1])
-    return a.gather(1, places) + rows.scatter(1, places, a).scatter_add(1, places, rows)
+    put = rows.scatter(1, places, a).scatter_add(1, places, rows)
+    return a.gather(1, places) + put + aggregated(a, index[:, 0].remainder(a.shape[0]))
 
 
-def aggregated(a, _):
+def aggregated(a, places):
     """A mean of rows by one index, with weights: sums of two widths that share an operand."""
-    count = a.shape[0]
-    places, weights = (torch.arange(count) * 7 + 3) % count, a[:, 0].sigmoid()
+    weights = a[:, 0].sigmoid()
     sums = torch.zeros_like(a).index_add(0, places, a * weights[:, None])
-    return sums / (a.new_zeros(count).index_add(0, places, weights) + 1)[:, None]
+    return sums / (a.new_zeros(a.shape[0]).index_add(0, places, weights) + 1)[:, None]
 
 
 def batch_normed(a, _):
@@ -102,7 +102,6 @@ OPERATIONS = [
     lambda a, _: functional.pad(a[:, 1:], (0, 1)) + a.tril() - a.roll(1, 1),
     lambda a, _: a[:, torch.arange(a.shape[1])],
     picked,
-    aggregated,
     lambda a, _: (a @ a.t()) @ a * 0.1,
     lambda a, _: a.cumsum(1) * 0.1,
     written,
