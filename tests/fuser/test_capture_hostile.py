@@ -10,6 +10,7 @@ from torch.nn import functional
 from sestina.fuser import FallbackWarning, fuse, memory_efficient_fusion
 from sestina.fuser.capture import backend as capturing
 from sestina.fuser.capture import fallbacks
+from sestina.fuser.lower import graph as lowering
 from sestina.fuser.lower import pointwise
 from sestina.fuser.lower.table import ELEMENTWISE, Elementwise
 
@@ -359,6 +360,20 @@ def test_what_others_compute_has_its_operands_lying_as_it_was_told(name, is_dyna
     for mine, theirs in zip(made(x), function(x), strict=True):
         torch.testing.assert_close(mine, theirs)
     assert set(seen[:1]) == {x.stride()}
+
+
+def test_why_a_graph_is_left_to_pytorch_names_the_call(monkeypatch):
+    def broken(*_):
+        raise KeyError("a mistake")
+
+    with pytest.warns(
+        FallbackWarning, match=r"this graph: aten\._neg_view\.default: it gives a view"
+    ):
+        fuse(lambda c: (c * 2).conj().imag)(COMPLEX)
+    monkeypatch.setattr(lowering._Walk, "_opaque", broken)
+    with pytest.warns(FallbackWarning, match=r"aten\.sort\.default: its lowering failed, KeyError"):
+        made = fuse(lambda x: (x * 2).sort().values)(x)
+    torch.testing.assert_close(made, (x * 2).sort().values)
 
 
 def test_a_graph_without_kernels_runs_all_the_same(monkeypatch):

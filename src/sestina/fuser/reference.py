@@ -157,7 +157,8 @@ class _Run:
             if isinstance(argument, Slot):
                 return operands[argument.index]
             if isinstance(argument, (list, tuple)):
-                return [given(item) for item in argument]
+                items = [given(item) for item in argument]
+                return tuple(items) if isinstance(argument, tuple) else items
             return argument
 
         args = [given(argument) for argument in node.attributes["args"]]

@@ -144,7 +144,8 @@ class Graph:
         outputs: the results: tensors, sizes that the backward pass is to have, or constants.
         layouts: that the tensors among the outputs are to have.
         effects: pairs of an input and the tensor that is written into it at the end.
-        checks: calls of ATen that give nothing, and fail where something does not hold.
+        checks: calls that run whether what they give is read or not: those that fail where
+            something does not hold, and those of which it isn't known what else they do.
         symbols: for each symbol of a dynamic graph, the argument that holds its value.
     """
 

@@ -303,7 +303,11 @@ class _Assembly:
         if isinstance(argument, Slot):
             return self.tensor(inputs[argument.index])
         if isinstance(argument, (list, tuple)):
-            return "[" + "".join(f"{self._written(item, inputs)}, " for item in argument) + "]"
+            items = "".join(f"{self._written(item, inputs)}, " for item in argument)
+            return f"({items})" if isinstance(argument, tuple) else f"[{items}]"
+        if isinstance(argument, dict):
+            pairs = (f"{key!r}: {self._written(value, inputs)}" for key, value in argument.items())
+            return "{" + ", ".join(pairs) + "}"
         if isinstance(argument, sympy.Expr):
             return self.size(argument)
         if argument is None or isinstance(argument, (bool, int)):

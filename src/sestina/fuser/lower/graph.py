@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import fx
 from torch._prims_common import ELEMENTWISE_TYPE_PROMOTION_KIND, elementwise_dtypes
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sestina.fuser.ir.extents import Extent, extent_of, extents_of
 from sestina.fuser.ir.layouts import Layout
@@ -42,6 +43,7 @@ from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
 )
 from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.foreach import elementwise_of, single_calls
+from sestina.fuser.lower.foreign import Foreign, foreign_of
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
 __all__ = ["BROKEN", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
@@ -91,7 +93,10 @@ def lower(captured: fx.GraphModule) -> Lowered:
     """
     walk = _Walk(captured)
     for node in captured.graph.nodes:
-        walk.visit(node)
+        try:
+            walk.visit(node)
+        except Exception as error:
+            raise _at(node, error) from error
     graph = Graph(walk.inputs, *walk.outputs(), walk.effects, walk.checks, walk.symbols)
     _check_symbols(graph)
     return Lowered(graph, walk.reasons)
@@ -106,7 +111,18 @@ def _check_symbols(graph: Graph) -> None:
                 continue
             for symbol in extent.free_symbols:
                 if str(symbol) not in graph.symbols:
-                    raise NotCaptured(f"the size {extent} depends on the data")
+                    made = node.inputs[0] if node.kind == "item" else node
+                    of = made.attributes.get("target", made.kind)
+                    raise NotCaptured(f"a size of {of}, {extent}, depends on the data")
+
+
+def _at(node: fx.Node, error: Exception) -> NotCaptured:
+    """Why a graph is none for this compiler, with the name of the call where that was found."""
+    reason, name = str(error), str(node.target)
+    if not isinstance(error, NotCaptured):
+        reason = f"{BROKEN}, {type(error).__name__}: {error}"
+    has_name = name in reason or node.target is operator.getitem
+    return NotCaptured(reason if has_name else f"{name}: {reason}")
 
 
 class _Walk:
@@ -130,21 +146,23 @@ class _Walk:
         if node.op == "placeholder":
             self.values[node] = self._input(node)
         elif node.op == "get_attr":
-            tensor = getattr(self.captured, str(node.target))
-            self.values[node] = self._given("held", tensor, tensor=tensor)
+            held = operator.attrgetter(str(node.target))(self.captured)
+            is_tensor = isinstance(held, torch.Tensor)  # and not a graph, which is passed on
+            self.values[node] = self._given("held", held, tensor=held) if is_tensor else held
         elif node.op == "output":
             (self.results,) = node.args  # type: ignore[assignment]
         elif node.target is operator.getitem:
-            source, index = node.args
-            self.values[node] = self.values[source][index]  # type: ignore[index]
+            self.values[node] = self._chosen(node, *node.args)
         elif node.target is _ATEN.copy_.default:
             target, value = (self.values[argument] for argument in node.args[:2])  # type: ignore[index]
             self._write(target, value)
             self.values[node] = value
+        elif isinstance(node.target, torch._ops.HigherOrderOperator):
+            self.values[node] = self._foreign(node)
         elif isinstance(node.target, torch._ops.OpOverload) and _only_checks(node.target):
             self.checks.append(self._opaque(node, node.target))
         elif not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
-            self.values[node] = self._number(node)
+            self.values[node] = self._number(node, node.target)
         else:
             self.values[node] = self._called(node)
 
@@ -192,16 +210,21 @@ class _Walk:
         self.inputs.append(made)
         return made
 
-    def _number(self, node: fx.Node) -> Extent:
+    def _number(self, node: fx.Node, source: object) -> Extent:
         value = _value_of(node)
         is_number = isinstance(value, (int, torch.SymInt, torch.SymFloat))
         if not is_number or isinstance(value, bool):
-            raise NotCaptured(f"{node.target} gives a {type(value).__name__}")
+            raise NotCaptured(f"{source} gives a {type(value).__name__}")
         number = extent_of(value)
         symbols = () if isinstance(number, int) else number.free_symbols
         if any(str(symbol) not in self.symbols for symbol in symbols):
-            raise NotCaptured(f"the number {number} depends on the data")
+            raise NotCaptured(f"{source} gives a number, {number}, that depends on the data")
         return number
+
+    def _chosen(self, node: fx.Node, source: Any, index: Any) -> Any:
+        chosen = self.values[source][index]
+        is_number = chosen is None and _value_of(node) is not None and node.users
+        return self._number(node, source.target) if is_number else chosen
 
     def _given(self, kind: str, value: torch.Tensor, **attributes: Any) -> Node:
         node = self.builder.make(kind, (), extents_of(value.shape), value.dtype, **attributes)
@@ -355,7 +378,9 @@ class _Walk:
             if isinstance(argument, fx.Node):
                 value, argument = _value_of(argument), self.values[argument]
                 if isinstance(argument, Node) and _is_dense(value):
-                    argument = self._lying(argument, value, target in _BY_STRIDES and not inputs)
+                    is_strided = target in _BY_STRIDES and not inputs
+                    is_strided |= isinstance(target, Foreign) and target.is_strided
+                    argument = self._lying(argument, value, is_strided)
             if isinstance(argument, Node):
                 inputs.append(argument)
                 return Slot(len(inputs) - 1)
@@ -374,15 +399,26 @@ class _Walk:
             args=args,
             kwargs=kwargs,
         )
+        if isinstance(target, Foreign):
+            # It may do more than give something, so it runs whether that is read or not.
+            self.checks.append(made)
         if first is not None:
             made.layout = _layout_of(first)
             return made
         if values is None:
             return made
-        return [
-            self._item(made, index, value) if isinstance(value, torch.Tensor) else None
-            for index, value in enumerate(values)
-        ]
+        leaves, spec = tree_flatten(values) if isinstance(target, Foreign) else (values, None)
+        items = [self._item(made, *numbered) for numbered in enumerate(leaves)]
+        return items if spec is None else tree_unflatten(items, spec)
+
+    def _foreign(self, node: fx.Node) -> Any:
+        """A call of a higher-order operator, which runs as it is."""
+        if node.users and not isinstance(_value_of(node), (torch.Tensor, tuple, list)):
+            raise NotCaptured("PyTorch tells of no tensor that it gives")
+        args, _ = self._arguments(node)
+        foreign = foreign_of(node, args)
+        self.reasons.setdefault(str(foreign), foreign.reason)
+        return self._opaque(node, foreign)
 
     def _lying(self, node: Node, value: torch.Tensor, is_strided: bool) -> Node:
         """A tensor that lies as PyTorch has it: what ATen or others compute may count on that.
@@ -404,7 +440,9 @@ class _Walk:
         made.layout = wanted
         return made
 
-    def _item(self, made: Node, index: int, value: torch.Tensor) -> Node:
+    def _item(self, made: Node, index: int, value: Any) -> Node | None:
+        if not isinstance(value, torch.Tensor):
+            return None
         item = self.builder.make("item", (made,), extents_of(value.shape), value.dtype, index=index)
         item.layout = _layout_of(value)
         return item
