@@ -53,6 +53,11 @@ import torch
 ordered = torch.compile(lambda x: x.sort()[0], backend="sestina", options={"strict": True})
 ordered(torch.zeros(3))
 """
+LEFT = """
+import torch
+layer = torch.compile(lambda x: (x * 2).conj().imag, backend="sestina")
+layer(torch.zeros(3, dtype=torch.complex64))
+"""
 LEAVING = """
 import sys
 import script
@@ -75,6 +80,7 @@ def _folder(tmp_path, monkeypatch):
     (tmp_path / "binary.py").write_bytes(b"\0")
     (tmp_path / "importing.py").write_text("import nowhere\n")
     (tmp_path / "leaving.py").write_text(LEAVING)
+    (tmp_path / "left.py").write_text(LEFT)
 
 
 def test_a_script_is_run_with_its_arguments_and_reported(capsys):
@@ -96,6 +102,12 @@ def test_a_script_may_import_its_neighbours_and_end_by_itself(capsys, monkeypatc
     assert "3 × 16" in capsys.readouterr().out
     assert main(["fuser", "explain", str(tmp_path / "leaving.py"), "17"]) == 1
     assert "ends with status 1" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
+def test_a_script_whose_graph_is_left_to_pytorch_is_reported_with_the_reason(capsys):
+    assert main(["fuser", "explain", "left.py"]) == 0
+    assert "PyTorch runs a graph, without kernels: aten._neg_view" in capsys.readouterr().out
 
 
 def test_each_graph_can_be_read_at_a_stage(capsys):

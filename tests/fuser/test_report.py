@@ -166,3 +166,19 @@ def test_a_function_without_operations_is_said_to_have_none():
     report = explain(lambda x: x, torch.zeros(3))
     assert (report.graphs, report.recompiles) == ((), ())
     assert str(report).startswith("nothing was compiled: TorchDynamo found no operation on tensors")
+
+
+@pytest.mark.filterwarnings("ignore::sestina.fuser.FallbackWarning")
+def test_a_graph_that_was_left_to_pytorch_is_said_to_be_with_the_reason():
+    def negated(x):
+        return (x * 2).conj().imag
+
+    x = torch.zeros(3, dtype=torch.complex64)
+    for function in (negated, fuse(negated)):
+        report = explain(function, x)
+        (reason,) = report.left
+        assert reason == "aten._neg_view.default: it gives a view of negated numbers on cpu"
+        assert (report.graphs, report.recompiles) == ((), ())
+        assert str(report).startswith(
+            f"PyTorch runs a graph, without kernels: {reason}\n\nwould the"
+        )

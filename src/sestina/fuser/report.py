@@ -19,6 +19,7 @@ import torch
 
 from sestina.core.text import table
 from sestina.fuser.capture.backend import Compiled, backend, listening
+from sestina.fuser.capture.fallbacks import hearing
 from sestina.fuser.capture.guards import recompile_reasons
 from sestina.fuser.costs import call_cost
 from sestina.fuser.ir.nodes import Node
@@ -111,6 +112,8 @@ class Report:
     compile_seconds: float
     recompiles: tuple[str, ...] | None
     """Why the same call would be captured anew; empty if it wouldn't, None if that wasn't asked."""
+    left: tuple[str, ...]
+    """Why PyTorch runs graphs of which nothing was compiled, each reason once."""
 
     def __str__(self) -> str:
         kernels = [
@@ -139,7 +142,8 @@ class Report:
             table(kernels, _KERNEL_HEADERS),
         ]
         if not self.graphs:
-            parts = ["nothing was compiled: TorchDynamo found no operation on tensors"]
+            parts = [] if self.left else [_NOTHING]
+        parts += [f"PyTorch runs a graph, without kernels: {reason}" for reason in self.left]
         if calls:
             parts.append(table(calls, ("ATen computes", "graph", "calls", "µs", "why")))
         if self.apart:
@@ -157,6 +161,7 @@ class Report:
         )
 
 
+_NOTHING = "nothing was compiled: TorchDynamo found no operation on tensors"
 _NO_OPERATIONS = frozenset({"load", "store", "constant", "index"})
 _KERNEL_HEADERS = (
     "kernel",
@@ -196,15 +201,17 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
     keeps = has_graph(function, args, kwargs)
     run = functools.partial(run_once, args=args, kwargs=kwargs, keeps=keeps)
     found: list[Compiled] = []
+    left: list[str] = []
     torch._dynamo.reset()
-    with unchanged(function, args, kwargs), listening(found.append):
+    with unchanged(function, args, kwargs), listening(found.append), hearing(left.append):
         run(function)
-    is_ours = bool(found) and is_compiled(function)
+    is_ours = bool(found or left) and is_compiled(function)
     found.clear()
+    left.clear()
     torch._dynamo.reset()
     compiled: Any = function if is_ours else torch.compile(function, backend=backend)
     with unchanged(function, args, kwargs):
-        with listening(found.append):
+        with listening(found.append), hearing(left.append):
             run(compiled)
             first = len(found)
             # A second call may be captured anew, with what the first one has changed.
@@ -215,8 +222,8 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Report:
                 times.watch(one)
             for _ in range(_CALLS):
                 run(compiled)
-        reasons = recompile_reasons(compiled, *args, **kwargs) if found else ()
-    return report_of(found, times.least(), recompiles=reasons)
+        reasons = recompile_reasons(compiled, *args, **kwargs) if found or left else ()
+    return report_of(found, times.least(), recompiles=reasons, left=left)
 
 
 def report_of(
@@ -224,6 +231,7 @@ def report_of(
     seconds: dict[str, float] | None = None,
     *,
     recompiles: tuple[str, ...] | None = None,
+    left: Iterable[str] = (),
 ) -> Report:
     """The report of graphs that were compiled.
 
@@ -231,6 +239,7 @@ def report_of(
         found: what a listener was told.
         seconds: of kernels and calls, by graph and name as `0.k3`, if they were measured.
         recompiles: what `recompile_reasons` says of the call, if it was asked.
+        left: why PyTorch runs other graphs, as `hearing` tells.
     """
     seconds = seconds or {}
     apart: dict[str, int] = defaultdict(int)
@@ -251,6 +260,7 @@ def report_of(
         graphs=tuple(str(one.graph) for one in found),
         compile_seconds=sum(one.seconds for one in found),
         recompiles=recompiles,
+        left=tuple(dict.fromkeys(left)),
     )
 
 

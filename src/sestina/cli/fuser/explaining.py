@@ -17,6 +17,7 @@ from sestina.cli.fuser.blaming import blaming
 from sestina.cli.output import json_option, print_json
 from sestina.core.errors import InvalidValueError
 from sestina.fuser.capture.backend import Compiled, listening
+from sestina.fuser.capture.fallbacks import hearing
 from sestina.fuser.pipeline import STAGES, Stages, stages, stages_of
 from sestina.fuser.report import Report, explain, report_of, timing
 
@@ -106,13 +107,19 @@ class _Script:
 
     def report(self) -> Report:
         """Of all that the script compiles, with the times of its calls."""
-        with timing() as times:
+        left: list[str] = []
+        with timing() as times, hearing(left.append):
             found = self._compiled(times.watch)
-        return report_of(found, times.least())
+        if not found and not left:
+            raise self._nothing()
+        return report_of(found, times.least(), left=left)
 
     def stages(self) -> list[Stages]:
         """Of all that the script compiles."""
-        return [stages_of(one) for one in self._compiled(lambda _: None)]
+        found = self._compiled(lambda _: None)
+        if not found:
+            raise self._nothing()
+        return [stages_of(one) for one in found]
 
     def _compiled(self, tell: Callable[[Compiled], None]) -> list[Compiled]:
         path = Path(self.target)
@@ -131,14 +138,15 @@ class _Script:
         finally:
             sys.path.pop(0)
             sys.argv = before
-        if not found:
-            raise InvalidValueError(
-                "TARGET",
-                self.target,
-                expected="a script that compiles something",
-                remedy='let it call torch.compile(model, backend="sestina")',
-            )
         return found
+
+    def _nothing(self) -> InvalidValueError:
+        return InvalidValueError(
+            "TARGET",
+            self.target,
+            expected="a script that compiles something",
+            remedy='let it call torch.compile(model, backend="sestina")',
+        )
 
 
 def _run(path: Path) -> None:
