@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sestina.fuser import stages
 from sestina.fuser.pipeline import STAGES, Stages
@@ -44,8 +45,23 @@ def test_training_is_captured_as_one_and_rewritten_as_two():
     assert "aten.native_dropout.default" in forward.captured
     assert "sestina.uniform.default" in forward.rewritten
     assert "sestina.uniform.default" in backward.rewritten
+    assert forward.rewritten.splitlines()[0] == "# make_regenerable"
+    assert backward.rewritten.splitlines()[0] == "# make_regenerable"
     assert "ATen: v" in backward.segments
     assert model[0].weight.grad is None
+
+
+def test_rewrites_that_changed_something_are_named_in_order():
+    def function(x):
+        return (functional.relu(x) + functional.relu(x).exp()).log_softmax(-1)
+
+    forward, _ = stages(function, torch.randn(4, 8, requires_grad=True))
+    (line, *_) = forward.rewritten.splitlines()
+    names = line.removeprefix("# ").split(", ")
+    made = ["split_log_softmax", "see_through_detached", "compare_for_thresholds"]
+    assert names == [*made, "merge_duplicates"]
+    (graph,) = stages(function, torch.randn(4, 8))
+    assert graph.rewritten.startswith("# merge_duplicates\n")
 
 
 def test_each_pass_shows_what_it_computes_and_keeps():

@@ -14,6 +14,7 @@ import torch
 from torch import fx
 
 from sestina.fuser.capture.backend import Compiled, backend, intercepting, listening
+from sestina.fuser.capture.rewrites import rewritten_by
 from sestina.fuser.compile.native import assembly
 from sestina.fuser.render.kernel import Rendered
 from sestina.fuser.trial import has_graph, is_compiled, run_once, unchanged
@@ -46,7 +47,10 @@ class Stages:
     This and the next are empty where only the compiler was listened to, as in scripts.
     """
     rewritten: str
-    """As it was lowered: cut in two, duplicates merged, random numbers made to be repeated."""
+    """As it was lowered: cut in two, duplicates merged, random numbers made to be repeated.
+
+    Its first line names the rewrites that changed something, as a comment, if any did.
+    """
     ir: str = ""
     """What each operation became by the legality table; from here on empty where PyTorch runs it.
     """
@@ -165,11 +169,14 @@ class _Capture:
     def note(self, told: dict[str, Any]) -> None:
         """Changes what AOTAutograd is told about one graph of TorchDynamo's."""
         divide, joint_text = told["partition_fn"], ""
+        changed: tuple[str, ...] = ()
 
         def partition(joint: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
-            nonlocal joint_text
+            nonlocal joint_text, changed
             joint_text = _written(joint.graph)
-            return divide(joint, *args, **kwargs)
+            parts = divide(joint, *args, **kwargs)
+            changed = rewritten_by(joint)
+            return parts
 
         def noting(name: str, compiler: Callable[..., Any]) -> Callable[..., Any]:
             def compile_(graph: fx.GraphModule, inputs: Sequence[Any]) -> Any:
@@ -177,7 +184,10 @@ class _Capture:
                 heard: list[Compiled] = []
                 with listening(heard.append):
                     run = compiler(graph, inputs)
-                texts = {"name": name, "captured": before, "rewritten": _written(graph.graph)}
+                after = _written(graph.graph)
+                if names := changed if joint_text else rewritten_by(graph):
+                    after = f"# {', '.join(names)}\n{after}"
+                texts = {"name": name, "captured": before, "rewritten": after}
                 self.found += [stages_of(one, **texts) for one in heard] or [Stages(**texts)]
                 return run
 

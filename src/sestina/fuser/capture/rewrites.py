@@ -1,7 +1,7 @@
 """The rewrites of captured graphs, by name and in order, and where they are applied.
 
-Each changes a graph of ATen calls in place to one that gives the same. A rewrite that fails costs
-what it would have gained: what it has not yet replaced stays as it was.
+Each changes a graph of ATen calls in place to one that gives the same, and tells whether it did.
+A rewrite that fails costs what it would have gained: what it has not yet replaced stays as it was.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch._functorch import config as functorch_config
 
 from sestina.fuser.capture.duplicates import merge_duplicates
 from sestina.fuser.capture.epilogues import move_into_products
-from sestina.fuser.capture.fallbacks import tell_graph
+from sestina.fuser.capture.fallbacks import tell_rewrite
 from sestina.fuser.capture.losses import split_log_softmax
 from sestina.fuser.capture.randomness import make_regenerable
 from sestina.fuser.capture.savings import (
@@ -26,9 +26,10 @@ from sestina.fuser.capture.savings import (
 from sestina.fuser.capture.statistics import widen_statistics
 from sestina.fuser.options import FuserOptions
 
-__all__ = ["INFERENCE", "TRAINING", "partition", "rewrite"]
+__all__ = ["INFERENCE", "TRAINING", "partition", "rewrite", "rewritten_by"]
 
-Rewrite = Callable[[fx.Graph], object]
+Rewrite = Callable[[fx.Graph], bool]
+_CHANGED = "sestina_rewritten_by"
 TRAINING: Mapping[str, Rewrite] = {
     "statistics in the precision that ATen has": widen_statistics,
     "scores rather than logarithms of softmax": split_log_softmax,
@@ -48,19 +49,29 @@ INFERENCE: Mapping[str, Rewrite] = {
 
 
 def rewrite(graph: fx.Graph, table: Mapping[str, Rewrite], options: FuserOptions) -> None:
-    """Applies the rewrites of a table.
+    """Applies the rewrites of a table; `rewritten_by` tells which of them changed it.
 
     Raises:
         NotFusedError: for one that fails, if the options are strict; otherwise a warning says so.
     """
+    changed = []
     for name, apply in table.items():
         if apply is make_regenerable and options.dropout != "regenerate":
             continue
         try:
-            apply(graph)
+            if apply(graph):
+                changed.append(apply.__name__)
         except Exception as error:  # noqa: BLE001 - a mistake of ours costs speed and not the result
             reason = f"its rewriting failed ({name}), {type(error).__name__}: {error}"
-            tell_graph(reason, strict=options.strict)
+            tell_rewrite(reason, strict=options.strict)
+    if graph.owning_module is not None:
+        graph.owning_module.meta[_CHANGED] = tuple(changed)
+
+
+def rewritten_by(module: fx.GraphModule) -> tuple[str, ...]:
+    """The names of the rewrites that changed a graph, in order."""
+    changed: tuple[str, ...] = module.meta.get(_CHANGED, ())
+    return changed
 
 
 def partition(

@@ -12,18 +12,24 @@ __all__ = ["add_into_tables", "compare_for_thresholds", "see_through_detached"]
 _ATEN = torch.ops.aten
 
 
-def see_through_detached(graph: fx.Graph) -> None:
-    """Uses tensors themselves for what shares their memory, which the partitioner would keep."""
+def see_through_detached(graph: fx.Graph) -> bool:
+    """Uses tensors themselves for what shares their memory, which the partitioner would keep.
+
+    As all rewrites it changes the graph in place, and tells whether there was anything to change.
+    """
     returned = set(graph.output_node().all_input_nodes)
-    for node in graph.find_nodes(op="call_function", target=_ATEN.detach.default):
-        if node not in returned:
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
+    detached = graph.find_nodes(op="call_function", target=_ATEN.detach.default)
+    found = [node for node in detached if node not in returned]
+    for node in found:
+        node.replace_all_uses_with(node.args[0])
+        graph.erase_node(node)
+    return bool(found)
 
 
-def compare_for_thresholds(graph: fx.Graph) -> None:
+def compare_for_thresholds(graph: fx.Graph) -> bool:
     """Lets the gradient of a threshold need which elements were above it, and not the elements."""
-    for node in graph.find_nodes(op="call_function", target=_ATEN.threshold_backward.default):
+    found = graph.find_nodes(op="call_function", target=_ATEN.threshold_backward.default)
+    for node in found:
         gradient, result, threshold = node.args
         with graph.inserting_before(node):
             below = call(graph, _ATEN.le.Scalar, (result, threshold), {}, node)
@@ -31,10 +37,12 @@ def compare_for_thresholds(graph: fx.Graph) -> None:
             chosen = call(graph, _ATEN.where.self, (below, none, gradient), {}, node)
         node.replace_all_uses_with(chosen)
         graph.erase_node(node)
+    return bool(found)
 
 
-def add_into_tables(graph: fx.Graph) -> None:
+def add_into_tables(graph: fx.Graph) -> bool:
     """Adds the gradient of a table's rows to another gradient, rather than making a table of it."""
+    is_changed = False
     for node in graph.find_nodes(op="call_function", target=_ATEN.add.Tensor):
         pair = node.args
         if len(pair) != 2 or node.kwargs or not all(isinstance(one, fx.Node) for one in pair):
@@ -42,7 +50,9 @@ def add_into_tables(graph: fx.Graph) -> None:
         for rows, other in (pair, pair[::-1]):
             if _is_of_rows(rows, other):
                 _add_rows(graph, node, rows, other)
+                is_changed = True
                 break
+    return is_changed
 
 
 def _is_of_rows(rows: fx.Node, other: fx.Node) -> bool:
