@@ -25,23 +25,26 @@ class NotLowered(Exception):  # noqa: N818 - a signal inside the room
     """This call has no lowering; the message says why, and ATen computes it instead."""
 
 
-def check_fit(value: object, dtype: torch.dtype) -> None:
-    """Leaves a number that is to become an element, and does not fit, to ATen, which refuses it.
+def check_fit(dtype: torch.dtype, *values: object) -> None:
+    """Leaves numbers that are to become elements, and do not fit, to ATen, which refuses them.
 
     Raises:
         NotLowered: for such a number; not for what is no number, nor for infinity among floats.
     """
-    if not isinstance(value, (int, float)) or dtype is torch.bool:
-        return
+    for value in values:
+        if isinstance(value, (int, float)) and not _fits(value, dtype):
+            raise NotLowered(f"{value} is no number of {dtype}")
+
+
+def _fits(value: float, dtype: torch.dtype) -> bool:
+    if dtype is torch.bool:
+        return True
     if dtype.is_floating_point:
-        fits = not math.isfinite(value) or abs(value) <= torch.finfo(dtype).max
-    else:
-        limits = torch.iinfo(dtype)
-        # ATen counts back from the end of numbers without a sign.
-        least = limits.min if limits.min < 0 else -limits.max
-        fits = math.isfinite(value) and least <= int(value) <= limits.max
-    if not fits:
-        raise NotLowered(f"{value} is no number of {dtype}")
+        return not math.isfinite(value) or abs(value) <= torch.finfo(dtype).max
+    limits = torch.iinfo(dtype)
+    # ATen counts back from the end of numbers without a sign.
+    least = limits.min if limits.min < 0 else -limits.max
+    return math.isfinite(value) and least <= int(value) <= limits.max
 
 
 class Expression:

@@ -336,8 +336,7 @@ class _Walk:
         if entry.rounds_within and compute_dtype(value.dtype) is not value.dtype:
             raise NotLowered(f"it rounds to {value.dtype} on the way to its result")
         if entry.puts_numbers:
-            for argument in node.args:
-                check_fit(argument, value.dtype)
+            check_fit(value.dtype, *node.args)
         if entry.is_predicate:
             given = [a if not isinstance(a, fx.Node) else _value_of(a) for a in node.args]
             numbers = [a for a in given if isinstance(a, (torch.Tensor, int, float))]

@@ -138,7 +138,7 @@ def _index_fill(b: Builder, into: Node, dim: int, index: Node, value: float) -> 
     dim %= max(len(into.shape), 1)
     if not into.shape or not isinstance(into.shape[dim], int):
         raise NotLowered(f"indices from the end of a dimension of {into.shape}")
-    check_fit(value, into.dtype)
+    check_fit(into.dtype, value)
     place = Expression(b, b.convert(index, torch.int64))
     index = (place < 0).where(place + into.shape[dim], place).node
     shape = (*into.shape[:dim], *index.shape, *into.shape[dim + 1 :])
@@ -157,7 +157,7 @@ def _scatter(b: Builder, into: Node, dim: int, index: Node, values: Node) -> Nod
 
 @lowering(_ATEN.scatter.value)
 def _scatter_value(b: Builder, into: Node, dim: int, index: Node, value: float) -> Node:
-    check_fit(value, into.dtype)
+    check_fit(into.dtype, value)
     values = b.expand(b.constant(value, into.dtype), index.shape)
     return _scattered_each(b, into, dim, index, values, "last")
 

@@ -116,7 +116,7 @@ def pad(b: Builder, node: Node, widths: Sequence[Extent], value: float = 0) -> N
         node = b.slice(node, dim, max(-before, 0), kept)
         before, after = max(before, 0), max(after, 0)
         if before or after:
-            check_fit(value, node.dtype)
+            check_fit(node.dtype, value)
             shape = (*node.shape[:dim], kept + before + after, *node.shape[dim + 1 :])
             around = b.expand(b.constant(value, node.dtype), shape)
             node = _set(b, node, around, dim, before)

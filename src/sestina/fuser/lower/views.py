@@ -195,7 +195,7 @@ def _fill(b: Builder, node: Node, value: Node) -> Node:
 
 @lowering(_ATEN.fill.Scalar)
 def _fill_number(b: Builder, node: Node, value: float) -> Node:
-    check_fit(value, node.dtype)
+    check_fit(node.dtype, value)
     return b.expand(b.constant(value, node.dtype), node.shape)
 
 
@@ -230,7 +230,7 @@ def _full(
 
 def _number(b: Builder, value: Extent | float, dtype: torch.dtype) -> Node:
     if isinstance(value, (int, float)):
-        check_fit(value, dtype)
+        check_fit(dtype, value)
         return b.constant(value, dtype)
     return b.size(value, dtype)
 
