@@ -19,7 +19,7 @@ from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.rewrites import INFERENCE, partition, rewrite
 from sestina.fuser.capture.support import is_supported
-from sestina.fuser.capture.unused import filling, undefined
+from sestina.fuser.capture.unused import Backward, undefined
 from sestina.fuser.ir.nodes import Graph
 from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
@@ -154,19 +154,22 @@ def _compiled_inference(
     return _compiled(options, captured, example_inputs)
 
 
-@_without_collections()
 def _compiled_backward(
     options: FuserOptions,
     takes_none: list[bool],
     captured: fx.GraphModule,
     example_inputs: Sequence[Any],
-) -> Any:
-    run = _compiled(options, captured, example_inputs)
-    filled = filling(captured, run)
-    if filled is None:
-        return run
-    takes_none.append(True)
-    return filled
+) -> Backward:
+    compile_ = _without_collections()(_compiled)
+    made = Backward(
+        captured,
+        lambda graph: compile_(options, graph, example_inputs),
+        # Who listens is told of what will run, and errors come where the model is compiled.
+        at_once=bool(options.strict or _listeners),
+    )
+    if made.takes_none:
+        takes_none.append(True)
+    return made
 
 
 def _compiled(

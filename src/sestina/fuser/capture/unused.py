@@ -2,12 +2,14 @@
 
 A model gives its loss and the scores that it is of, and only the loss is asked for gradients. As
 the model was captured whole, autograd makes zeros for the scores, in fresh memory in each step, and
-with many classes no tensor is larger. Here it is told not to, and the backward pass makes them
-itself, in memory that is used again.
+with many classes no tensor is larger. Here it is told not to, and the backward pass is compiled for
+the gradients that there are: when it first runs, as nobody knows before.
 """
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,34 +19,79 @@ from torch._prims_common import is_non_overlapping_and_dense_or_false
 
 from sestina.fuser.memory import empty
 
-__all__ = ["filling", "undefined"]
+__all__ = ["Backward", "undefined"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+# A model is asked for gradients of the same results in each step; what more ways there are is
+# computed with zeros.
+_MOST_COMPILED = 4
+
+Run = Callable[[list[Any]], Any]
 
 
-def filling(captured: fx.GraphModule, run: Callable[[list[Any]], Any]) -> Callable[..., Any] | None:
-    """A backward pass that takes None for the gradient of a result; None if sizes may change.
+class Backward:
+    """A backward pass that takes None for the gradient of a result that nobody used.
 
     Args:
         captured: its graph.
-        run: what takes tensors, in a list that it empties.
+        compile_: makes a graph a function of a list of arguments, which it empties.
+        at_once: whether all gradients are taken to be there, so that it is compiled now; zeros are
+            made of those that are not.
     """
-    given: list[tuple[int, tuple[tuple[int, ...], tuple[int, ...], torch.dtype]]] = []
-    for index, node in enumerate(captured.graph.find_nodes(op="placeholder")):
-        if node.name.startswith("tangents"):
-            value = node.meta.get("val")
-            if not isinstance(value, Tensor) or not _is_plain(value):
-                return None
-            given.append((index, ((*value.shape,), value.stride(), value.dtype)))
 
-    def filled(args: list[Any]) -> Any:
-        for index, layout in given:
-            if args[index] is None:
-                args[index] = empty(*layout).zero_()
+    def __init__(
+        self, captured: fx.GraphModule, compile_: Callable[[fx.GraphModule], Run], *, at_once: bool
+    ) -> None:
+        # Read by AOTAutograd, of the instance: arguments come as a list.
+        self._boxed_call = True
+        self._captured, self._compile = captured, compile_
+        placeholders = captured.graph.find_nodes(op="placeholder")
+        self._gradients = {
+            index: node.meta["val"]
+            for index, node in enumerate(placeholders)
+            if node.name.startswith("tangents")
+        }
+        self.takes_none = all(map(_is_plain, self._gradients.values()))
+        self._is_whole = at_once or not self.takes_none
+        self._compiled: dict[tuple[int, ...], Run] = {}
+        self._lock = threading.Lock()
+        if self._is_whole:
+            self._compiled[()] = compile_(captured)
+
+    def __call__(self, args: list[Any]) -> Any:
+        """The gradients of the function's arguments."""
+        absent = tuple([index for index in self._gradients if args[index] is None])
+        run = self._compiled.get(absent)
+        if run is None:
+            run = self._compiled_for(absent, args)
         return run(args)
 
-    filled._boxed_call = True  # type: ignore[attr-defined]
-    return filled
+    def _compiled_for(self, absent: tuple[int, ...], args: list[Any]) -> Run:
+        with self._lock:
+            if absent and (self._is_whole or len(self._compiled) >= _MOST_COMPILED):
+                for index in absent:
+                    one = self._gradients[index]
+                    args[index] = empty((*one.shape,), one.stride(), one.dtype).zero_()
+                absent = ()
+            if absent not in self._compiled:
+                self._compiled[absent] = self._compile(_without(self._captured, absent))
+            return self._compiled[absent]
+
+
+def _without(captured: fx.GraphModule, absent: tuple[int, ...]) -> fx.GraphModule:
+    """A backward pass in which some of its arguments are zero, whatever is passed."""
+    if not absent:
+        return captured
+    graph = copy.deepcopy(captured.graph)
+    placeholders = [*graph.find_nodes(op="placeholder")]
+    with graph.inserting_after(placeholders[-1]):
+        for index in absent:
+            value = placeholders[index].meta["val"]
+            options = {"dtype": value.dtype, "device": value.device, "pin_memory": False}
+            zeros = graph.call_function(torch.ops.aten.full.default, ([*value.shape], 0), options)
+            zeros.meta["val"] = value
+            placeholders[index].replace_all_uses_with(zeros)
+    return fx.GraphModule(captured, graph)
 
 
 def undefined(compiled: Callable[..., Any], takes_none: list[bool]) -> Callable[..., Any]:
@@ -85,7 +132,8 @@ def _class_of(results: Any, args: Any) -> type:
     return Tensor
 
 
-def _is_plain(value: Tensor) -> bool:
-    sizes = (*value.shape, *value.stride())
-    is_known = all(isinstance(size, int) for size in sizes) and value.device.type == "cpu"
+def _is_plain(value: object) -> bool:
+    if not isinstance(value, Tensor) or value.device.type != "cpu":
+        return False
+    is_known = all(isinstance(size, int) for size in (*value.shape, *value.stride()))
     return is_known and is_non_overlapping_and_dense_or_false(value)
