@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._prims_common import is_non_overlapping_and_dense_or_false
 
 from sestina.fuser.memory import empty
 
@@ -133,7 +132,15 @@ def _class_of(results: Any, args: Any) -> type:
 
 
 def _is_plain(value: object) -> bool:
+    """Whether it is a tensor of known sizes whose elements fill a stretch of memory."""
     if not isinstance(value, Tensor) or value.device.type != "cpu":
         return False
-    is_known = all(isinstance(size, int) for size in (*value.shape, *value.stride()))
-    return is_known and is_non_overlapping_and_dense_or_false(value)
+    if not all(isinstance(size, int) for size in (*value.shape, *value.stride())):
+        return False
+    step = 1
+    for stride, extent in sorted(zip(value.stride(), value.shape, strict=True)):
+        if extent > 1:
+            if stride != step:
+                return False
+            step *= extent
+    return True
