@@ -48,9 +48,10 @@ class Backward:
         self._gradients = {
             index: node.meta["val"]
             for index, node in enumerate(placeholders)
-            if node.name.startswith("tangents")
+            if "tangents" in str(node.target)  # as AOTAutograd itself tells them apart
         }
-        self.takes_none = all(map(_is_plain, self._gradients.values()))
+        given = self._gradients.values()
+        self.takes_none = bool(given) and all(map(_is_plain, given))
         self._is_whole = at_once or not self.takes_none
         self._compiled: dict[tuple[int, ...], Run] = {}
         self._lock = threading.Lock()
