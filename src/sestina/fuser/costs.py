@@ -41,7 +41,7 @@ _ROWS, _COLUMNS = 64, 64
 # what lasts but a moment may find the core undisturbed where they would not.
 _CALLS, _CALL_SECONDS = 10, 3e-4
 # The stretches of memory that copying is measured over: each cache of the usual sizes, and beyond.
-_FOOTPRINTS = (1 << 18, 1 << 21, 1 << 24, 1 << 27)
+_FOOTPRINTS = (1 << 18, 1 << 21, 1 << 24, 1 << 27, 1 << 29)
 # What takes an instruction or two, and what LLVM leaves out where it is done twice in a row.
 _AS_ADD = frozenset(
     {

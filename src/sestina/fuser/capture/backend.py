@@ -19,7 +19,7 @@ from sestina.core.options import options_from_mapping
 from sestina.fuser.capture.fallbacks import tell_graph, tell_operations
 from sestina.fuser.capture.rewrites import INFERENCE, partition, rewrite
 from sestina.fuser.capture.support import is_supported
-from sestina.fuser.capture.unused import Backward, undefined
+from sestina.fuser.capture.unused import backward_for, undefined
 from sestina.fuser.ir.nodes import Graph
 from sestina.fuser.launch.program import Program, assemble
 from sestina.fuser.lower.graph import NotCaptured, lower
@@ -159,17 +159,17 @@ def _compiled_backward(
     takes_none: list[bool],
     captured: fx.GraphModule,
     example_inputs: Sequence[Any],
-) -> Backward:
+) -> Any:
     compile_ = _without_collections()(_compiled)
-    made = Backward(
+    run, is_taken = backward_for(
         captured,
         lambda graph: compile_(options, graph, example_inputs),
         # Who listens is told of what will run, and errors come where the model is compiled.
         at_once=bool(options.strict or _listeners),
     )
-    if made.takes_none:
+    if is_taken:
         takes_none.append(True)
-    return made
+    return run
 
 
 def _compiled(

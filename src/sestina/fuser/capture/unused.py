@@ -18,7 +18,7 @@ from torch import Tensor, fx
 
 from sestina.fuser.memory import empty
 
-__all__ = ["Backward", "undefined"]
+__all__ = ["backward_for", "undefined"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 # A model is asked for gradients of the same results in each step; what more ways there are is
@@ -28,7 +28,9 @@ _MOST_COMPILED = 4
 Run = Callable[[list[Any]], Any]
 
 
-class Backward:
+def backward_for(
+    captured: fx.GraphModule, compile_: Callable[[fx.GraphModule], Run], *, at_once: bool
+) -> tuple[Run, bool]:
     """A backward pass that takes None for the gradient of a result that nobody used.
 
     Args:
@@ -36,46 +38,37 @@ class Backward:
         compile_: makes a graph a function of a list of arguments, which it empties.
         at_once: whether all gradients are taken to be there, so that it is compiled now; zeros are
             made of those that are not.
+
+    Returns:
+        The function, and whether it takes None: not where sizes may change.
     """
+    gradients = {
+        index: node.meta["val"]
+        for index, node in enumerate(captured.graph.find_nodes(op="placeholder"))
+        if "tangents" in str(node.target)  # as AOTAutograd itself tells them apart
+    }
+    if not gradients or not all(map(_is_plain, gradients.values())):
+        return compile_(captured), False
+    compiled: dict[tuple[int, ...], Run] = {(): compile_(captured)} if at_once else {}
+    lock = threading.Lock()
 
-    def __init__(
-        self, captured: fx.GraphModule, compile_: Callable[[fx.GraphModule], Run], *, at_once: bool
-    ) -> None:
-        # Read by AOTAutograd, of the instance: arguments come as a list.
-        self._boxed_call = True
-        self._captured, self._compile = captured, compile_
-        placeholders = captured.graph.find_nodes(op="placeholder")
-        self._gradients = {
-            index: node.meta["val"]
-            for index, node in enumerate(placeholders)
-            if "tangents" in str(node.target)  # as AOTAutograd itself tells them apart
-        }
-        given = self._gradients.values()
-        self.takes_none = bool(given) and all(map(_is_plain, given))
-        self._is_whole = at_once or not self.takes_none
-        self._compiled: dict[tuple[int, ...], Run] = {}
-        self._lock = threading.Lock()
-        if self._is_whole:
-            self._compiled[()] = compile_(captured)
-
-    def __call__(self, args: list[Any]) -> Any:
-        """The gradients of the function's arguments."""
-        absent = tuple([index for index in self._gradients if args[index] is None])
-        run = self._compiled.get(absent)
-        if run is None:
-            run = self._compiled_for(absent, args)
-        return run(args)
-
-    def _compiled_for(self, absent: tuple[int, ...], args: list[Any]) -> Run:
-        with self._lock:
-            if absent and (self._is_whole or len(self._compiled) >= _MOST_COMPILED):
+    def compiled_for(absent: tuple[int, ...], args: list[Any]) -> Run:
+        with lock:
+            if absent and (at_once or len(compiled) >= _MOST_COMPILED):
                 for index in absent:
-                    one = self._gradients[index]
+                    one = gradients[index]
                     args[index] = empty((*one.shape,), one.stride(), one.dtype).zero_()
                 absent = ()
-            if absent not in self._compiled:
-                self._compiled[absent] = self._compile(_without(self._captured, absent))
-            return self._compiled[absent]
+            if absent not in compiled:
+                compiled[absent] = compile_(_without(captured, absent))
+            return compiled[absent]
+
+    def run(args: list[Any]) -> Any:
+        absent = tuple([index for index in gradients if args[index] is None])
+        return (compiled.get(absent) or compiled_for(absent, args))(args)
+
+    run._boxed_call = True  # type: ignore[attr-defined]
+    return run, True
 
 
 def _without(captured: fx.GraphModule, absent: tuple[int, ...]) -> fx.GraphModule:
