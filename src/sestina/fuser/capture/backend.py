@@ -169,7 +169,7 @@ def _compiled_backward(
     )
     if is_taken:
         takes_none.append(True)
-    return run
+    return _boxed(run)
 
 
 def _compiled(
@@ -196,5 +196,10 @@ def _compiled(
         def run(args: list[Any]) -> list[Any]:  # the program's own may be replaced
             return program.run(args)
 
+    return _boxed(run)
+
+
+def _boxed(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Marked as AOTAutograd asks for it: the arguments come as a list, which may be emptied."""
     run._boxed_call = True  # type: ignore[attr-defined]
     return run

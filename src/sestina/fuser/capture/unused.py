@@ -67,7 +67,6 @@ def backward_for(
         absent = tuple([index for index in gradients if args[index] is None])
         return (compiled.get(absent) or compiled_for(absent, args))(args)
 
-    run._boxed_call = True  # type: ignore[attr-defined]
     return run, True
 
 

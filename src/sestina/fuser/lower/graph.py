@@ -95,7 +95,7 @@ def lower(captured: fx.GraphModule) -> Lowered:
     for node in captured.graph.nodes:
         try:
             walk.visit(node)
-        except Exception as error:
+        except Exception as error:  # told with the call that it is about, by `_at`
             raise _at(node, error) from error
     graph = Graph(walk.inputs, *walk.outputs(), walk.effects, walk.checks, walk.symbols)
     _check_symbols(graph)
