@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx
 
-__all__ = ["call"]
+__all__ = ["call", "fake_mode"]
 
 
 def call(
@@ -16,8 +16,7 @@ def call(
     """A node with the shape of its result in its meta, and the place in the source of another."""
     node = graph.call_function(target, args, kwargs)
     values = fx.map_arg((args, kwargs), lambda argument: argument.meta["val"])
-    mode = _fake_mode(like)
-    with mode:
+    with fake_mode(graph):
         node.meta["val"] = target(*values[0], **values[1])
     for name in ("stack_trace", "nn_module_stack"):
         if name in like.meta:
@@ -25,8 +24,9 @@ def call(
     return node
 
 
-def _fake_mode(like: fx.Node) -> Any:
-    for node in like.graph.nodes:
+def fake_mode(graph: fx.Graph) -> Any:
+    """That of the tensors that stand for a graph's values."""
+    for node in graph.nodes:
         mode = getattr(node.meta.get("val"), "fake_mode", None)
         if mode is not None:
             return mode

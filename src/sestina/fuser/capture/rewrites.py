@@ -13,6 +13,7 @@ from functorch.compile import min_cut_rematerialization_partition
 from torch import fx
 from torch._functorch import config as functorch_config
 
+from sestina.fuser.capture.channels import lay_channels_last
 from sestina.fuser.capture.duplicates import merge_duplicates
 from sestina.fuser.capture.epilogues import move_into_products
 from sestina.fuser.capture.fallbacks import tell_rewrite
@@ -42,6 +43,7 @@ TRAINING: Mapping[str, Rewrite] = {
 """Of graphs that do both passes, before they are cut into forward and backward."""
 INFERENCE: Mapping[str, Rewrite] = {
     "random numbers by position": make_regenerable,
+    "convolutions channels last": lay_channels_last,
     "duplicates": merge_duplicates,
     "activations within products": move_into_products,
 }
