@@ -53,6 +53,18 @@ CASES = {
         lambda x: x.abs().contiguous(),
         numbers(2, 64, 20, 28).to(memory_format=torch.channels_last),
     ),
+    "of filters": (
+        lambda x: (x * 2).contiguous(memory_format=torch.channels_last),
+        numbers(48, 64, 3, 3),
+    ),
+    "of small planes, back": (
+        lambda x: x.abs().contiguous(),
+        numbers(5, 48, 7, 6).to(memory_format=torch.channels_last),
+    ),
+    "of filters and a row": (
+        lambda x: (x * x[:1, :1, :1]).contiguous(memory_format=torch.channels_last),
+        numbers(48, 64, 3, 3),
+    ),
     "of two": (lambda x: (x.t() * x.abs().t()).contiguous(), numbers(128, 80)),
     "of a part": (lambda x: x[16:, 3:131].t().contiguous(), numbers(112, 200)),
     "with a row and a column": (
@@ -63,6 +75,13 @@ CASES = {
     "below the diagonal": (lambda x: x.t().tril().contiguous(), numbers(128, 144)),
     "expanded": (lambda x: x.t().unsqueeze(0).expand(3, -1, -1).contiguous(), numbers(128, 144)),
 }
+
+
+def test_dimensions_that_run_together_are_one_side():
+    function, x = CASES["of filters"]
+    ((made,),) = program(function, x).kernels
+    (row,) = made.kernel.loops.columns
+    assert [axis.extent for axis in row.axes] == [3, 3]
 
 
 @pytest.mark.parametrize("name", CASES)

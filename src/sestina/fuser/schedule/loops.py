@@ -66,13 +66,17 @@ class Loops:
         return f"rows: {rows}; columns: {columns}, the last in vectors"
 
 
-def arrange(roots: Sequence[Step], roles: Roles, tile: tuple[Axis, Axis] | None = None) -> Loops:
+def arrange(
+    roots: Sequence[Step],
+    roles: Roles,
+    tile: tuple[tuple[Axis, ...], tuple[Axis, ...]] | None = None,
+) -> Loops:
     """The loops for the steps under some roots.
 
     Args:
         roots: stores and totals.
         roles: which loops are rows, and which are columns.
-        tile: the sides of the tiles that each row is, if there are any.
+        tile: the axes of the sides of the tiles that each row is, if there are any.
     """
     steps = steps_of(roots)
     places = [step.place for step in steps if "place" in step.attributes]
@@ -83,11 +87,11 @@ def arrange(roots: Sequence[Step], roles: Roles, tile: tuple[Axis, Axis] | None 
         rows = [*along[0], *(axis for axis in rows if axis not in along[0])]
         return Loops((), tuple(_run_together(rows, places)), Loop(tuple(columns)))
     if tile is not None:
-        around = [axis for axis in _ordered([*rows, *columns], places) if axis not in tile]
         row, column = tile
-        return Loops(
-            tuple(_run_together(around, places)), (Loop((row,)),), Loop((column,)), is_tiled=True
-        )
+        within = {*row, *column}
+        around = [axis for axis in _ordered([*rows, *columns], places) if axis not in within]
+        tiles = tuple(_run_together(around, places))
+        return Loops(tiles, (Loop(row),), Loop(column), is_tiled=True)
     if not has_sums:
         # Along what is written; tiles of what is read across that can be turned.
         written = [root.place for root in roots]

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sestina.fuser.ir.extents import Extent, is_known, product
-from sestina.fuser.schedule.loops import Loops, steps_of
+from sestina.fuser.schedule.loops import Loop, Loops, steps_of
 from sestina.fuser.schedule.steps import Step
 from sestina.fuser.segment.axes import Axis, Domain
 
 __all__ = ["Tile", "tile_of"]
 
-Tile = tuple[Axis, Axis]
-"""The loop over rows and that over columns of a tile, in this order."""
+Tile = tuple[tuple[Axis, ...], tuple[Axis, ...]]
+"""The axes of the loop over rows of a tile, and of that over its columns."""
 
 # Of a tile's sides, which are whole vectors if they can be.
 _MOST, _LEAST, _VECTOR = 64, 8, 16
@@ -39,42 +39,54 @@ def tile_of(domain: Domain, roots: Sequence[Step], loops: Loops) -> Tile | None:
     kinds = {step.kind for step in steps}
     if kinds & {"reduce", "total", "scan", "scatter", "uniform"} or not loops.vector.axes:
         return None
-    rows, column = {loop.axes[-1] for loop in loops.rows}, loops.vector.axes[-1]
     loads = [step for step in steps if step.kind == "load"]
-    across = _across(loads, rows, column)
-    if across is None:
+    row, column = _across(loads, loops), loops.vector
+    if row is None:
         return None
-    sides = [_side(axis.extent) for axis in (across, column)]
-    if len(rows) == 1 and sides == [across.extent, column.extent]:
+    sides = [_side(row), _side(column)]
+    if len(loops.rows) == 1 and sides == [row.extent, column.extent]:
         # There are to be several tiles, as they are what threads share.
-        sides[0] = _side(across.extent, below=across.extent)
-    turned = [load for load in loads if load.place.stride(across) == 1]
+        sides[0] = _part(row.axes[-1].extent, below=row.extent)
+    turned = [load for load in loads if row.stride(load.place) == 1]
     area = product(-(-side // _VECTOR) * _VECTOR for side in sides)
     if 0 in sides or area * sum(load.dtype.itemsize for load in turned) > _MAX_BYTES:
         return None
-    inner = [domain.cut(axis, side) for axis, side in zip((across, column), sides, strict=True)]
-    return inner[0], inner[1]
+    rows, columns = (
+        loop.axes if side == loop.extent else (domain.cut(loop.axes[-1], side),)
+        for loop, side in zip((row, column), sides, strict=True)
+    )
+    return rows, columns
 
 
-def _across(loads: Iterable[Step], rows: set[Axis], column: Axis) -> Axis | None:
+def _across(loads: Iterable[Step], loops: Loops) -> Loop | None:
     """The loop over rows along which a tensor's elements lie side by side, and not the columns'."""
     for load in loads:
         assert load.place.base is not None
         size = load.place.base.num_elements
-        if not is_known(size) or size < _SMALL or load.place.stride(column) in {0, 1}:
+        is_small = not is_known(size) or size < _SMALL
+        if is_small or loops.vector.stride(load.place) in {0, 1}:
             continue
-        for axis in rows & load.place.strides.keys():
-            if load.place.stride(axis) == 1:
-                return axis
+        for loop in loops.rows:
+            if loop.stride(load.place) == 1:
+                return loop
     return None
 
 
-def _side(extent: Extent, *, below: Extent | None = None) -> int:
+def _side(loop: Loop) -> int:
+    """How much of a loop is a side of a tile: all of it, or part of its last axis, or 0."""
+    whole = loop.extent
+    if isinstance(whole, int) and whole <= 2 * _MOST:
+        return whole
+    last = loop.axes[-1].extent
+    if isinstance(last, int) and last <= 2 * _MOST:
+        return last
+    return _part(last)
+
+
+def _part(extent: Extent, *, below: Extent | None = None) -> int:
     """The largest part of a loop that is a side of a tile; 0 if it has none."""
     if not isinstance(extent, int):
         return 0
-    if below is None and extent <= 2 * _MOST:
-        return extent
     parts = [side for side in range(_LEAST, _MOST + 1) if extent % side == 0 and side != below]
     whole = [side for side in parts if side % _VECTOR == 0]
     return max(whole or parts, default=0)

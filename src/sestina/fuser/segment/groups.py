@@ -35,8 +35,8 @@ class Group:
     before: set[Group] = field(default_factory=set)
     after: set[Group] = field(default_factory=set)
     level: int = 0
-    tile: tuple[Axis, Axis] | None = None
-    """Loops over the rows and columns of a tile, once the schedule has cut them out."""
+    tile: tuple[tuple[Axis, ...], tuple[Axis, ...]] | None = None
+    """Axes of the rows and of the columns of a tile, once the schedule has cut them out."""
 
     @property
     def is_opaque(self) -> bool:
