@@ -114,17 +114,19 @@ def _lies_alike(one: Any, other: Any) -> bool:
 
 
 def _are_returnable(graph: fx.Graph, values: dict[fx.Node, Any]) -> bool:
-    """Whether results that lie elsewhere can be copied back: no other shares their memory."""
-    old = {node: node.meta["val"] for node in graph.output_node().all_input_nodes}
-    memory = {
-        node: value.untyped_storage()._cdata
-        for node, value in old.items()
-        if isinstance(value, torch.Tensor)
-    }
-    shared = Counter(memory.values())
-    return all(
-        old[node].is_contiguous() and shared[memory[node]] == 1 for node in old if node in values
-    )
+    """Whether results can be copied back to where they lay: none of them share such memory."""
+    results = graph.output_node().all_input_nodes
+    moved = {memory for node in values for memory in _memory_of(node)}
+    shared = Counter(memory for node in results for memory in _memory_of(node))
+    is_apart = all(shared[memory] <= 1 for memory in moved)
+    return is_apart and all(node.meta["val"].is_contiguous() for node in results if node in values)
+
+
+def _memory_of(node: fx.Node) -> list[int]:
+    """What stands for the memory of a tensor while a graph is captured."""
+    value = node.meta["val"]
+    is_strided = isinstance(value, torch.Tensor) and value.layout is torch.strided
+    return [value.untyped_storage()._cdata] if is_strided else []
 
 
 def _copied(graph: fx.Graph, node: fx.Node, memory_format: torch.memory_format) -> fx.Node:
