@@ -86,11 +86,15 @@ AFTER = after(
     lambda y, _: y.flatten(2).transpose(1, 2).softmax(2).contiguous(),
     lambda y, _: y.view(2, 8, 4, 120).softmax(2).sum((1, 3)),
     lambda y, _: (y[:, ::2].contiguous(), y.argmax(1)),
+    lambda y, _: y.to_sparse().to_dense(),
+    lambda y, _: functional.adaptive_max_pool2d(y, 1),
+    lambda y, _: functional.max_pool2d(y, (12, 10)) + y.mean((2, 3), keepdim=True),
     lambda y, _: (functional.pixel_shuffle(y, 2), functional.interpolate(y, scale_factor=2)),
     lambda y, x: (functional.pad(y, (1, 1)), torch.cat([y, x], 1)),
 )
 
 
+@pytest.mark.filterwarnings("ignore:ATen computes")
 @pytest.mark.parametrize("function", [residual(), *AFTER])
 def test_results_are_the_same_and_lie_where_they_did(function):
     assert is_turned(function, images)
@@ -113,6 +117,7 @@ def test_images_are_turned_once_and_filters_each():
 def test_sizes_may_change():
     function = residual()
     compiled = fuse(function, dynamic=True)
+    assert is_turned(compiled, half(3, 16, 8, 10))
     for size in (10, 12, 14):
         x = half(3, 16, size, size + 2)
         torch.testing.assert_close(compiled(x), function(x), rtol=0.02, atol=0.02)
@@ -145,6 +150,8 @@ def test_results_that_share_memory_still_do(views):
         lambda x, y: functional.conv2d(x.to(memory_format=torch.channels_last), y),
         functional.conv_transpose2d,
         lambda x, y: functional.conv2d(x, y).as_strided((2, 3), (1, 2)),
+        lambda x, y: functional.conv2d(x, y).as_strided_scatter(y[0, 0], (3, 3), (1, 2)),
+        lambda x, y: torch.view_as_complex(functional.conv2d(x, y).float().view(2, 16, 10, 4, 2)),
         lambda x, y: functional.dropout(functional.conv2d(x, y), 0.5),
         lambda x, y: functional.conv2d(x, y).view(torch.int32),
         lambda x, y: functional.conv2d(x, y).flatten(2).transpose(1, 2),

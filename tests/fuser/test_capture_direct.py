@@ -59,6 +59,19 @@ def test_gradients_are_wanted_or_not():
         assert not made(leaf).requires_grad
 
 
+def test_autocast_and_the_default_dtype_are_those_of_the_call():
+    made = memory_efficient_fusion(lambda x: x.exp() + torch.ones(8))
+    product = memory_efficient_fusion(lambda x: x @ x.t())
+    for dtype in (None, torch.bfloat16, torch.float16, None):
+        with torch.autocast("cpu", dtype, enabled=dtype is not None):
+            assert product(x).dtype is (dtype or torch.float32)
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert made(x).dtype is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_a_module_may_change_its_mode_dtype_and_batch():
     model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
     made = memory_efficient_fusion(model)

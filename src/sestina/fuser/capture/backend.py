@@ -95,6 +95,7 @@ def backend(
 
     Raises:
         OptionError: for a mode or an option that there is none of.
+        NotFusedError: where the options are strict and ATen would have to compute something.
     """
     if mode is not None and mode not in MODES:
         raise OptionError(

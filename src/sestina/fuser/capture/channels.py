@@ -13,18 +13,19 @@ from typing import Any, cast
 
 import torch
 from torch import fx
+from torch.utils._pytree import tree_leaves
 
 from sestina.fuser.capture.calls import call, fake_mode
 from sestina.fuser.compile.native import machine
+from sestina.fuser.lower.graph import BY_STRIDES
 
 __all__ = ["lay_channels_last"]
 
 _ATEN = torch.ops.aten
 _FEATURE = "amx-bf16"
 _VIEWS = {_ATEN.view.default, _ATEN._unsafe_view.default}
-# What these give depends on where their operand lies.
-_BY_STRIDES = {_ATEN.as_strided.default, _ATEN.as_strided_copy.default, _ATEN.view.dtype}
-_NAMESPACES = {"aten", "prims", "sestina"}
+_BY_STRIDES = BY_STRIDES | {_ATEN.view.dtype, _ATEN._reshape_alias.default}
+_NAMESPACES = {"aten", "sestina"}
 
 
 def lay_channels_last(graph: fx.Graph) -> bool:
@@ -43,12 +44,12 @@ def lay_channels_last(graph: fx.Graph) -> bool:
     for node in found:
         image, filters, *others = cast("tuple[Any, ...]", node.args)
         with graph.inserting_before(node):
-            turned = [_copied(graph, one, torch.channels_last) for one in (image, filters)]
+            turned = [_turned(graph, one) for one in (image, filters)]
         node.args = (*turned, *others)
     output = graph.output_node()
     with graph.inserting_before(output):
         back = {
-            node: _copied(graph, node, torch.contiguous_format)
+            node: _clone(graph, node, torch.contiguous_format)
             for node in output.all_input_nodes
             if node in values
         }
@@ -71,7 +72,7 @@ def _relaid(graph: fx.Graph, found: list[fx.Node]) -> dict[fx.Node, Any]:
     values: dict[fx.Node, Any] = {}
 
     def value(node: fx.Node) -> Any:
-        return values.get(node, node.meta["val"])
+        return values.get(node, node.meta.get("val"))
 
     for node in graph.nodes:
         is_found = node in found
@@ -86,8 +87,13 @@ def _relaid(graph: fx.Graph, found: list[fx.Node]) -> dict[fx.Node, Any]:
                 turned = (one.contiguous(memory_format=torch.channels_last) for one in args[:2])
                 args = (*turned, *args[2:])
             target = _ATEN.reshape.default if node.target in _VIEWS else node.target
-            made = target(*args, **kwargs)
-        if not _lies_alike(made, node.meta["val"]):
+            try:
+                made = target(*args, **kwargs)
+            except RuntimeError:  # it views its operand as that lies
+                return {}
+        if not all(map(_is_strided, tree_leaves(made))):
+            return {}
+        if not _lies_alike(made, value(node)):
             values[node] = made
     return values
 
@@ -103,6 +109,10 @@ def _is_by_elements(target: Any) -> bool:
         and not target._schema.is_mutable
         and torch.Tag.nondeterministic_seeded not in target.tags
     )
+
+
+def _is_strided(value: Any) -> bool:
+    return not isinstance(value, torch.Tensor) or value.layout is torch.strided
 
 
 def _lies_alike(one: Any, other: Any) -> bool:
@@ -124,13 +134,18 @@ def _are_returnable(graph: fx.Graph, values: dict[fx.Node, Any]) -> bool:
 
 def _memory_of(node: fx.Node) -> list[int]:
     """What stands for the memory of a tensor while a graph is captured."""
-    value = node.meta["val"]
-    is_strided = isinstance(value, torch.Tensor) and value.layout is torch.strided
-    return [value.untyped_storage()._cdata] if is_strided else []
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor) or not _is_strided(value):
+        return []
+    return [value.untyped_storage()._cdata]
 
 
-def _copied(graph: fx.Graph, node: fx.Node, memory_format: torch.memory_format) -> fx.Node:
-    """A tensor that lies so: itself, if it does."""
-    if node.meta["val"].is_contiguous(memory_format=memory_format):
+def _turned(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """A tensor with its channels last: itself, if they are."""
+    if node.meta["val"].is_contiguous(memory_format=torch.channels_last):
         return node
+    return _clone(graph, node, torch.channels_last)
+
+
+def _clone(graph: fx.Graph, node: fx.Node, memory_format: torch.memory_format) -> fx.Node:
     return call(graph, _ATEN.clone.default, (node,), {"memory_format": memory_format}, node)

@@ -30,6 +30,9 @@ def fuse(function: Fused, *, dynamic: bool | None = None, **options: Any) -> Fus
 
     Raises:
         OptionError: for an option that there is none of.
+        NotFusedError: from a call, where `strict` is set and ATen would have to compute something;
+            from within TorchDynamo's `BackendCompilerFailed`.
+        IndexError: from a call, for an index out of range.
 
     Example:
         >>> import torch
@@ -51,7 +54,7 @@ def memory_efficient_fusion(function: Callable[..., Any], **options: Any) -> Any
     What `functorch.compile.memory_efficient_fusion` did: without TorchDynamo nothing is known of
     the function's Python, so that it must do the same whenever it is called, and take and give
     tensors only. It is captured once for each way that they lie: shapes, strides, dtypes, devices,
-    which of them want gradients, and which are the same.
+    which of them want gradients, and which are the same; and for each dtype of autocast.
 
     Args:
         function: a function, or a `torch.nn.Module`.
@@ -59,6 +62,8 @@ def memory_efficient_fusion(function: Callable[..., Any], **options: Any) -> Any
 
     Raises:
         OptionError: for an option that there is none of.
+        NotFusedError: from a call, where `strict` is set and ATen would have to compute something.
+        IndexError: from a call, for an index out of range.
 
     Example:
         >>> import torch
@@ -80,7 +85,7 @@ class _Captured:
         self._known: dict[Hashable, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        key = (_likeness((args, kwargs)), torch.is_grad_enabled())
+        key = (_likeness((args, kwargs)), _modes())
         if key not in self._known:
             self._known[key] = self._capture()
         return self._known[key](*args, **kwargs)
@@ -103,6 +108,12 @@ class _Fused(torch.nn.Module):
             capture = functools.partial(aot_module, self.orig_module, **self._chosen)
             self._captured[key] = _Captured(capture)
         return self._captured[key](*args, **kwargs)
+
+
+def _modes() -> Hashable:
+    """What holds around a call and is captured with it."""
+    autocast = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+    return torch.is_grad_enabled(), autocast, torch.get_default_dtype()
 
 
 def _likeness(arguments: Any) -> Hashable:

@@ -46,7 +46,7 @@ from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.foreign import Foreign, foreign_of
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
-__all__ = ["BROKEN", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
+__all__ = ["BROKEN", "BY_STRIDES", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
 
 _ATEN = torch.ops.aten
 LEFT_TO_ATEN = frozenset(
@@ -63,10 +63,10 @@ LEFT_TO_ATEN = frozenset(
     }
 )
 """Operations that are ATen's by design: nothing is said of them."""
-# What these give depends on where their first operand lies.
-_BY_STRIDES = frozenset(
+BY_STRIDES = frozenset(
     {_ATEN.as_strided.default, _ATEN.as_strided_copy.default, _ATEN.as_strided_scatter.default}
 )
+"""Operations whose results depend on where their first operand lies."""
 # A kernel's result may lie otherwise than ATen's would, and then these need a copy.
 _BY_VIEWING = {_ATEN.view.default, _ATEN._unsafe_view.default}
 BROKEN = "its lowering failed"
@@ -377,7 +377,7 @@ class _Walk:
             if isinstance(argument, fx.Node):
                 value, argument = _value_of(argument), self.values[argument]
                 if isinstance(argument, Node) and _is_dense(value):
-                    is_strided = target in _BY_STRIDES and not inputs
+                    is_strided = target in BY_STRIDES and not inputs
                     is_strided |= isinstance(target, Foreign) and target.is_strided
                     argument = self._lying(argument, value, is_strided)
             if isinstance(argument, Node):
