@@ -5,8 +5,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sestina.fuser import fuse
+from tests.fuser.captured import program
 
 pytestmark = pytest.mark.usefixtures("fresh_compiler")
 x = torch.randn(12, 40, generator=torch.Generator().manual_seed(1))
@@ -116,3 +118,35 @@ def test_statistics_are_not_rounded_to_the_precision_of_their_tensor(name, dtype
     true = gradient_of_weight(exact, exact, torch.float64)
     mine = gradient_of_weight(fuse(model), model, dtype)
     assert (mine - true).abs().max() <= 2e-5 * true.abs().max()
+
+
+NORMALISATIONS = {
+    "layer": lambda x, w, b: functional.layer_norm(x, (40,), w, b).relu(),
+    "group": lambda x, w, b: functional.group_norm(x, 4, w, b).relu(),
+    "bias": lambda x, w, b: functional.gelu(x * w + b),
+    "columns": lambda x, w, b: (x.t() * w[:, None] - b[:, None]).t(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_parameters_in_half_precision_are_widened_in_the_kernel_that_uses_them(name, dtype):
+    function = NORMALISATIONS[name]
+    given = [one.to(dtype) for one in (x, torch.linspace(-2, 2, 40), torch.linspace(1, -1, 40))]
+    compiled = program(function, *given)
+    assert len(compiled.kernels) == 1
+    (mine,) = compiled.run(list(given))
+    exact = function(*(one.double() for one in given))
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(mine.double(), exact, rtol=eps, atol=eps / 16)
+
+
+def test_a_widened_parameter_that_is_a_result_is_one_tensor():
+    def function(x, w):
+        wide = w.float()
+        return wide, wide.view(8, 5), x.float() * wide
+
+    given = x.bfloat16(), torch.linspace(-2, 2, 40).bfloat16()
+    wide, view, product = program(function, *given).run(list(given))
+    assert wide.data_ptr() == view.data_ptr()
+    assert torch.equal(product, given[0].float() * given[1].float())

@@ -297,13 +297,27 @@ class Builder:
         sources = tuple(n.inputs[0] if n.kind == "expand" else n for n in operands)
         if broadcast([node.shape for node in sources]) != shape:
             return self.expand(self.apply(name, *sources), shape)
-        operands = tuple(self.expand(node, shape) for node in operands)
+        operands = tuple(self._repeated(node, shape) for node in operands)
         operation = OPERATIONS[name]
         dtype = torch.bool if operation.is_predicate else operands[-1].dtype
         made = self.make(name, operands, shape, dtype)
         if made.layout is None:
             made.layout = _inherited(made)
         return made
+
+    def _repeated(self, node: Node, shape: Sequence[Extent]) -> Node:
+        """An operand repeated to a shape; what is given in half precision is widened after that.
+
+        So it is where it is used: of a parameter that alone would be a kernel and a tensor more.
+        """
+        seen = node.inputs[0] if node.kind == "expand" else node
+        widened = seen.inputs[0] if seen.kind == "reshape" else seen
+        if widened.kind == "convert" and seen.shape != tuple(shape):
+            (given,) = widened.inputs
+            if _widens(given.dtype, widened.dtype) and base_of(given).kind == "input":
+                repeated = self.expand(self.reshape(given, seen.shape), shape)
+                return self.convert(repeated, widened.dtype)
+        return self.expand(node, shape)
 
     def convert(self, node: Node, dtype: torch.dtype, *, is_asked: bool = False) -> Node:
         """The tensor in another dtype; to a narrower one and back again is left out.
