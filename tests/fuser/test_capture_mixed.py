@@ -120,7 +120,7 @@ def test_statistics_are_not_rounded_to_the_precision_of_their_tensor(name, dtype
     assert (mine - true).abs().max() <= 2e-5 * true.abs().max()
 
 
-NORMALISATIONS = {
+WITH_PARAMETERS = {
     "layer": lambda x, w, b: functional.layer_norm(x, (40,), w, b).relu(),
     "group": lambda x, w, b: functional.group_norm(x, 4, w, b).relu(),
     "bias": lambda x, w, b: functional.gelu(x * w + b),
@@ -129,9 +129,9 @@ NORMALISATIONS = {
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("name", NORMALISATIONS)
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
 def test_parameters_in_half_precision_are_widened_in_the_kernel_that_uses_them(name, dtype):
-    function = NORMALISATIONS[name]
+    function = WITH_PARAMETERS[name]
     given = [one.to(dtype) for one in (x, torch.linspace(-2, 2, 40), torch.linspace(1, -1, 40))]
     compiled = program(function, *given)
     assert len(compiled.kernels) == 1
