@@ -152,6 +152,7 @@ def test_results_that_share_memory_still_do(views):
         lambda x, y: functional.conv2d(x, y).as_strided((2, 3), (1, 2)),
         lambda x, y: functional.conv2d(x, y).as_strided_scatter(y[0, 0], (3, 3), (1, 2)),
         lambda x, y: torch.view_as_complex(functional.conv2d(x, y).float().view(2, 16, 10, 4, 2)),
+        lambda x, y: functional.group_norm(functional.conv2d(x, y), 4),
         lambda x, y: functional.dropout(functional.conv2d(x, y), 0.5),
         lambda x, y: functional.conv2d(x, y).view(torch.int32),
         lambda x, y: functional.conv2d(x, y).flatten(2).transpose(1, 2),

@@ -25,7 +25,7 @@ from tests.fuser.captured import copied, lowered, widened
 
 FIXED, ROTATING = 100, 50
 # Seeds that were wrong once.
-FOUND = [287, 350, 362, 777070, 1028232542]
+FOUND = [287, 350, 362, 10170, 777070, 1028232542]
 NUM_ROUNDED = 4
 NUM_SEEDS = int(os.environ.get("SESTINA_FUZZ_SEEDS", "0"))
 ROOT = Path(__file__).resolve().parents[2]

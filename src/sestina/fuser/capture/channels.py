@@ -25,6 +25,8 @@ _ATEN = torch.ops.aten
 _FEATURE = "amx-bf16"
 _VIEWS = {_ATEN.view.default, _ATEN._unsafe_view.default}
 _BY_STRIDES = BY_STRIDES | {_ATEN.view.dtype, _ATEN._reshape_alias.default}
+# Their sums are over planes, and of several channels: kernels are slower where these lie apart.
+_BY_PLANES = {_ATEN.native_group_norm.default, _ATEN.native_layer_norm.default}
 _NAMESPACES = {"aten", "sestina"}
 
 
@@ -82,6 +84,8 @@ def _relaid(graph: fx.Graph, found: list[fx.Node]) -> dict[fx.Node, Any]:
         if not _is_by_elements(node.target):
             return {}
         args, kwargs = fx.map_arg((node.args, node.kwargs), value)
+        if node.target in _BY_PLANES and args[0].stride(-1) != 1:
+            return {}
         with fake_mode(graph):
             if is_found:
                 turned = (one.contiguous(memory_format=torch.channels_last) for one in args[:2])

@@ -379,7 +379,8 @@ class Builder:
         shape = (*node.shape[:dim], extent, *node.shape[dim + 1 :])
         if node.kind == "expand" and node.inputs[0].shape[dim] == 1:
             return self.expand(node.inputs[0], shape)
-        return self.make("slice", (node,), shape, node.dtype, dim=dim, start=start, step=step)
+        source = self.settled(node)
+        return self.make("slice", (source,), shape, node.dtype, dim=dim, start=start, step=step)
 
     def settled(self, node: Node) -> Node:
         """The tensor, or a copy of it where no strides say where its elements lie."""

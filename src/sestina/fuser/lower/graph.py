@@ -44,6 +44,7 @@ from sestina.fuser.lower import (  # noqa: F401 - their import fills the table
 from sestina.fuser.lower.expressions import Expression, NotLowered, check_fit
 from sestina.fuser.lower.foreach import elementwise_of, single_calls
 from sestina.fuser.lower.foreign import Foreign, foreign_of
+from sestina.fuser.lower.sharing import Sharing, storage_of
 from sestina.fuser.lower.table import ELEMENTWISE, LOWERINGS, Elementwise
 
 __all__ = ["BROKEN", "BY_STRIDES", "LEFT_TO_ATEN", "Lowered", "NotCaptured", "lower"]
@@ -138,6 +139,7 @@ class _Walk:
         # Where arguments begin in their memory, and which memory that is.
         self.starts: dict[Node, Extent] = {}
         self.given_storages: dict[Node, int] = {}
+        self.sharing = Sharing(captured.graph)
         # Nodes that others count on to lie where they do.
         self.settled: set[Node] = set()
         self.reasons: dict[str, str] = {}
@@ -165,6 +167,8 @@ class _Walk:
             self.values[node] = self._number(node, node.target)
         else:
             self.values[node] = self._called(node)
+        if node.op == "call_function":
+            self.values[node] = self.sharing.settled(self.builder, node, self.values.get(node))
 
     def outputs(self) -> tuple[list[Any], list[Layout | None]]:
         """The results, each a tensor of its own where the captured graph had it so."""
@@ -182,12 +186,13 @@ class _Walk:
                 nodes.append(node)  # a size, which the backward pass is to have
                 layouts.append(None)
                 continue
-            layout, storage = _layout_of(_value_of(result)), _storage_of(_value_of(result))
+            layout, storage = _layout_of(_value_of(result)), storage_of(_value_of(result))
             base = base_of(node)
             if behind.get(base, storage) != storage or (
                 not node.is_view and not base.is_opaque and not _lies_so(node, layout)
             ):
                 node = self.builder.make("copy", (node,), node.shape, node.dtype, layout=layout)
+                node = self.builder.renewed(node) if node in behind else node  # another result's
                 node.layout = layout
             behind[base_of(node)] = storage
             nodes.append(node)
@@ -233,7 +238,8 @@ class _Walk:
         # The offset is part of the pointer that the tensor has when it is called.
         node.layout = Layout(node.shape, extents_of(value.stride()))
         self.starts[node] = extent_of(value.storage_offset())
-        self.given_storages[node] = _storage_of(value)
+        self.given_storages[node] = storage_of(value)
+        self.sharing.give(node, storage_of(value))
         return node
 
     def _write(self, target: Any, value: Any) -> None:
@@ -492,9 +498,3 @@ def _tensors_of(node: fx.Node) -> list[torch.Tensor]:
         values = [values]
     given = [_value_of(operand) for operand in node.all_input_nodes]
     return [value for value in (*values, *given) if isinstance(value, torch.Tensor)]
-
-
-def _storage_of(value: torch.Tensor) -> int:
-    """Which memory stands behind a tensor of the captured graph."""
-    number: int = value.untyped_storage()._cdata
-    return number
