@@ -1,13 +1,16 @@
-"""Calls put into a captured graph."""
+"""Calls put into a captured graph, and what its values stand for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import fx
 
-__all__ = ["call", "fake_mode"]
+from sestina.fuser.lower.sharing import storage_of
+
+__all__ = ["call", "fake_mode", "storages"]
 
 
 def call(
@@ -31,3 +34,13 @@ def fake_mode(graph: fx.Graph) -> Any:
         if mode is not None:
             return mode
     return torch._subclasses.FakeTensorMode()
+
+
+def storages(nodes: Iterable[fx.Node]) -> list[int]:
+    """The memory of those nodes that are tensors with strides; once for each."""
+    values = [node.meta.get("val") for node in nodes]
+    return [
+        storage_of(value)
+        for value in values
+        if isinstance(value, torch.Tensor) and value.layout is torch.strided
+    ]

@@ -15,7 +15,7 @@ import torch
 from torch import fx
 from torch.utils._pytree import tree_leaves
 
-from sestina.fuser.capture.calls import call, fake_mode
+from sestina.fuser.capture.calls import call, fake_mode, storages
 from sestina.fuser.compile.native import machine
 from sestina.fuser.lower.graph import BY_STRIDES
 
@@ -130,18 +130,9 @@ def _lies_alike(one: Any, other: Any) -> bool:
 def _are_returnable(graph: fx.Graph, values: dict[fx.Node, Any]) -> bool:
     """Whether results can be copied back to where they lay: none of them share such memory."""
     results = graph.output_node().all_input_nodes
-    moved = {memory for node in values for memory in _memory_of(node)}
-    shared = Counter(memory for node in results for memory in _memory_of(node))
-    is_apart = all(shared[memory] <= 1 for memory in moved)
+    shared = Counter(storages(results))
+    is_apart = all(shared[memory] <= 1 for memory in storages(values))
     return is_apart and all(node.meta["val"].is_contiguous() for node in results if node in values)
-
-
-def _memory_of(node: fx.Node) -> list[int]:
-    """What stands for the memory of a tensor while a graph is captured."""
-    value = node.meta.get("val")
-    if not isinstance(value, torch.Tensor) or not _is_strided(value):
-        return []
-    return [value.untyped_storage()._cdata]
 
 
 def _turned(graph: fx.Graph, node: fx.Node) -> fx.Node:

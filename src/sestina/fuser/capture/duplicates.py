@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from sestina.fuser.capture.calls import storages
+
 __all__ = ["merge_duplicates"]
 
 _ATEN = torch.ops.aten
@@ -28,13 +30,13 @@ def merge_duplicates(graph: fx.Graph) -> bool:
     Operations are equal if what they compute and their arguments are, 0.0 and -0.0 being two, and
     if nothing is written in place between them.
     """
-    returned = _storages(graph.output_node().all_input_nodes)
+    returned = set(storages(graph.output_node().all_input_nodes))
     first: dict[Any, fx.Node] = {}
     is_changed, writes = False, 0
     for node in graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
             writes += 1
-        if not _is_told_by_arguments(node) or not returned.isdisjoint(_storages([node])):
+        if not _is_told_by_arguments(node) or not returned.isdisjoint(storages([node])):
             continue
         key = (node.target, writes, _frozen(node.args), _frozen(node.kwargs))
         other = first.setdefault(key, node)
@@ -57,16 +59,6 @@ def _is_told_by_arguments(node: fx.Node) -> bool:
         and target.overloadpacket not in _UNSET
         and isinstance(node.meta.get("val"), torch.Tensor | tuple | list)
     )
-
-
-def _storages(nodes: list[fx.Node]) -> set[int]:
-    """The memory of tensors, by what stands for it while a graph is captured."""
-    values = [node.meta.get("val") for node in nodes]
-    return {
-        value.untyped_storage()._cdata
-        for value in values
-        if isinstance(value, torch.Tensor) and value.layout is torch.strided
-    }
 
 
 def _frozen(argument: Any) -> Any:
